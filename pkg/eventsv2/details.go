@@ -1,0 +1,185 @@
+package eventsv2
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNotObject is returned by [ParseDetails] for JSON that is no object.
+var ErrNotObject = errors.New("must be a JSON object such as {\"key\":\"value\"}")
+
+// ParseDetails reads a JSON object into its members, in their order and with
+// every value as it is written. White space goes, and what would make PagerDuty
+// refuse the event is mended: bytes that are not UTF-8 and halves of surrogate
+// pairs, as programs leave them that cut text in the middle of a character.
+//
+// A name that stands twice in one object is an error, at any depth: receivers
+// keep one of the two values without a word, and nobody knows which.
+func ParseDetails(text []byte) (Details, error) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, bytes.ToValidUTF8(text, []byte("\ufffd"))); err != nil {
+		return nil, jsonError(err)
+	}
+	w := walker{text: mendSurrogates(compact.Bytes())}
+	if w.text[0] != '{' {
+		return nil, ErrNotObject
+	}
+	var details Details
+	err := w.object(func(name string, value []byte) {
+		details = append(details, Member{Name: name, Value: value})
+	})
+	return details, err
+}
+
+// Get returns the value of the named member, and whether there is one.
+func (d Details) Get(name string) (json.RawMessage, bool) {
+	for _, m := range d {
+		if m.Name == name {
+			return m.Value, true
+		}
+	}
+	return nil, false
+}
+
+// With returns the details with a member of text added at the end. The receiver
+// is not changed.
+func (d Details) With(name, text string) Details {
+	return append(d[:len(d):len(d)], Member{Name: name, Value: appendString(nil, text)})
+}
+
+func jsonError(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("is not JSON: %w at character %d", err, syntax.Offset)
+	}
+	return fmt.Errorf("is not JSON: %w", err)
+}
+
+// walker goes over compact, valid JSON; it checks nothing but repeated names.
+type walker struct {
+	text []byte
+	at   int
+}
+
+func (w *walker) object(member func(name string, value []byte)) error {
+	seen := make(map[string]bool)
+	w.at++ // {
+	for w.text[w.at] != '}' {
+		if w.text[w.at] == ',' {
+			w.at++
+		}
+		name := w.name()
+		if seen[name] {
+			return fmt.Errorf("the member %q stands twice", name)
+		}
+		seen[name] = true
+		w.at++ // :
+		start := w.at
+		if err := w.value(); err != nil {
+			return err
+		}
+		member(name, w.text[start:w.at])
+	}
+	w.at++ // }
+	return nil
+}
+
+func (w *walker) array() error {
+	w.at++ // [
+	for w.text[w.at] != ']' {
+		if w.text[w.at] == ',' {
+			w.at++
+		}
+		if err := w.value(); err != nil {
+			return err
+		}
+	}
+	w.at++ // ]
+	return nil
+}
+
+func (w *walker) value() error {
+	switch w.text[w.at] {
+	case '{':
+		return w.object(func(string, []byte) {})
+	case '[':
+		return w.array()
+	case '"':
+		w.skipString()
+	default: // a number or a word ends before the next mark
+		for w.at < len(w.text) && !strings.ContainsRune(",]}", rune(w.text[w.at])) {
+			w.at++
+		}
+	}
+	return nil
+}
+
+func (w *walker) name() string {
+	start := w.at
+	w.skipString()
+	quoted := w.text[start:w.at]
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1])
+	}
+	var name string
+	_ = json.Unmarshal(quoted, &name) // a valid JSON string
+	return name
+}
+
+func (w *walker) skipString() {
+	w.at++
+	for w.text[w.at] != '"' {
+		if w.text[w.at] == '\\' {
+			w.at++
+		}
+		w.at++
+	}
+	w.at++
+}
+
+// mendSurrogates replaces each \u escape that is half of a pair without its other
+// half, which JSON's grammar allows and strict receivers refuse.
+func mendSurrogates(text []byte) []byte {
+	for i := 0; i+6 <= len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		unit, ok := escapedUnit(text[i:])
+		if !ok {
+			i++ // the escaped character
+			continue
+		}
+		next, paired := escapedUnit(text[i+6:])
+		switch {
+		case isHigh(unit) && paired && isLow(next):
+			i += 11
+			continue
+		case isHigh(unit) || isLow(unit):
+			copy(text[i:], `\ufffd`)
+		}
+		i += 5
+	}
+	return text
+}
+
+// escapedUnit reads a \uXXXX at the start of text.
+func escapedUnit(text []byte) (unit uint16, ok bool) {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	for _, c := range text[2:6] {
+		digit := strings.IndexByte(hexDigits, c|0x20)
+		if digit < 0 {
+			return 0, false
+		}
+		unit = unit<<4 | uint16(digit)
+	}
+	return unit, true
+}
+
+func isHigh(unit uint16) bool { return unit >= 0xD800 && unit < 0xDC00 }
+
+func isLow(unit uint16) bool { return unit >= 0xDC00 && unit < 0xE000 }

@@ -1,0 +1,84 @@
+package eventsv2
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestParseDetails(t *testing.T) {
+	for _, tc := range []struct{ text, want, fails string }{
+		{`{}`, `{}`, ""},
+		{`{"zeta": 1, "id":12345678901234567890, "ratio":5.20, "alpha":1e2}`, `{"zeta":1,"id":12345678901234567890,"ratio":5.20,"alpha":1e2}`, ""},
+		{"{\n  \"a\": [1, {\"b\": null}],\n  \"c\": \" spaces stay \"\n}", `{"a":[1,{"b":null}],"c":" spaces stay "}`, ""},
+		{`{"html":"<b>&</b>","esc":"\u0041\"\\"}`, `{"html":"<b>&</b>","esc":"\u0041\"\\"}`, ""},
+		{`{"":1}`, `{"":1}`, ""},
+		{"{\"latin\":\"caf\xe9\"}", "{\"latin\":\"caf\ufffd\"}", ""},
+		{`{"half":"\ud83d","pair":"\ud83d\ude00","low":"\ude00x","text":"\\ud83d"}`, `{"half":"\ufffd","pair":"\ud83d\ude00","low":"\ufffdx","text":"\\ud83d"}`, ""},
+		{`{"two":"\ud83d\ud83d\ude00"}`, `{"two":"\ufffd\ud83d\ude00"}`, ""},
+		{`{"a":1,"a":2}`, "", `"a" stands twice`},
+		{`{"a":1,"\u0061":2}`, "", `"a" stands twice`},
+		{`{"o":{"x":1,"x":1}}`, "", `"x" stands twice`},
+		{`{"o":[{"x":1,"x":1}]}`, "", `"x" stands twice`},
+		{`["a"]`, "", "must be a JSON object"},
+		{`"a"`, "", "must be a JSON object"},
+		{`null`, "", "must be a JSON object"},
+		{`{key:"value"}`, "", "is not JSON"},
+		{`{"a":1`, "", "is not JSON"},
+		{`{"a":1} {}`, "", "is not JSON"},
+		{``, "", "is not JSON"},
+		{strings.Repeat("[", 20_000), "", "is not JSON"},
+	} {
+		details, err := ParseDetails([]byte(tc.text))
+		if tc.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.fails) {
+				t.Errorf("%.60s: err %v, want %q", tc.text, err, tc.fails)
+			}
+			continue
+		}
+		if got := string(details.AppendJSON(nil)); err != nil || got != tc.want {
+			t.Errorf("%.60s:\ngot  %s, %v\nwant %s", tc.text, got, err, tc.want)
+		}
+	}
+}
+
+// What is accepted is one JSON object that strict receivers take, and reading it
+// again changes nothing.
+func FuzzDetails(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"a":[1,2,{"b":"c"}],"d":-1.5e+3}`, `{"a":"\ud83d","b":"\ud83d\ude00"}`, `{"a":{"a":{}},"b":[[]]}`,
+		`{"\u0061":1,"a":2}`, "{\"x\":\"\xff\"}", `{"a":"\\"}`, `{"a":tru`, `[]`, ` {"a" : 1 } `,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		details, err := ParseDetails(text)
+		if err != nil {
+			return
+		}
+		out := details.AppendJSON(nil)
+		if !json.Valid(out) || !utf8.Valid(out) {
+			t.Fatalf("%q became %q", text, out)
+		}
+		again, err := ParseDetails(out)
+		if err != nil || !bytes.Equal(again.AppendJSON(nil), out) {
+			t.Fatalf("%q became %q, and that %q, %v", text, out, again.AppendJSON(nil), err)
+		}
+		if utf8.Valid(text) && !bytes.Contains(text, []byte(`\u`)) {
+			var want, got bytes.Buffer
+			_, _ = json.Compact(&want, text), json.Compact(&got, out)
+			if want.String() != got.String() {
+				t.Fatalf("%q became %q", text, out)
+			}
+		}
+		seen := map[string]bool{}
+		for _, m := range details {
+			if seen[m.Name] {
+				t.Fatalf("%q holds %q twice", out, m.Name)
+			}
+			seen[m.Name] = true
+		}
+	})
+}

@@ -1,0 +1,15 @@
+// Package eventsv2 speaks PagerDuty's Events API v2.
+//
+// An [Event] is built, checked with [Event.Validate], made to fit with
+// [Event.Fit] and encoded with [Event.AppendJSON]. A [Client] posts the encoded
+// bytes: one attempt, one [Receipt] or one [*Error]. Whether to try again, and
+// when, is a pure function: [Retry.Next].
+//
+// The package keeps no state, reads no clock of its own accord beyond what an
+// HTTP exchange needs, and never prints an integration key: a [Key] shows itself
+// as a fingerprint in every format, and what a server answers is scrubbed of it.
+//
+// The wire is documented at
+// https://developer.pagerduty.com/docs/send-alert-event and
+// https://developer.pagerduty.com/docs/events-api-v2-overview.
+package eventsv2

@@ -1,0 +1,112 @@
+package eventsv2
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// keyLength is the length of every integration key: the server answers "Length
+// of 'routing_key' is incorrect (should be 32 characters)" to any other.
+const keyLength = 32
+
+// ErrKeyForm is returned by [ParseKey] for a text that no integration key can be.
+var ErrKeyForm = errors.New("an integration key has exactly 32 letters and digits")
+
+// Key is an integration key (routing key). It is a secret: whoever has it can
+// page the people on call, or silence their pages.
+//
+// A Key shows its fingerprint in every format of package fmt, in slog, in JSON
+// and in text encodings. The characters themselves sit behind a pointer, so that
+// even printing a struct that hides a Key in an unexported field, which fmt does
+// without asking the Key's methods, shows an address and not the secret. Only
+// [Key.Reveal] gives them out. The zero Key is no key at all.
+type Key struct {
+	secret *string
+}
+
+// ParseKey accepts what PagerDuty accepts: 32 letters and digits, case kept.
+// Its error is [ErrKeyForm] and never quotes s.
+func ParseKey(s string) (Key, error) {
+	if len(s) != keyLength {
+		return Key{}, ErrKeyForm
+	}
+	for i := range len(s) {
+		if !isAlphanumeric(s[i]) {
+			return Key{}, ErrKeyForm
+		}
+	}
+	return Key{secret: &s}, nil
+}
+
+// Reveal returns the characters of the key, "" for the zero Key. Its only place
+// is the request that PagerDuty gets.
+func (k Key) Reveal() string {
+	if k.secret == nil {
+		return ""
+	}
+	return *k.secret
+}
+
+// Fingerprint is what stands for the key wherever people look: "key-" and the
+// first 8 hexadecimal digits of the SHA-256 of the key in lower case.
+func (k Key) Fingerprint() string {
+	if k.secret == nil {
+		return "key-none"
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(*k.secret)))
+	return "key-" + hex.EncodeToString(sum[:4])
+}
+
+// IsZero reports whether k is no key at all.
+func (k Key) IsZero() bool { return k.secret == nil }
+
+// Equal reports whether both are the same key, whatever the case of its letters.
+func (k Key) Equal(other Key) bool { return strings.EqualFold(k.Reveal(), other.Reveal()) }
+
+// String returns the fingerprint.
+func (k Key) String() string { return k.Fingerprint() }
+
+// GoString returns the fingerprint, for %#v.
+func (k Key) GoString() string { return k.Fingerprint() }
+
+// Format writes the fingerprint for every verb, %x and %d included.
+func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.Fingerprint()) }
+
+// LogValue gives slog the fingerprint.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.Fingerprint()) }
+
+// MarshalText gives encoders the fingerprint, so that a struct with a Key in it
+// can be dumped as JSON. The wire does not go through it.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.Fingerprint()), nil }
+
+// Scrub replaces every occurrence of the key in text, in any case of letters, by
+// the fingerprint: servers and proxies echo what they were sent.
+func (k Key) Scrub(text string) string {
+	if k.secret == nil || len(text) < keyLength {
+		return text
+	}
+	var b strings.Builder
+	for at := 0; at+keyLength <= len(text); {
+		if !strings.EqualFold(text[at:at+keyLength], *k.secret) {
+			at++
+			continue
+		}
+		b.WriteString(text[:at])
+		b.WriteString(k.Fingerprint())
+		text, at = text[at+keyLength:], 0
+	}
+	if b.Len() == 0 {
+		return text
+	}
+	b.WriteString(text)
+	return b.String()
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
