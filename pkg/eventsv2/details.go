@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrNotObject is returned by [ParseDetails] for JSON that is no object.
@@ -19,15 +20,18 @@ var ErrNotObject = errors.New("must be a JSON object such as {\"key\":\"value\"}
 // A name that stands twice in one object is an error, at any depth: receivers
 // keep one of the two values without a word, and nobody knows which.
 func ParseDetails(text []byte) (Details, error) {
+	if !utf8.Valid(text) { // ToValidUTF8 copies in any case
+		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
+	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, bytes.ToValidUTF8(text, []byte("\ufffd"))); err != nil {
+	if err := json.Compact(&compact, text); err != nil {
 		return nil, jsonError(err)
 	}
 	w := walker{text: mendSurrogates(compact.Bytes())}
 	if w.text[0] != '{' {
 		return nil, ErrNotObject
 	}
-	var details Details
+	details := make(Details, 0, 4)
 	err := w.object(func(name string, value []byte) {
 		details = append(details, Member{Name: name, Value: value})
 	})

@@ -1,0 +1,203 @@
+package eventsv2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultBaseURL is where accounts of PagerDuty's US region send their events.
+	DefaultBaseURL = "https://events.pagerduty.com"
+
+	enqueuePath = "/v2/enqueue"
+	changePath  = "/v2/change/enqueue"
+
+	// defaultTimeout bounds one attempt, so that a server which accepts and then
+	// says nothing does not use up the whole time for a delivery.
+	defaultTimeout = 30 * time.Second
+
+	// maxAnswerBytes is how much of an answer is read. PagerDuty's have some
+	// hundred bytes; whatever is longer comes from something else on the way.
+	maxAnswerBytes = 64 << 10
+
+	defaultUserAgent = "shoutrrr"
+)
+
+// Doer performs one HTTP exchange; *http.Client is one.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Client posts events, one attempt for each call; [Retry] says whether another
+// one is worth it. The zero value posts to PagerDuty. A Client is meant to be
+// kept, may be used by several goroutines at once, and must not be copied nor
+// its fields changed after the first use.
+type Client struct {
+	// BaseURL is scheme, host and, if there is one, the path before /v2/enqueue.
+	// Defaults to DefaultBaseURL.
+	BaseURL string
+
+	// HTTP performs the requests. A redirect is never followed: Go would turn the
+	// POST into a GET, or post the key to a host that nobody chose. An
+	// *http.Client is copied for that and keeps its other settings. Defaults to
+	// the transport that SharedTransport returns.
+	HTTP Doer
+
+	// UserAgent defaults to "shoutrrr".
+	UserAgent string
+
+	// Timeout bounds one attempt, the context of the call bounds it further.
+	// Defaults to 30 s.
+	Timeout time.Duration
+
+	once sync.Once
+	wire wire
+}
+
+// Receipt is what PagerDuty said when it accepted an event.
+type Receipt struct {
+	Status int
+	// DedupKey is the one that PagerDuty reports. It can differ from the one that
+	// was sent, and is empty for a change event or when the answer was damaged.
+	DedupKey string
+	Message  string
+}
+
+// wire is what all requests of a Client have in common, prepared once.
+type wire struct {
+	err     error // the BaseURL cannot be used
+	host    string
+	agent   []string
+	enqueue *http.Request // without context and body
+	change  *http.Request
+	send    func(*http.Request) (*http.Response, error)
+	timeout time.Duration
+	own     bool // the transport is the shared one, which leaves requests alone
+	traced  bool // the transport is known to report its connections
+}
+
+// Post sends an encoded event to /v2/enqueue. Its error is an *Error. The key is
+// needed only to keep it out of what is returned.
+//
+// The body must stay as it is even after the return: when a server answers
+// before it has read everything, the transport may still be sending.
+func (c *Client) Post(ctx context.Context, key Key, body []byte) (Receipt, error) {
+	c.once.Do(c.prepare)
+	return c.post(ctx, key, c.wire.enqueue, body)
+}
+
+// PostChange sends an encoded change event to /v2/change/enqueue. It is like
+// [Client.Post] but for one thing: a change event has no dedup key, so a
+// repetition after a lost answer is shown twice.
+func (c *Client) PostChange(ctx context.Context, key Key, body []byte) (Receipt, error) {
+	c.once.Do(c.prepare)
+	return c.post(ctx, key, c.wire.change, body)
+}
+
+func (c *Client) post(ctx context.Context, key Key, template *http.Request, body []byte) (Receipt, error) {
+	if c.wire.err != nil {
+		return Receipt{}, &Error{Err: redact(c.wire.err, key)}
+	}
+	bounded, cancel := c.bound(ctx)
+	defer cancel()
+	var x exchange
+	resp, err := c.wire.send(x.request(bounded, &c.wire, template, body))
+	if err != nil {
+		failed := c.wire.unanswered(ctx, err, key, x.connected.Load())
+		if ctx.Err() == nil && bounded.Err() != nil {
+			failed.limit = c.wire.timeout
+		}
+		return Receipt{}, failed
+	}
+	answer := readAnswer(resp)
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return decodeReceipt(resp.StatusCode, answer, key), nil
+	}
+	return Receipt{}, refusal(resp, answer, key, c.wire.host)
+}
+
+// bound returns the context of one attempt.
+func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= c.wire.timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.wire.timeout)
+}
+
+func (c *Client) prepare() {
+	w := &c.wire
+	base := strings.TrimRight(c.BaseURL, "/")
+	if base == "" {
+		base = DefaultBaseURL
+	}
+	u, err := parseBaseURL(base)
+	if err != nil {
+		w.err = err
+		return
+	}
+	if w.timeout = c.Timeout; w.timeout <= 0 {
+		w.timeout = defaultTimeout
+	}
+	w.agent = []string{c.UserAgent}
+	if c.UserAgent == "" {
+		w.agent[0] = defaultUserAgent
+	}
+	w.host = u.Host
+	w.enqueue = newTemplate(below(u, enqueuePath), w.agent)
+	w.change = newTemplate(below(u, changePath), w.agent)
+	w.choose(c.HTTP)
+}
+
+// choose settles what sends the requests.
+func (w *wire) choose(doer Doer) {
+	switch d := doer.(type) {
+	case nil:
+		// Neither cookies nor redirects are wanted, so http.Client has nothing to
+		// add to its transport but work.
+		w.send, w.own, w.traced = SharedTransport().RoundTrip, true, true
+	case *http.Client:
+		once := *d
+		once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		w.send = once.Do
+		switch once.Transport.(type) {
+		case nil, *http.Transport, *lazyTransport:
+			w.traced = true
+		}
+	default:
+		w.send = d.Do
+	}
+}
+
+func parseBaseURL(base string) (*url.URL, error) {
+	u, err := url.Parse(base)
+	var parse *url.Error
+	if errors.As(err, &parse) {
+		err = parse.Err // without the text of the URL, which is no business of a log
+	}
+	switch {
+	case err != nil:
+		return nil, &baseURLError{err.Error()}
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, &baseURLError{fmt.Sprintf("its scheme is %q, must be https or http", u.Scheme)}
+	case u.Host == "":
+		return nil, &baseURLError{"it has no host"}
+	}
+	return u, nil
+}
+
+// below appends a path; URL.JoinPath makes a relative one of it when base has
+// none of its own.
+func below(base *url.URL, path string) *url.URL {
+	u := *base
+	u.Path += path
+	if u.RawPath != "" {
+		u.RawPath += path
+	}
+	return &u
+}

@@ -1,0 +1,167 @@
+package eventsv2
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Kinds of failure, for errors.Is.
+var (
+	// ErrInvalidKey: PagerDuty does not know the integration key, or it is not one
+	// of the Events API v2.
+	ErrInvalidKey = errors.New("invalid integration key")
+	// ErrUnauthorized: the answer was 401.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden: the answer was 403.
+	ErrForbidden = errors.New("forbidden")
+	// ErrRateLimited: the answer was 429, the event was not taken in.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrUnreachable: the way to the server is closed for good. Its certificate
+	// cannot be verified, it speaks no TLS, it redirects elsewhere, the proxy wants
+	// a login, or the BaseURL is none.
+	ErrUnreachable = errors.New("unreachable")
+)
+
+// Error is why an attempt did not end with a [Receipt].
+type Error struct {
+	// Status is that of the answer, 0 if there was none.
+	Status int
+
+	// Message is the server's own reason: one line of at most 1 KB, without control
+	// characters and without the integration key.
+	Message string
+
+	// RetryAfter is how long the server asks to wait, at most 24 h; 0 if it does
+	// not say.
+	RetryAfter time.Duration
+
+	// Sent reports that the event may have been accepted although no proper answer
+	// says so: the connection was lost after it stood, or a gateway gave up (502,
+	// 504). Sending the event again is safe if it has a dedup key.
+	Sent bool
+
+	// Err is the cause if there was no answer.
+	Err error
+
+	host  string
+	limit time.Duration // of the attempt, if that has ended it
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether the error is of the kind of one of the sentinels.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrInvalidKey:
+		return e.Status == http.StatusBadRequest && namesKey(e.Message)
+	case ErrUnauthorized:
+		return e.Status == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.Status == http.StatusForbidden
+	case ErrRateLimited:
+		return e.Status == http.StatusTooManyRequests
+	case ErrUnreachable:
+		return e.redirected() || e.Status == http.StatusProxyAuthRequired || e.Status == 0 && isForGood(e.Err)
+	}
+	return false
+}
+
+// namesKey recognises PagerDuty's "Invalid routing key" and "Length of
+// 'routing_key' is incorrect", which come with the status of any other invalid
+// event.
+func namesKey(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "routing_key") || strings.Contains(message, "routing key")
+}
+
+// Temporary reports whether the same event may be accepted later: 429, 408, 5xx
+// and the failures of the network. Every other status is final, 425 with them: it
+// answers TLS early data, which is never sent here. The end of an attempt's time
+// is temporary, the caller's own cancellation is not.
+func (e *Error) Temporary() bool {
+	switch {
+	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
+		return true
+	case e.Status == 0:
+		return !errors.Is(e.Err, context.Canceled) && !isForGood(e.Err)
+	}
+	return e.Status >= 500 && e.Status <= 599
+}
+
+func (e *Error) redirected() bool { return e.Status >= 300 && e.Status <= 399 }
+
+// refusal makes the error of an answer that does not accept.
+func refusal(resp *http.Response, answer []byte, key Key, host string) *Error {
+	e := &Error{
+		Status:     resp.StatusCode,
+		Message:    reasonOf(resp.Header, answer, key),
+		RetryAfter: retryAfter(resp.Header, resp.StatusCode, time.Now()),
+		Sent:       resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout,
+		host:       host,
+	}
+	if e.redirected() {
+		e.Message = redirection(resp, key)
+	}
+	return e
+}
+
+// redirection tells where a redirect points, scheme and host only: the rest of
+// such an address may be somebody's session.
+func redirection(resp *http.Response, key Key) string {
+	u, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return legible(u.Scheme+"://"+u.Host, key)
+}
+
+// unanswered makes the error of an exchange that brought no answer. ctx is the
+// caller's, not the attempt's.
+func (w *wire) unanswered(ctx context.Context, err error, key Key, connected bool) *Error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	e := &Error{host: w.host, Sent: connected || !w.traced && !isBeforeSending(err)}
+	switch cause := ctx.Err(); {
+	case cause != nil && !errors.Is(err, cause):
+		// A context with a cause of its own makes net/http return that.
+		err = &causeError{redact(err, key).Error(), cause}
+	case cause == nil && errors.Is(err, context.Canceled):
+		// Something else has cancelled the request; the caller still wants it.
+		err = &causeError{text: redact(err, key).Error()}
+	}
+	e.Err = redact(err, key)
+	return e
+}
+
+// causeError is a cause that was rewritten: kind is what remains of it for
+// errors.Is.
+type causeError struct {
+	text string
+	kind error
+}
+
+func (e *causeError) Error() string { return e.text }
+func (e *causeError) Unwrap() error { return e.kind }
+
+// redact returns err, or if its text holds the key (a server that is none may
+// send back what it got, and net/http quotes it) the scrubbed text in its place.
+func redact(err error, key Key) error {
+	text := err.Error()
+	clean := legible(text, key)
+	if scrub(oneLine(text), key) == oneLine(text) {
+		return err
+	}
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, kind) {
+			return &causeError{clean, kind}
+		}
+	}
+	return &causeError{text: clean}
+}
