@@ -1,0 +1,213 @@
+package pagerduty
+
+import (
+	"net"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/pkg/types"
+)
+
+// Config is a pagerduty:// URL, read and checked. [Fields] describes what may
+// stand in it.
+type Config struct {
+	Host       string // host name or address, IPv6 in brackets
+	Port       int
+	Keys       []eventsv2.Key // one or more; the dedup key chooses
+	DisableTLS bool
+
+	Severity  eventsv2.Severity
+	Source    string // "default" unless given
+	Action    eventsv2.Action
+	Title     string
+	DedupKey  string
+	Component string
+	Group     string
+	Class     string
+	Timestamp time.Time // zero: the time of the call
+	Details   eventsv2.Details
+	Links     []eventsv2.Link
+	Images    []eventsv2.Image
+	Client    string
+	ClientURL string
+
+	// SourceGiven tells a source that was given from the default one: only the
+	// former narrows down which incident an acknowledge or resolve means.
+	SourceGiven bool
+}
+
+// defaultSource stands in payload.source, which PagerDuty requires, for an event
+// that names no source.
+const defaultSource = "default"
+
+// Parse reads a pagerduty:// URL. Its error is a [*ConfigError] that lists
+// everything that is wrong and quotes no key.
+func Parse(rawURL string) (*Config, error) {
+	var wrong problems
+	loc := parseLocation(rawURL, &wrong)
+	c := &Config{
+		Keys:     loc.keys,
+		Severity: eventsv2.SeverityError,
+		Source:   defaultSource,
+		Action:   eventsv2.Trigger,
+	}
+	seen := make(map[string]bool)
+	for _, p := range splitQuery(loc.query) {
+		if seen[p.name] {
+			wrong.add("parameter", p.name, "stands twice: give it once")
+			continue
+		}
+		seen[p.name] = true
+		c.set(p.name, p.value, &wrong)
+	}
+	c.locate(loc)
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// locate fills in what the URL leaves to defaults.
+func (c *Config) locate(loc location) {
+	c.Host, c.Port = loc.host, loc.port
+	if c.Host == "" {
+		c.Host = DefaultHost
+	}
+	if c.Port == 0 && c.DisableTLS {
+		c.Port = defaultPlainPort
+	}
+	if c.Port == 0 {
+		c.Port = defaultPort
+	}
+}
+
+// With returns the configuration with the params of one message in place of the
+// URL's. Its error is a [*ConfigError].
+func (c *Config) With(params *types.Params) (*Config, error) {
+	if params == nil || len(*params) == 0 {
+		return c, nil
+	}
+	var room [8]string // most messages have fewer, and need no memory for them
+	names := room[:0]
+	for name := range *params {
+		names = append(names, name)
+	}
+	sort.Strings(names) // or the same mistakes would be told in another order each time
+	with := *c
+	var wrong problems
+	seen := make(map[string]bool, len(names))
+	for _, given := range names {
+		name := strings.ToLower(strings.TrimSpace(given))
+		if seen[name] {
+			wrong.add("parameter", name, "stands twice: give it once")
+			continue
+		}
+		seen[name] = true
+		with.override(name, (*params)[given], &wrong)
+	}
+	if level, ok := params.Level(); ok && !seen[paramSeverity] {
+		with.Severity = severityOf(level, with.Severity)
+	}
+	return &with, wrong.err()
+}
+
+func (c *Config) override(name, value string, wrong *problems) {
+	switch name {
+	case types.MessageKey, types.LevelKey: // not parameters of this service: handled by whoever calls
+		return
+	case paramDisableTLS:
+		wrong.add(name, value, "belongs into the URL: it cannot be changed for one message")
+		return
+	}
+	c.set(name, value, wrong)
+}
+
+// set puts a parameter into the configuration. An empty value means unset.
+func (c *Config) set(name, value string, wrong *problems) {
+	for i := range fields {
+		if fields[i].Name != name {
+			continue
+		}
+		if strings.TrimSpace(value) != "" {
+			fields[i].set(c, value, wrong)
+		}
+		return
+	}
+	wrong.add("parameter", name, "is not known%s; known are %s", suggest(name, fieldNames()), strings.Join(fieldNames(), ", "))
+}
+
+func severityOf(level types.MessageLevel, otherwise eventsv2.Severity) eventsv2.Severity {
+	switch level {
+	case types.Debug, types.Info:
+		return eventsv2.SeverityInfo
+	case types.Warning:
+		return eventsv2.SeverityWarning
+	case types.Error:
+		return eventsv2.SeverityError
+	}
+	return otherwise
+}
+
+// BaseURL returns the address of the Events API that the URL names.
+func (c *Config) BaseURL() string {
+	if c.DisableTLS {
+		return "http://" + c.hostPort(defaultPlainPort)
+	}
+	return "https://" + c.hostPort(defaultPort)
+}
+
+// hostPort leaves out the port that the protocol has anyway.
+func (c *Config) hostPort(usual int) string {
+	if c.Port == usual {
+		return c.Host
+	}
+	return net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port))
+}
+
+// Address is the host, with the port if it is not the usual one.
+func (c *Config) Address() string {
+	if c.DisableTLS {
+		return c.hostPort(defaultPlainPort)
+	}
+	return c.hostPort(defaultPort)
+}
+
+// URL returns the URL that gives this configuration, integration keys included:
+// it is a secret.
+func (c *Config) URL() string {
+	keys := make([]string, len(c.Keys))
+	for i, k := range c.Keys {
+		keys[i] = k.Reveal()
+	}
+	host := c.Address()
+	if host == DefaultHost {
+		host = ""
+	}
+	raw := Scheme + "://" + host + "/" + strings.Join(keys, ",")
+	for i, separator := 0, "?"; i < len(fields); i++ {
+		if value := fields[i].get(c); value != fields[i].Default {
+			raw += separator + fields[i].Name + "=" + url.QueryEscape(value)
+			separator = "&"
+		}
+	}
+	return raw
+}
+
+// Redacted names the URL without its secrets: the host and the fingerprints of
+// the keys.
+func (c *Config) Redacted() string {
+	return Scheme + "://" + c.Address() + "/" + c.Fingerprints()
+}
+
+// Fingerprints stands for the keys, joined with commas.
+func (c *Config) Fingerprints() string {
+	names := make([]string, len(c.Keys))
+	for i, k := range c.Keys {
+		names[i] = k.Fingerprint()
+	}
+	return strings.Join(names, ",")
+}

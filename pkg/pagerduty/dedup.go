@@ -1,0 +1,50 @@
+package pagerduty
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+)
+
+// lowerBase32 writes 128 bits in 26 letters and digits that a person can read out.
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// derivedPrefix tells derived keys from those that people give.
+const derivedPrefix = "shoutrrr-"
+
+// derivedKey is the dedup key of an event that names none. It depends on what
+// makes two triggers the same issue and on nothing else, so that a repetition
+// updates the incident, and a retry after a lost answer does not page twice.
+// Each part goes in with its length: "ab"+"c" is not "a"+"bc".
+func derivedKey(p *eventsv2.Payload) string {
+	var buffer [512]byte // most events fit and need no memory of their own
+	text := buffer[:0]
+	for _, part := range [...]string{p.Source, p.Class, p.Component, p.Group, p.Summary} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
+	return derivedPrefix + lowerBase32.EncodeToString(sum[:16])
+}
+
+// chooseKey spreads dedup keys over integration keys by rendezvous hashing: the
+// same dedup key always meets the same integration key, whatever their order,
+// and a key that is added or removed moves only its own share. It has to stick,
+// because PagerDuty deduplicates per integration key and drops an acknowledge or
+// resolve that comes by another.
+func chooseKey(keys []eventsv2.Key, dedupKey string) int {
+	best, highest := 0, uint64(0)
+	for i := range keys {
+		if len(keys) == 1 {
+			break
+		}
+		sum := sha256.Sum256([]byte(dedupKey + "\x00" + strings.ToLower(keys[i].Reveal())))
+		if score := binary.BigEndian.Uint64(sum[:8]); i == 0 || score > highest {
+			best, highest = i, score
+		}
+	}
+	return best
+}

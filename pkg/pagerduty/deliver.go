@@ -1,0 +1,260 @@
+package pagerduty
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/pkg/types"
+)
+
+// Receipt says that PagerDuty accepted an event. Acceptance is not yet an
+// incident: PagerDuty works on it afterwards.
+type Receipt struct {
+	Action   eventsv2.Action
+	DedupKey string // the key of the incident, as PagerDuty returned it
+	Key      string // fingerprint of the integration key
+	Status   int    // HTTP status, 2xx
+	Message  string // PagerDuty's own words
+	Attempts int
+	Matched  bool // see [Prepared]
+	Warnings []string
+}
+
+// DeliveryError says that an event was not accepted. It wraps what the last
+// attempt met, an [*eventsv2.Error], or the context's error.
+type DeliveryError struct {
+	Action   eventsv2.Action
+	DedupKey string
+	Key      string // fingerprint of the integration key
+	Attempts int
+	// MaybeAccepted is true if an answer was lost on the way: the incident may
+	// be open. Sending again with the same dedup key does no harm.
+	MaybeAccepted bool
+	Warnings      []string
+	Err           error
+}
+
+// Error says what happened and to which event.
+func (e *DeliveryError) Error() string {
+	tries := "1 attempt"
+	if e.Attempts != 1 {
+		tries = fmt.Sprintf("%d attempts", e.Attempts)
+	}
+	fate := "not accepted"
+	if e.MaybeAccepted {
+		fate = "not known to be accepted (an answer was lost)"
+	}
+	return fmt.Sprintf("%s %s after %s: %v (dedup key %s)", e.Action, fate, tries, e.Err, e.DedupKey)
+}
+
+// Unwrap returns what the last attempt met.
+func (e *DeliveryError) Unwrap() error { return e.Err }
+
+// Deliver sends the message and tries again for as long as that can help and the
+// context and the options allow. Its errors are [*ConfigError],
+// [ErrBlankMessage], [*AmbiguousIncidentError], with which nothing was sent, and
+// [*DeliveryError].
+func (s *Service) Deliver(ctx context.Context, message string, params *types.Params) (Receipt, error) {
+	start := time.Now()
+	p, err := s.Prepare(message, params, start)
+	if err != nil {
+		return Receipt{}, err
+	}
+	d := delivery{service: s, prepared: &p, deadline: start.Add(s.opts.Budget())}
+	if limit, ok := ctx.Deadline(); ok && limit.Before(d.deadline) {
+		d.deadline = limit
+	}
+	answer, err := d.run(ctx)
+	d.remember(err)
+	if err != nil {
+		return Receipt{}, d.failure(err)
+	}
+	return d.receipt(answer), nil
+}
+
+// attemptTimeout bounds one attempt: a server that takes the event and then says
+// nothing must not use up the time for all of them.
+const attemptTimeout = 30 * time.Second
+
+// delivery is one event on its way.
+type delivery struct {
+	service  *Service
+	prepared *Prepared
+	deadline time.Time
+	attempts int
+	lost     bool // a request was sent and its answer never seen
+	limited  bool // the last failure was a rate limit
+	inRow    int  // failures of that kind in a row
+}
+
+func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
+	s := d.service
+	for {
+		begin := time.Now()
+		answer, err := d.attempt(ctx)
+		d.attempts++
+		d.lost = d.lost || sent(err)
+		wait, again := time.Duration(0), false
+		if err != nil && !interrupted(ctx) {
+			wait, again = s.retry.Next(err, d.streak(err), time.Until(d.deadline))
+		}
+		d.report(begin, answer, err, wait)
+		if !again {
+			return answer, err
+		}
+		if pause(ctx, wait) != nil {
+			if interrupted(ctx) {
+				err = errors.Join(context.Cause(ctx), err)
+			}
+			return answer, err
+		}
+	}
+}
+
+// attempt makes one attempt that ends with the budget. The client itself ends it
+// after attemptTimeout, so that a context, which costs more than the encoding of
+// the event, is needed for the last stretch only.
+func (d *delivery) attempt(ctx context.Context) (eventsv2.Receipt, error) {
+	s := d.service
+	once := s.opts.RetryFor < 0 && s.opts.Timeout <= 0
+	if !once && time.Until(d.deadline) < attemptTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, d.deadline)
+		defer cancel()
+	}
+	return s.client.Post(ctx, d.prepared.Event.RoutingKey, d.prepared.Body)
+}
+
+// streak counts the failures of one kind in a row: the long waits of a rate limit
+// do not go on from the short ones of a broken connection.
+func (d *delivery) streak(err error) int {
+	limited := errors.Is(err, eventsv2.ErrRateLimited)
+	if limited != d.limited {
+		d.limited, d.inRow = limited, 0
+	}
+	d.inRow++
+	return d.inRow
+}
+
+// interrupted tells a caller who gave up from time that ran out: only the latter
+// leaves the last attempt's failure as the reason.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+func sent(err error) bool {
+	if err == nil {
+		return false // as errors.As would say, which wants memory for the answer
+	}
+	var failed *eventsv2.Error
+	return errors.As(err, &failed) && failed.Sent
+}
+
+// pause waits, or returns the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// report tells the options' hook and loggers about an attempt.
+func (d *delivery) report(begin time.Time, answer eventsv2.Receipt, err error, wait time.Duration) {
+	s, ev := d.service, d.prepared.Event
+	logger := s.logger.Load()
+	if s.opts.OnAttempt == nil && s.opts.Logger == nil && logger == nil {
+		return
+	}
+	a := types.Attempt{
+		Service: Scheme, Host: s.config.Address(), Index: s.opts.Index,
+		Key: s.prints[d.prepared.key], Action: string(ev.Action), DedupKey: ev.DedupKey,
+		Number: d.attempts, Start: begin, Elapsed: time.Since(begin),
+		Status: answer.Status, Err: err, Wait: wait,
+	}
+	var failed *eventsv2.Error
+	if errors.As(err, &failed) {
+		a.Status = failed.Status
+	}
+	if s.opts.OnAttempt != nil {
+		s.opts.OnAttempt(a)
+	}
+	if s.opts.Logger != nil {
+		logAttempt(s.opts.Logger, a)
+	}
+	if logger != nil && err != nil {
+		logger.Printf("pagerduty: %s, attempt %d: %v", a.Action, a.Number, err)
+	}
+}
+
+func logAttempt(logger *slog.Logger, a types.Attempt) {
+	attrs := []slog.Attr{
+		slog.String("host", a.Host), slog.String("key", a.Key),
+		slog.String("action", a.Action), slog.String("dedup_key", a.DedupKey),
+		slog.Int("attempt", a.Number), slog.Int("status", a.Status), slog.Duration("elapsed", a.Elapsed),
+	}
+	level, text := slog.LevelInfo, "event accepted"
+	switch {
+	case a.Err != nil && a.Wait > 0:
+		level, text = slog.LevelWarn, "event not accepted, trying again"
+		attrs = append(attrs, slog.Duration("wait", a.Wait), slog.Any("err", a.Err))
+	case a.Err != nil:
+		level, text = slog.LevelError, "event not accepted"
+		attrs = append(attrs, slog.Any("err", a.Err))
+	}
+	logger.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+// remember keeps the ledger true to what PagerDuty has, or may have: a trigger
+// whose answer was lost counts as open, a resolve whose answer was lost does not
+// count as resolved.
+func (d *delivery) remember(failure error) {
+	s, p, ev := d.service, d.prepared, d.prepared.Event
+	var err error
+	switch {
+	case ev.Action == eventsv2.Trigger && (failure == nil || d.lost):
+		err = s.opts.Ledger.Put(Incident{
+			KeyID: s.ids[p.key], DedupKey: ev.DedupKey, Triggered: time.Now(),
+			Source: s.scrub(ev.Payload.Source), Summary: s.scrub(ev.Payload.Summary),
+		})
+	case ev.Action == eventsv2.Resolve && failure == nil:
+		err = s.opts.Ledger.Remove(s.ids[p.key], ev.DedupKey)
+	}
+	if err != nil {
+		p.warn("a later acknowledge or resolve will need the dedup key %s: %v", ev.DedupKey, err)
+	}
+}
+
+// scrub takes the integration keys out of a caller's text.
+func (s *Service) scrub(text string) string {
+	for _, k := range s.config.Keys {
+		text = k.Scrub(text)
+	}
+	return text
+}
+
+func (d *delivery) receipt(answer eventsv2.Receipt) Receipt {
+	p := d.prepared
+	r := Receipt{
+		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key],
+		Status: answer.Status, Message: answer.Message,
+		Attempts: d.attempts, Matched: p.Matched, Warnings: p.Warnings,
+	}
+	if answer.DedupKey != "" {
+		r.DedupKey = answer.DedupKey
+	}
+	return r
+}
+
+func (d *delivery) failure(err error) error {
+	p := d.prepared
+	return &DeliveryError{
+		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key],
+		Attempts: d.attempts, MaybeAccepted: d.lost, Warnings: p.Warnings, Err: err,
+	}
+}

@@ -1,0 +1,83 @@
+package pagerduty
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// memoryLedgerSize bounds what a process that triggers without ever resolving
+// remembers. The oldest go first: with so many open, an acknowledge without a
+// dedup key is ambiguous whatever is forgotten.
+const memoryLedgerSize = 10_000
+
+// MemoryLedger is a [Ledger] that ends with the process.
+type MemoryLedger struct {
+	mu    sync.Mutex
+	open  map[incidentID]Incident
+	order []incidentID // by the time they were first put
+}
+
+type incidentID struct{ keyID, dedupKey string }
+
+var _ Ledger = (*MemoryLedger)(nil)
+
+// NewMemoryLedger returns an empty ledger.
+func NewMemoryLedger() *MemoryLedger {
+	return &MemoryLedger{open: make(map[incidentID]Incident)}
+}
+
+// Open implements [Ledger]. The incidents come in the order in which they were
+// triggered.
+func (l *MemoryLedger) Open(now time.Time) ([]Incident, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	open := make([]Incident, 0, len(l.open))
+	for _, id := range l.order {
+		if in, ok := l.open[id]; ok && now.Sub(in.Triggered) < ledgerLife {
+			open = append(open, in)
+		}
+	}
+	return open, nil
+}
+
+// Put implements [Ledger].
+func (l *MemoryLedger) Put(in Incident) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := incidentID{in.KeyID, in.DedupKey}
+	_, known := l.open[id]
+	l.open[id] = in
+	if !known {
+		l.order = append(l.order, id)
+		l.forget(in.Triggered)
+	}
+	return nil
+}
+
+// forget drops what is resolved, too old or too much from the front of the order.
+func (l *MemoryLedger) forget(now time.Time) {
+	for len(l.order) > 0 {
+		in, open := l.open[l.order[0]]
+		if open && now.Sub(in.Triggered) < ledgerLife && len(l.order) <= memoryLedgerSize {
+			return
+		}
+		delete(l.open, l.order[0])
+		l.order = l.order[1:]
+	}
+}
+
+// Remove implements [Ledger].
+func (l *MemoryLedger) Remove(keyID, dedupKey string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := incidentID{keyID, dedupKey}
+	if _, known := l.open[id]; !known {
+		return nil
+	}
+	delete(l.open, id)
+	if at := slices.Index(l.order, id); at >= 0 {
+		l.order = slices.Delete(l.order, at, at+1)
+	}
+	return nil
+}

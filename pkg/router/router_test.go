@@ -1,0 +1,246 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/containrrr/shoutrrr/pkg/pagerduty"
+	"github.com/containrrr/shoutrrr/pkg/types"
+)
+
+const (
+	testKey  = "0123456789abcdef0123456789abcdef"
+	otherKey = "fedcba9876543210fedcba9876543210"
+	testURL  = "pagerduty:///" + testKey
+)
+
+// client answers by host, and remembers the bodies by host.
+type client struct {
+	mu     sync.Mutex
+	status map[string]int           // 202 unless given
+	gate   map[string]chan struct{} // answers only once this is closed
+	bodies map[string][]string
+}
+
+func (c *client) Do(req *http.Request) (*http.Response, error) {
+	host := req.URL.Host
+	body, _ := io.ReadAll(req.Body)
+	c.mu.Lock()
+	if c.bodies == nil {
+		c.bodies = map[string][]string{}
+	}
+	c.bodies[host] = append(c.bodies[host], string(body))
+	status, gate := c.status[host], c.gate[host]
+	c.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	if status == 0 {
+		status = 202
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: req}, nil
+}
+
+func (c *client) options() types.SenderOptions {
+	return types.SenderOptions{HTTPClient: c, RetryFor: -1}
+}
+
+// Several URLs: all are attempted, and each result stands where its URL stands,
+// though the failing one answers first.
+func TestResultsInURLOrder(t *testing.T) {
+	c := &client{status: map[string]int{"fast": 400}, gate: map[string]chan struct{}{"slow": make(chan struct{})}}
+	opts := c.options()
+	opts.OnAttempt = func(a types.Attempt) {
+		if a.Host == "fast" {
+			close(c.gate["slow"])
+		}
+	}
+	r, err := NewWithOptions(nil, opts, "pagerduty://slow/"+testKey, "pagerduty://fast/"+testKey, "pagerduty://third/"+otherKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := r.Deliver(t.Context(), "m", nil)
+	var target *types.TargetError
+	if len(results) != 3 || results[0].Err != nil || results[2].Err != nil || !errors.As(results[1].Err, &target) || target.Index != 1 {
+		t.Fatalf("got %+v", results)
+	}
+	if results[0].URL != "pagerduty://slow/key-"+results[0].URL[len("pagerduty://slow/key-"):] || strings.Contains(results[0].URL, testKey) {
+		t.Errorf("the URL is named %q", results[0].URL)
+	}
+	if results[0].Receipt.DedupKey == "" || results[0].Receipt.DedupKey != results[2].Receipt.DedupKey {
+		t.Errorf("dedup keys %q and %q", results[0].Receipt.DedupKey, results[2].Receipt.DedupKey)
+	}
+}
+
+func TestSendAsyncGivesOneResultPerURLAndCloses(t *testing.T) {
+	c := &client{status: map[string]int{"b": 500}}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://a/"+testKey, "pagerduty://b/"+testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []error
+	for err := range r.SendAsync("m", nil) {
+		got = append(got, err)
+	}
+	if len(got) != 2 || got[0] != nil || got[1] == nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Zero values and nil are part of the promise: programs use them.
+func TestZeroValues(t *testing.T) {
+	var none *ServiceRouter
+	var zero ServiceRouter
+	for _, r := range []*ServiceRouter{none, &zero} {
+		if errs := r.Send("m", nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+			t.Errorf("Send: %v", errs)
+		}
+		if errs := r.SendItems(nil, nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+			t.Errorf("SendItems: %v", errs)
+		}
+		if err := <-r.SendAsync("m", nil); !errors.Is(err, ErrNoSenders) {
+			t.Errorf("SendAsync: %v", err)
+		}
+	}
+	zero.Flush(nil)
+	if err := zero.AddService(testURL); err != nil {
+		t.Errorf("AddService: %v", err)
+	}
+	if _, err := zero.Locate(testURL); err != nil {
+		t.Errorf("Locate: %v", err)
+	}
+}
+
+func TestUnknownServices(t *testing.T) {
+	var r ServiceRouter
+	for _, rawURL := range []string{"slack://token@channel", "", "no url", "http://example.com", testKey + ":x", "://"} {
+		_, err := r.Locate(rawURL)
+		if !errors.Is(err, ErrUnknownService) || !strings.Contains(err.Error(), "pagerduty") {
+			t.Errorf("%q: %v does not name the schemes there are", rawURL, err)
+		}
+		if err != nil && strings.Contains(err.Error(), testKey) {
+			t.Errorf("the key stands in %v", err)
+		}
+	}
+	service, err := r.Locate("pagerduty:///bad")
+	var config *pagerduty.ConfigError
+	if service != nil || !errors.As(err, &config) {
+		t.Errorf("a bad URL gives %v, %v", service, err)
+	}
+	if _, err := r.NewService("slack"); !errors.Is(err, ErrUnknownService) {
+		t.Errorf("NewService: %v", err)
+	}
+	if s, err := r.NewService("PagerDuty"); err != nil || s.GetID() != "pagerduty" {
+		t.Errorf("NewService: %v, %v", s, err)
+	}
+	if got := r.ListServices(); !slices.Equal(got, []string{"pagerduty"}) {
+		t.Errorf("ListServices: %v", got)
+	}
+}
+
+func TestExtractServiceName(t *testing.T) {
+	var r ServiceRouter
+	name, u, err := r.ExtractServiceName("PagerDuty://h:1/" + testKey + `?details={"a":"#"}`)
+	if err != nil || name != "pagerduty" || u.Host != "h:1" || u.Path != "/"+testKey || u.RawQuery != `details={"a":"#"}` {
+		t.Errorf("got %q, %+v, %v", name, u, err)
+	}
+	// The parts make a service, as programs do it.
+	service, err := r.NewService(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Initialize(u, nil); err != nil {
+		t.Errorf("Initialize: %v", err)
+	}
+	if _, _, err := r.ExtractServiceName(testKey); err == nil || strings.Contains(err.Error(), testKey) {
+		t.Errorf("no scheme: %v", err)
+	}
+}
+
+func TestSendItems(t *testing.T) {
+	c := &client{}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://h/"+testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := types.MessageItem{Text: "Backup failed", Level: types.Warning}
+	errs := r.SendItems([]types.MessageItem{*item.WithField("host", "db-1"), {Text: "disk full", Level: types.Error}}, types.Params{"source": "s"})
+	if errs[0] != nil {
+		t.Fatal(errs)
+	}
+	for _, want := range []string{`"summary":"Backup failed"`, `Backup failed\nhost=db-1\ndisk full`, `"severity":"error"`, `"source":"s"`} {
+		if !strings.Contains(c.bodies["h"][0], want) {
+			t.Errorf("%s is not in %s", want, c.bodies["h"][0])
+		}
+	}
+}
+
+func TestEnqueueAndFlush(t *testing.T) {
+	var text bytes.Buffer
+	c := &client{status: map[string]int{"h": 400}}
+	r, err := NewWithOptions(log.New(&text, "", 0), c.options(), "pagerduty://h/"+testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Enqueue("100% full")
+	r.Enqueue("%d left", 3)
+	r.Flush(nil)
+	r.Flush(nil)
+	if len(c.bodies["h"]) != 1 || !strings.Contains(c.bodies["h"][0], `100% full\n3 left`) {
+		t.Errorf("sent %q", c.bodies["h"])
+	}
+	if !strings.Contains(text.String(), "flush: pagerduty:") {
+		t.Errorf("a failed flush is not logged: %s", text.String())
+	}
+}
+
+// One router has one ledger: an acknowledge finds what the same router triggered.
+func TestOneLedger(t *testing.T) {
+	c := &client{}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://a/"+testKey, "pagerduty://b/"+otherKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Send("m", nil)
+	results := r.Deliver(context.Background(), "looking", &types.Params{"action": "acknowledge"})
+	for _, result := range results {
+		if result.Err != nil || !result.Receipt.Matched {
+			t.Errorf("%+v", result)
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	c := &client{}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://a/"+testKey, "pagerduty://b/"+otherKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			r.SetLogger(log.New(io.Discard, "", 0))
+			for _, err := range r.Send("m", &types.Params{"dedup_key": string(rune('a' + i))}) {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if len(c.bodies["a"]) != 8 || len(c.bodies["b"]) != 8 {
+		t.Errorf("%d and %d events", len(c.bodies["a"]), len(c.bodies["b"]))
+	}
+}

@@ -1,0 +1,96 @@
+package shoutrrr
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/containrrr/shoutrrr/pkg/router"
+	"github.com/containrrr/shoutrrr/pkg/types"
+)
+
+// defaultRouter is what Send uses. It remembers which incidents are open, so that
+// a later Send can acknowledge or resolve them.
+var defaultRouter router.ServiceRouter
+
+// Send delivers the message to the service of the URL, and tries again for up to
+// 5 minutes while that can help. Each of params overrides the URL's parameters,
+// the last one first; nil means none.
+func Send(rawURL, message string, params ...*types.Params) error {
+	return SendContext(context.Background(), rawURL, message, params...)
+}
+
+// SendContext is [Send] that ends with the context.
+func SendContext(ctx context.Context, rawURL, message string, params ...*types.Params) error {
+	return defaultRouter.RouteContext(ctx, rawURL, message, merge(params))
+}
+
+func merge(params []*types.Params) *types.Params {
+	switch len(params) {
+	case 0:
+		return nil
+	case 1:
+		return params[0]
+	}
+	merged := make(types.Params)
+	for _, p := range params {
+		if p == nil {
+			continue
+		}
+		for name, value := range *p {
+			merged[name] = value
+		}
+	}
+	return &merged
+}
+
+// CreateSender returns a sender for the URLs. A sender that is kept works out
+// what is constant only once.
+func CreateSender(rawURLs ...string) (*router.ServiceRouter, error) {
+	return NewSenderWithOptions(nil, types.SenderOptions{}, rawURLs...)
+}
+
+// CreateSenderWithOptions returns a sender for the URLs that delivers as the
+// options say.
+func CreateSenderWithOptions(opts types.SenderOptions, rawURLs ...string) (*router.ServiceRouter, error) {
+	return NewSenderWithOptions(nil, opts, rawURLs...)
+}
+
+// NewSender returns a sender for the URLs that tells its progress to the logger.
+func NewSender(logger types.StdLogger, serviceURLs ...string) (*router.ServiceRouter, error) {
+	return NewSenderWithOptions(logger, types.SenderOptions{}, serviceURLs...)
+}
+
+// NewSenderWithOptions returns a sender for the URLs that delivers as the options
+// say and tells its progress to the logger, which may be nil.
+func NewSenderWithOptions(logger types.StdLogger, opts types.SenderOptions, serviceURLs ...string) (*router.ServiceRouter, error) {
+	return router.NewWithOptions(logger, opts, serviceURLs...)
+}
+
+// SetLogger sets where [Send] tells its progress; nil for nowhere.
+func SetLogger(logger types.StdLogger) {
+	defaultRouter.SetLogger(logger)
+}
+
+// ErrUnknownService is returned for a URL of a scheme that is not known.
+var ErrUnknownService = router.ErrUnknownService
+
+const modulePath = "github.com/containrrr/shoutrrr"
+
+// Version returns the version of this module that the program was built with, or
+// the revision if it was built in the module's own folder.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return versionOf(info)
+}
+
+func versionOf(info *debug.BuildInfo) string {
+	for _, module := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if module.Path == modulePath && module.Version != "" {
+			return module.Version
+		}
+	}
+	return "(devel)"
+}
