@@ -108,6 +108,9 @@ func (c *Client) post(ctx context.Context, key Key, template *http.Request, body
 	defer cancel()
 	var x exchange
 	resp, err := c.wire.send(x.request(bounded, &c.wire, template, body))
+	if err == nil && resp == nil {
+		err = errNoAnswer
+	}
 	if err != nil {
 		failed := c.wire.unanswered(ctx, err, key, x.connected.Load())
 		if ctx.Err() == nil && bounded.Err() != nil {
@@ -121,6 +124,9 @@ func (c *Client) post(ctx context.Context, key Key, template *http.Request, body
 	}
 	return Receipt{}, refusal(resp, answer, key, c.wire.host)
 }
+
+// errNoAnswer stands for an HTTP of the caller's that returns neither.
+var errNoAnswer = errors.New("the HTTP client returned neither an answer nor an error")
 
 // bound returns the context of one attempt.
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -162,16 +168,27 @@ func (w *wire) choose(doer Doer) {
 		// add to its transport but work.
 		w.send, w.own, w.traced = SharedTransport().RoundTrip, true, true
 	case *http.Client:
-		once := *d
-		once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		w.send = once.Do
-		switch once.Transport.(type) {
-		case nil, *http.Transport, *lazyTransport:
-			w.traced = true
-		}
+		w.chooseClient(d)
 	default:
 		w.send = d.Do
 	}
+}
+
+// chooseClient takes the transport out of a client that has nothing to add to it:
+// Do copies the headers and the URL once more for redirects and cookies.
+func (w *wire) chooseClient(c *http.Client) {
+	switch c.Transport.(type) {
+	case nil, *http.Transport, *lazyTransport:
+		w.traced = true
+	}
+	if c.Transport != nil && c.Jar == nil && c.Timeout == 0 {
+		w.own = w.traced // these two leave requests alone
+		w.send = c.Transport.RoundTrip
+		return
+	}
+	once := *c
+	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	w.send = once.Do
 }
 
 func parseBaseURL(base string) (*url.URL, error) {

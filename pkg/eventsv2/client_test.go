@@ -162,7 +162,7 @@ func TestConnectionIsReused(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, doer := range []string{"http.Client", "shared transport"} {
+		for _, doer := range []string{"http.Client", "http.Client with a timeout", "shared transport"} {
 			t.Run(fmt.Sprint(status, " ", doer), func(t *testing.T) {
 				var visits atomic.Int64
 				target := newServer(t, false, func(http.ResponseWriter, *http.Request) { visits.Add(1) })
@@ -171,7 +171,11 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				})
 				c := &Client{BaseURL: s.URL}
 				hc := s.Client()
-				if doer == "http.Client" {
+				switch doer {
+				case "http.Client":
+					c = newClient(t, s)
+				case "http.Client with a timeout": // which keeps what http.Client does
+					hc.Timeout = time.Minute
 					c = newClient(t, s)
 				}
 				_, err := c.Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
@@ -433,6 +437,28 @@ func TestBadBaseURL(t *testing.T) {
 }
 
 // TestForeignDoerMayChangeItsRequest, the next one is not affected.
+// Stubs of tests leave out what net/http always gives.
+func TestStubsWithoutABody(t *testing.T) {
+	noBody := func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 202}, nil }
+	nothing := func(*http.Request) (*http.Response, error) { return nil, nil }
+	for name, doer := range map[string]func(roundTripFunc) Doer{
+		"Doer":        func(f roundTripFunc) Doer { return f },
+		"http.Client": func(f roundTripFunc) Doer { return &http.Client{Transport: f} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := mustKey(t, testKey)
+			c := &Client{HTTP: doer(noBody)}
+			if got, err := c.Post(context.Background(), key, []byte(`{}`)); err != nil || got.Status != 202 {
+				t.Errorf("without a body: got %+v, %v, want status 202", got, err)
+			}
+			c = &Client{HTTP: doer(nothing)}
+			if _, err := c.Post(context.Background(), key, []byte(`{}`)); !errors.Is(err, errNoAnswer) {
+				t.Errorf("without an answer: got %v, want %v", err, errNoAnswer)
+			}
+		})
+	}
+}
+
 func TestForeignDoerMayChangeItsRequest(t *testing.T) {
 	c := &Client{BaseURL: "https://relay.example/pd", HTTP: roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if got := req.URL.String(); got != "https://relay.example/pd/v2/enqueue" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -69,17 +70,16 @@ type walker struct {
 }
 
 func (w *walker) object(member func(name string, value []byte)) error {
-	seen := make(map[string]bool)
+	var seen names
 	w.at++ // {
 	for w.text[w.at] != '}' {
 		if w.text[w.at] == ',' {
 			w.at++
 		}
 		name := w.name()
-		if seen[name] {
+		if !seen.add(name) {
 			return fmt.Errorf("the member %q stands twice", name)
 		}
-		seen[name] = true
 		w.at++ // :
 		start := w.at
 		if err := w.value(); err != nil {
@@ -89,6 +89,37 @@ func (w *walker) object(member func(name string, value []byte)) error {
 	}
 	w.at++ // }
 	return nil
+}
+
+// names are those of one object's members: in a list while they are few, as they
+// nearly always are, and then in a map.
+type names struct {
+	few  [16]string
+	n    int
+	many map[string]bool
+}
+
+// add reports whether the name is new.
+func (s *names) add(name string) bool {
+	if s.many == nil {
+		if slices.Contains(s.few[:s.n], name) {
+			return false
+		}
+		if s.n < len(s.few) {
+			s.few[s.n] = name
+			s.n++
+			return true
+		}
+		s.many = make(map[string]bool)
+		for _, known := range s.few {
+			s.many[known] = true
+		}
+	}
+	if s.many[name] {
+		return false
+	}
+	s.many[name] = true
+	return true
 }
 
 func (w *walker) array() error {

@@ -3,6 +3,7 @@ package eventsv2
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -22,6 +23,10 @@ func TestParseDetails(t *testing.T) {
 		{`{"a":1,"\u0061":2}`, "", `"a" stands twice`},
 		{`{"o":{"x":1,"x":1}}`, "", `"x" stands twice`},
 		{`{"o":[{"x":1,"x":1}]}`, "", `"x" stands twice`},
+		{`{` + manyMembers(40) + `"z":1}`, `{` + manyMembers(40) + `"z":1}`, ""},
+		{`{` + manyMembers(40) + `"m7":1}`, "", `"m7" stands twice`},
+		{`{` + manyMembers(40) + `"m39":1}`, "", `"m39" stands twice`},
+		{`{` + manyMembers(16) + `"m15":1}`, "", `"m15" stands twice`},
 		{`["a"]`, "", "must be a JSON object"},
 		{`"a"`, "", "must be a JSON object"},
 		{`null`, "", "must be a JSON object"},
@@ -42,6 +47,16 @@ func TestParseDetails(t *testing.T) {
 			t.Errorf("%.60s:\ngot  %s, %v\nwant %s", tc.text, got, err, tc.want)
 		}
 	}
+}
+
+// manyMembers is the beginning of an object with more members than a short list
+// of names holds.
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"m%d":%d,`, i, i)
+	}
+	return b.String()
 }
 
 // What is accepted is one JSON object that strict receivers take, and reading it

@@ -64,6 +64,9 @@ func newTemplate(u *url.URL, agent []string) *http.Request {
 // again, but no more than maxAnswerBytes. An answer that breaks off is returned
 // as far as it came: its status has said what matters.
 func readAnswer(resp *http.Response) []byte {
+	if resp.Body == nil { // net/http never does so, a stub may
+		return nil
+	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil // the body of a 101 is the bare connection, which has no end

@@ -89,4 +89,10 @@ func plainText(b []byte) (text, rest []byte, ok bool) {
 	return nil, b, false
 }
 
-func trimJSONSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
+// trimJSONSpace is bytes.TrimLeft of JSON's white space, which there seldom is.
+func trimJSONSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\n' || b[0] == '\r' || b[0] == '\t') {
+		b = b[1:]
+	}
+	return b
+}

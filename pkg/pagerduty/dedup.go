@@ -9,7 +9,13 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
 
-// lowerBase32 writes 128 bits in 26 letters and digits that a person can read out.
+// A derived key is 128 bits of a hash, in 26 letters and digits that a person can
+// read out.
+const (
+	derivedBytes  = 16
+	derivedLength = 26
+)
+
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // derivedPrefix tells derived keys from those that people give.
@@ -27,7 +33,10 @@ func derivedKey(p *eventsv2.Payload) string {
 		text = append(text, part...)
 	}
 	sum := sha256.Sum256(text)
-	return derivedPrefix + lowerBase32.EncodeToString(sum[:16])
+	var name [len(derivedPrefix) + derivedLength]byte
+	copy(name[:], derivedPrefix)
+	lowerBase32.Encode(name[len(derivedPrefix):], sum[:derivedBytes])
+	return string(name[:])
 }
 
 // chooseKey spreads dedup keys over integration keys by rendezvous hashing: the

@@ -41,6 +41,10 @@ type Field struct {
 // Fields returns the parameters in the order in which they are documented.
 func Fields() []Field { return slices.Clone(fields) }
 
+// Value returns what the configuration has for the parameter, as it stands in a
+// URL; the default if it is unset.
+func (f Field) Value(c *Config) string { return f.get(c) }
+
 func fieldNames() []string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
@@ -228,10 +232,6 @@ func getDisableTLS(c *Config) string {
 	}
 	return "no"
 }
-
-// Value returns the parameter's value in the configuration as it would stand in a
-// URL, decoded.
-func (f Field) Value(c *Config) string { return f.get(c) }
 
 // Check returns what is wrong with a value for the parameter, or nil.
 func (f Field) Check(value string) error {

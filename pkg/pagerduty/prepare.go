@@ -129,16 +129,10 @@ func (p *Prepared) warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }
 
-// encode completes the encoded head, and cuts the details if the event is longer
-// than PagerDuty takes.
+// encode makes the body of the encoded head, nil if that has to be encoded too,
+// and cuts the details if the event is longer than PagerDuty takes.
 func (p *Prepared) encode(head []byte) error {
-	payload := &p.Event.Payload
-	const names = 96 // the bytes of what AppendTail writes besides the values
-	size := len(head) + len(payload.Summary) + len(p.Event.DedupKey) + names
-	for _, m := range payload.CustomDetails {
-		size += len(m.Name) + len(m.Value) + 4
-	}
-	p.Body = p.Event.AppendTail(append(make([]byte, 0, size), head...))
+	p.Body = p.append(make([]byte, 0, p.estimate(head)), head)
 	if len(p.Body) <= eventsv2.MaxEventBytes {
 		return nil
 	}
@@ -147,6 +141,34 @@ func (p *Prepared) encode(head []byte) error {
 		return &ConfigError{Problems: []Problem{{Param: "event", Reason: err.Error()}}}
 	}
 	p.Warnings = append(p.Warnings, done...)
-	p.Body = p.Event.AppendTail(append(p.Body[:0], head...))
+	p.Body = p.append(p.Body[:0], head)
 	return nil
+}
+
+func (p *Prepared) append(dst, head []byte) []byte {
+	if head == nil {
+		return p.Event.AppendJSON(dst)
+	}
+	return p.Event.AppendTail(append(dst, head...))
+}
+
+// estimate is the size of most bodies, a little more rather than less.
+func (p *Prepared) estimate(head []byte) int {
+	const names = 128 // of members, and their marks
+	ev, payload := p.Event, &p.Event.Payload
+	size := names + len(payload.Summary) + len(ev.DedupKey)
+	for _, m := range payload.CustomDetails {
+		size += len(m.Name) + len(m.Value) + len(`"":,`)
+	}
+	if head != nil {
+		return size + len(head)
+	}
+	size += 2*names + len(ev.Client) + len(ev.ClientURL) + len(payload.Source) + len(payload.Component) + len(payload.Group) + len(payload.Class)
+	for _, l := range ev.Links {
+		size += len(l.Href) + len(l.Text) + len(`{"href":"","text":""},`)
+	}
+	for _, m := range ev.Images {
+		size += len(m.Src) + len(m.Href) + len(m.Alt) + len(`{"src":"","href":"","alt":""},`)
+	}
+	return size
 }
