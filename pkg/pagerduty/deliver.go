@@ -80,10 +80,6 @@ func (s *Service) Deliver(ctx context.Context, message string, params *types.Par
 // nothing must not use up the time for all of them.
 const attemptTimeout = 30 * time.Second
 
-// attemptTime bounds one attempt: a server that hangs must not use up the time
-// for all of them.
-const attemptTime = 30 * time.Second
-
 // delivery is one event on its way.
 type delivery struct {
 	service  *Service
@@ -131,16 +127,6 @@ func (d *delivery) attempt(ctx context.Context) (eventsv2.Receipt, error) {
 		defer cancel()
 	}
 	return s.client.Post(ctx, d.prepared.Event.RoutingKey, d.prepared.Body)
-}
-
-// bound ends the last attempts with the delivery's time. The others end before
-// by their own, and need no context for it.
-func (d *delivery) bound(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
-	once := d.service.opts.Budget() <= 0
-	if once || d.deadline.Sub(now) >= attemptTime {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, d.deadline)
 }
 
 // streak counts the failures of one kind in a row: the long waits of a rate limit

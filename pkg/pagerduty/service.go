@@ -68,7 +68,6 @@ func (s *Service) init(config *Config, opts Options) {
 	s.config, s.opts, s.redacted = config, opts, config.Redacted()
 	s.client.BaseURL = config.BaseURL()
 	s.client.UserAgent = opts.UserAgent
-	s.client.Timeout = attemptTime
 	s.client.Timeout = attemptTimeout
 	if opts.HTTPClient != nil {
 		s.client.HTTP = opts.HTTPClient
