@@ -1,0 +1,75 @@
+# The verbs of this repository. `make help` lists them.
+
+SHELL := /bin/bash
+GO ?= go
+FUZZTIME ?= 10s
+
+GOFUMPT := $(GO) tool -modfile=$(CURDIR)/tools/gofumpt/go.mod gofumpt
+STATICCHECK := $(GO) tool -modfile=$(CURDIR)/tools/staticcheck/go.mod staticcheck
+CONFIG_PAGE := docs/services/incident/pagerduty/config.md
+
+# The root module first, then the modules nested in it, where they exist.
+MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod))
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check docs docs-check demo bench fuzz
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the command into bin/shoutrrr, static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shoutrrr ./cmd/shoutrrr
+
+test: ## Install what the tests need, then test every module with the race detector
+	scripts/test-deps
+	@for dir in $(MODULES); do \
+		echo "go test -race ./... in $$dir"; \
+		(cd "$$dir" && $(GO) test -race ./...) || exit 1; \
+	done
+
+race: ## Hunt for races: every test three times, in random order, on one and on four threads
+	@for dir in $(MODULES); do \
+		(cd "$$dir" && $(GO) test -race -count=3 -shuffle=on -cpu=1,4 ./...) || exit 1; \
+	done
+
+lint: fmt-check vet staticcheck walls tidy-check docs-check ## Check format, vet, staticcheck, imports, go.mod and generated docs
+
+fmt: ## Format every Go file
+	$(GOFUMPT) -w .
+
+# gofumpt -l exits 0 even when it lists files, so the list itself is the verdict.
+fmt-check:
+	@echo "gofumpt"
+	@list="$$($(GOFUMPT) -l .)" && if [ -n "$$list" ]; then \
+		echo "not formatted (make fmt does it):"; echo "$$list"; exit 1; fi
+
+vet:
+	@for dir in $(MODULES); do echo "go vet in $$dir"; (cd "$$dir" && $(GO) vet ./...) || exit 1; done
+
+staticcheck:
+	@for dir in $(MODULES); do echo "staticcheck in $$dir"; (cd "$$dir" && $(STATICCHECK) ./...) || exit 1; done
+
+walls: ## Check that imports point down (architecture_test.go)
+	$(GO) test -count=1 -run '^TestWalls' .
+
+tidy-check:
+	@for dir in $(MODULES); do echo "go mod tidy -diff in $$dir"; (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
+
+docs: ## Write the parameter table of the service page from the code
+	$(GO) run ./cmd/shoutrrr docs pagerduty -f markdown > $(CONFIG_PAGE).new
+	mv $(CONFIG_PAGE).new $(CONFIG_PAGE)
+
+docs-check:
+	@echo "$(CONFIG_PAGE)"
+	@page="$$(mktemp)" && trap 'rm -f "$$page"' EXIT && \
+		$(GO) run ./cmd/shoutrrr docs pagerduty -f markdown > "$$page" && \
+		if ! diff -u $(CONFIG_PAGE) "$$page"; then echo "not what the code says (make docs writes it)"; exit 1; fi
+
+demo: ## Send an incident's life cycle to the emulator, with a 429 and a lost answer, and show the timeline
+	$(GO) run ./cmd/shoutrrr demo
+
+bench: ## Measure against net/http and curl, as ratios
+	cd bench && $(GO) run .
+
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
