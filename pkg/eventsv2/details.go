@@ -26,7 +26,7 @@ func ParseDetails(text []byte) (Details, error) {
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
-		return nil, jsonError(err)
+		return nil, jsonError(text)
 	}
 	w := walker{text: mendSurrogates(compact.Bytes())}
 	if w.text[0] != '{' {
@@ -55,10 +55,12 @@ func (d Details) With(name, text string) Details {
 	return append(d[:len(d):len(d)], Member{Name: name, Value: appendString(nil, text)})
 }
 
-func jsonError(err error) error {
+// jsonError says where the text stops being JSON, which json.Compact does not.
+func jsonError(text []byte) error {
+	err := json.Unmarshal(text, new(json.RawMessage))
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("is not JSON: %w at character %d", err, syntax.Offset)
+		return fmt.Errorf("is not JSON: %w at character %d; names and texts stand in double quotes", err, syntax.Offset)
 	}
 	return fmt.Errorf("is not JSON: %w", err)
 }

@@ -114,7 +114,7 @@ func parseKeys(path string, wrong *problems) []eventsv2.Key {
 			if len(texts) > 1 {
 				which = " (number " + strconv.Itoa(i+1) + " of " + strconv.Itoa(len(texts)) + ")"
 			}
-			wrong.add("integration key", "", "invalid integration key%s: %s", which, reason)
+			wrong.add("invalid integration key"+which, "", "%s", reason)
 			continue
 		}
 		for _, other := range keys {
