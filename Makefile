@@ -12,13 +12,22 @@ CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod))
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check docs docs-check demo bench fuzz
+.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo bench fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build the command into bin/shoutrrr, static and stripped
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/shoutrrr ./cmd/shoutrrr
+# A small command starts fast and is cheap to ship. Inlining and aligned functions
+# cost 0.8 MB, a tenth, and win 0.6 to 0.9 ms of the 9 that one event takes
+# (bench/README.md).
+BUILD_FLAGS := -trimpath -gcflags=all=-l -ldflags='-s -w -funcalign=16'
+LARGEST := 8000000
+
+build: ## Build the command into bin/shoutrrr, static, stripped and small
+	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/shoutrrr ./cmd/shoutrrr
+
+size: build ## Check that the command stays within its 8 MB
+	@size=$$(wc -c < bin/shoutrrr) && echo "bin/shoutrrr: $$size bytes of at most $(LARGEST)" && [ "$$size" -le $(LARGEST) ]
 
 test: ## Install what the tests need, then test every module with the race detector
 	scripts/test-deps
@@ -32,7 +41,7 @@ race: ## Hunt for races: every test three times, in random order, on one and on 
 		(cd "$$dir" && $(GO) test -race -count=3 -shuffle=on -cpu=1,4 ./...) || exit 1; \
 	done
 
-lint: fmt-check vet staticcheck walls tidy-check docs-check ## Check format, vet, staticcheck, imports, go.mod and generated docs
+lint: fmt-check vet staticcheck walls tidy-check docs-check size ## Check format, vet, staticcheck, imports, go.mod and generated docs
 
 fmt: ## Format every Go file
 	$(GOFUMPT) -w .

@@ -26,7 +26,7 @@ func ParseDetails(text []byte) (Details, error) {
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
-		return nil, jsonError(text)
+		return nil, jsonError(bytes.Clone(text)) // or every caller's text would go to the heap
 	}
 	w := walker{text: mendSurrogates(compact.Bytes())}
 	if w.text[0] != '{' {

@@ -1,6 +1,7 @@
 package pagerduty
 
 import (
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,19 @@ type MemoryLedger struct {
 	order []incidentID // by the time they were first put
 }
 
-type incidentID struct{ keyID, dedupKey string }
+// incidentID stands for the two keys of an incident. It is a hash, in which the
+// garbage collector has nothing to follow: with thousands of open incidents that
+// would cost each event more than the hash does.
+type incidentID [16]byte
+
+func newIncidentID(keyID, dedupKey string) incidentID {
+	var room [256]byte // most keys fit
+	text := append(room[:0], keyID...)
+	text = append(text, 0)
+	text = append(text, dedupKey...)
+	sum := sha256.Sum256(text)
+	return incidentID(sum[:len(incidentID{})])
+}
 
 var _ Ledger = (*MemoryLedger)(nil)
 
@@ -45,7 +58,7 @@ func (l *MemoryLedger) Open(now time.Time) ([]Incident, error) {
 func (l *MemoryLedger) Put(in Incident) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := incidentID{in.KeyID, in.DedupKey}
+	id := newIncidentID(in.KeyID, in.DedupKey)
 	_, known := l.open[id]
 	l.open[id] = in
 	if !known {
@@ -71,7 +84,7 @@ func (l *MemoryLedger) forget(now time.Time) {
 func (l *MemoryLedger) Remove(keyID, dedupKey string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := incidentID{keyID, dedupKey}
+	id := newIncidentID(keyID, dedupKey)
 	if _, known := l.open[id]; !known {
 		return nil
 	}

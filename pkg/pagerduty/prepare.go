@@ -154,16 +154,16 @@ func (p *Prepared) append(dst, head []byte) []byte {
 
 // estimate is the size of most bodies, a little more rather than less.
 func (p *Prepared) estimate(head []byte) int {
-	const names = 128 // of members, and their marks
+	const headNames, tailNames = 192, 96 // of members, and their marks
 	ev, payload := p.Event, &p.Event.Payload
-	size := names + len(payload.Summary) + len(ev.DedupKey)
+	size := tailNames + len(payload.Summary) + len(ev.DedupKey)
 	for _, m := range payload.CustomDetails {
 		size += len(m.Name) + len(m.Value) + len(`"":,`)
 	}
 	if head != nil {
 		return size + len(head)
 	}
-	size += 2*names + len(ev.Client) + len(ev.ClientURL) + len(payload.Source) + len(payload.Component) + len(payload.Group) + len(payload.Class)
+	size += headNames + len(ev.Client) + len(ev.ClientURL) + len(payload.Source) + len(payload.Component) + len(payload.Group) + len(payload.Class)
 	for _, l := range ev.Links {
 		size += len(l.Href) + len(l.Text) + len(`{"href":"","text":""},`)
 	}

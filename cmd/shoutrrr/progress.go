@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/pkg/types"
+)
+
+// progress tells how a delivery goes that is not over at once: on a terminal by a
+// countdown that redraws one line, elsewhere by one line for each wait.
+type progress struct {
+	w       io.Writer
+	live    bool // w is a terminal
+	verbose bool
+	several bool // there are several URLs
+
+	mu    sync.Mutex
+	waits map[int]wait // by the position of the URL
+	drawn bool         // the countdown is on the screen
+	tick  *time.Ticker
+	ended chan struct{}
+}
+
+// wait is the time until the next attempt for one URL.
+type wait struct {
+	reason  string // such as "429 rate limited"
+	key     string // fingerprint
+	attempt int    // the number of the next one
+	until   time.Time
+}
+
+func newProgress(sys *system, verbose, several bool) *progress {
+	return &progress{
+		w: sys.stderr, live: sys.isTerminal(sys.stderr), verbose: verbose, several: several,
+		waits: make(map[int]wait), ended: make(chan struct{}),
+	}
+}
+
+// attempt tells an attempt that is over, and the wait that follows.
+func (p *progress) attempt(index int, a types.Attempt) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	delete(p.waits, index)
+	about := ""
+	if p.several {
+		about = fmt.Sprintf("URL %d (%s, %s): ", index+1, a.Host, a.Key)
+	}
+	if p.verbose {
+		tell(p.w, about, attemptText(a))
+	}
+	if a.Wait > 0 {
+		next := wait{
+			reason: reasonOf(a.Err), key: a.Key, attempt: a.Number + 1,
+			until: a.Start.Add(a.Elapsed + a.Wait),
+		}
+		p.waits[index] = next
+		if !p.live && !p.verbose {
+			tell(p.w, about, next.text(a.Wait))
+		}
+	}
+	p.draw()
+}
+
+// done forgets the wait of a URL that is through.
+func (p *progress) done(index int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	delete(p.waits, index)
+	p.draw()
+}
+
+// above has something written while the countdown is out of the way.
+func (p *progress) above(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	write()
+	p.draw()
+}
+
+func (p *progress) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	if p.tick != nil {
+		p.tick.Stop()
+		p.tick = nil
+		close(p.ended)
+	}
+}
+
+// clear takes the countdown off the screen. The caller holds mu.
+func (p *progress) clear() {
+	if p.drawn {
+		_, _ = io.WriteString(p.w, "\r\x1b[K") // a terminal that is gone needs no cleaning
+		p.drawn = false
+	}
+}
+
+// draw puts the countdown on the screen, and has it go on. The caller holds mu.
+func (p *progress) draw() {
+	if !p.live || len(p.waits) == 0 {
+		return
+	}
+	_, _ = io.WriteString(p.w, "\r\x1b[K"+countdown(p.waits, time.Now()))
+	p.drawn = true
+	if p.tick == nil {
+		p.tick = time.NewTicker(time.Second)
+		go p.goOn(p.tick)
+	}
+}
+
+func (p *progress) goOn(tick *time.Ticker) {
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-tick.C:
+			p.mu.Lock()
+			if p.tick != nil {
+				p.draw()
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+// lineWidth is what fits on one line of every terminal: a longer one would wrap,
+// and a wrapped line cannot be redrawn.
+const lineWidth = 79
+
+// countdown is the line for all waits: the one that ends first, and how many
+// there are beside it.
+func countdown(waits map[int]wait, now time.Time) string {
+	var first wait
+	for _, w := range waits {
+		if first.until.IsZero() || w.until.Before(first.until) {
+			first = w
+		}
+	}
+	text := first.text(first.until.Sub(now))
+	if others := len(waits) - 1; others > 0 {
+		text = fmt.Sprintf("%s (%s); %d more waiting", text, first.key, others)
+	}
+	if runes := []rune(text); len(runes) > lineWidth {
+		text = string(runes[:lineWidth-1]) + "…"
+	}
+	return text
+}
+
+func (w wait) text(left time.Duration) string {
+	if left <= 0 {
+		return fmt.Sprintf("%s, attempt %d now", w.reason, w.attempt)
+	}
+	return fmt.Sprintf("%s, attempt %d in %s", w.reason, w.attempt, span(left))
+}
+
+// span writes a time as people say it. Nobody waits 0 s.
+func span(d time.Duration) string {
+	seconds := max(int(d.Round(time.Second)/time.Second), 1)
+	if seconds < 120 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
+}
+
+// reasonOf is why an attempt failed, in two or three words.
+func reasonOf(err error) string {
+	var failed *eventsv2.Error
+	if !errors.As(err, &failed) || failed.Status == 0 {
+		return "no answer"
+	}
+	if failed.Status == http.StatusTooManyRequests {
+		return "429 rate limited"
+	}
+	if text := http.StatusText(failed.Status); text != "" {
+		return fmt.Sprintf("%d %s", failed.Status, text)
+	}
+	return fmt.Sprintf("status %d", failed.Status)
+}
+
+// attemptText is the line of -v.
+func attemptText(a types.Attempt) string {
+	text := fmt.Sprintf("attempt %d after %d ms: ", a.Number, a.Elapsed.Milliseconds())
+	if a.Err == nil {
+		return text + fmt.Sprintf("%d accepted", a.Status)
+	}
+	text += a.Err.Error()
+	if a.Wait > 0 {
+		text += fmt.Sprintf("; attempt %d in %s", a.Number+1, span(a.Wait))
+	}
+	return text
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"unicode"
+
+	"github.com/containrrr/shoutrrr/pkg/pagerduty"
+	"github.com/spf13/cobra"
+)
+
+const urlVariable = "SHOUTRRR_URL"
+
+// longestURLFile bounds what is read of a --url-file, which may be a pipe.
+const longestURLFile = 16 << 20
+
+// sources are the places from which URLs come.
+type sources struct {
+	urls  []string
+	files []string
+}
+
+func (s *sources) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&s.urls, "url", "u", nil, "service `URL` (repeatable)")
+	cmd.Flags().StringArrayVar(&s.files, "url-file", nil, "`file` with service URLs, one a line; # begins a comment (repeatable)")
+}
+
+// collect returns the URLs that were given and the arguments that are none. An
+// argument is asked for a URL only if no flag gives one, the environment only if
+// nothing else does.
+func (s *sources) collect(sys *system, args []string) (urls, rest []string, err error) {
+	urls, rest = s.urls, args
+	for _, name := range s.files {
+		more, err := readURLFile(sys, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		urls = append(urls, more...)
+	}
+	if len(urls) == 0 && len(rest) > 0 && looksLikeURL(rest[0]) {
+		urls, rest = rest[:1], rest[1:]
+	}
+	if len(urls) == 0 {
+		urls = urlLines(sys.getenv(urlVariable))
+	}
+	if len(urls) == 0 {
+		return nil, nil, usagef("there is no URL: give it with -u, with --url-file, as the first argument or in %s", urlVariable)
+	}
+	return urls, rest, nil
+}
+
+// looksLikeURL tells a URL from a message. A text that merely begins with a URL,
+// such as "https://example.com is down", is a message; only behind our own scheme
+// may blanks stand, in raw JSON.
+func looksLikeURL(arg string) bool {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(arg), ":/")
+	if !ok || scheme == "" || strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" {
+		return false
+	}
+	return strings.EqualFold(scheme, pagerduty.Scheme) ||
+		strings.HasPrefix(rest, "/") && !strings.ContainsFunc(rest, unicode.IsSpace)
+}
+
+func readURLFile(sys *system, name string) ([]string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	defer file.Close() // read only
+	text, err := io.ReadAll(io.LimitReader(file, longestURLFile+1))
+	switch {
+	case err != nil:
+		return nil, unreadable(name, err)
+	case len(text) > longestURLFile:
+		return nil, failf(exitConfig, "--url-file %s is too long: it should hold URLs, one a line", name)
+	}
+	if info, err := file.Stat(); err == nil && othersRead(info) {
+		tell(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the integration keys: chmod 600 "+name)
+	}
+	urls := urlLines(string(text))
+	if len(urls) == 0 {
+		return nil, failf(exitConfig, "--url-file %s holds no URL: write one a line", name)
+	}
+	return urls, nil
+}
+
+func unreadable(name string, err error) error {
+	return failf(exitConfig, "--url-file %s cannot be read: %w", name, withoutPath(err))
+}
+
+// withoutPath is the error of a file without the file's name, which stands before
+// it already.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// othersRead knows the permissions of Unix only.
+func othersRead(info fs.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0
+}
+
+// urlLines returns the lines that are neither blank nor comments.
+func urlLines(text string) []string {
+	var urls []string
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			urls = append(urls, line)
+		}
+	}
+	return urls
+}

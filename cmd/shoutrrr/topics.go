@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newTopics returns pages of help that belong to no command.
+func newTopics() []*cobra.Command {
+	return []*cobra.Command{
+		{Use: "exit-codes", Short: "What the exit status says", Long: exitCodesPage(), Example: exitCodesExample},
+		{Use: "environment", Short: "Variables that are read", Long: environmentPage, Example: environmentExample},
+		{Use: "json", Short: "What --json prints", Long: jsonPage, Example: jsonExample},
+	}
+}
+
+const exitCodesExample = `  shoutrrr send --url-file oncall.txt 'Backup failed' || logger "the page was not accepted: $?"`
+
+func exitCodesPage() string {
+	var b strings.Builder
+	b.WriteString("The exit status says what became of the event. None changes its meaning.\n\n  status  again?  meaning\n")
+	for _, m := range exitMeanings {
+		fmt.Fprintf(&b, "  %-7d %-7s %s\n", m.status, m.again, m.meaning)
+	}
+	b.WriteString(`
+"again?" says whether sending the same once more can help. The dedup key keeps
+a repetition from paging twice. Of several URLs the gravest failure counts, in the
+order 130, 78, 64, 77, 65, 69, 75. shoutrrr sandbox exec exits as its program does,
+with 128 and the number of the signal that ended it, 127 if there is no such program
+and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.`)
+	return b.String()
+}
+
+const environmentExample = `  SHOUTRRR_URL='pagerduty:///eb243592faa24ba2a5511afdf565c889' shoutrrr send 'Backup failed'`
+
+const environmentPage = `These variables are read.
+
+  SHOUTRRR_URL            the URL, if none is given otherwise; or several, one a line,
+                          with blank lines and lines that begin with # skipped
+  XDG_STATE_HOME, HOME    open incidents are remembered for 24 hours below
+                          $XDG_STATE_HOME/shoutrrr or $HOME/.local/state/shoutrrr;
+                          no integration key is in these files or in their names
+  HTTPS_PROXY, NO_PROXY   the proxy and the hosts that go without it
+  HTTP_PROXY              the same for URLs with disabletls=yes
+  SSL_CERT_FILE,          certificates to trust in place of the system's
+  SSL_CERT_DIR
+  NO_COLOR, TERM          no colours if NO_COLOR is set or TERM is dumb
+
+shoutrrr sandbox exec sets these for the program that it runs: HTTPS_PROXY,
+https_proxy, NO_PROXY, no_proxy, SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE,
+NODE_EXTRA_CA_CERTS, NODE_OPTIONS, XDG_STATE_HOME, and SHOUTRRR_SANDBOX, the address
+at which the sandbox shows its incidents and its journal.`
+
+const jsonExample = `  shoutrrr send --url-file oncall.txt 'Backup failed' --json`
+
+const jsonPage = `With --json, shoutrrr send prints one object a line for each URL, in the order of the
+URLs, failures included. A member that does not apply is left out.
+
+  schema          1; it rises when a member changes its meaning
+  url             the URL without its keys; empty if it could not be read
+  status          accepted, failed or dry-run
+  exit_code       what this URL alone would make the exit status
+  action          trigger, acknowledge or resolve
+  dedup_key       the incident's key: with it the event can be repeated, the incident
+                  acknowledged and resolved
+  key             fingerprint of the integration key
+  http_status     of the last answer
+  attempts        how many were made
+  message         what PagerDuty said when it accepted
+  matched         for an acknowledge or resolve without a dedup key: whether an open
+                  incident was found for it; PagerDuty drops it without a word if
+                  none is open there either
+  maybe_accepted  an answer was lost: the event may have been accepted
+  retryable       sending the same once more can help
+  warnings        array of texts
+  error           why it failed
+  candidates      open incidents of which one must be named: dedup_key, source,
+                  summary, triggered
+  request         with --dry-run: method, url, body`
