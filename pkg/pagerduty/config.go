@@ -65,10 +65,22 @@ func Parse(rawURL string) (*Config, error) {
 		c.set(p.name, p.value, &wrong)
 	}
 	c.locate(loc)
+	c.checkDedupKey(&wrong)
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkDedupKey refuses a dedup key that holds an integration key: it is printed,
+// logged and remembered, and the integration key must not be.
+func (c *Config) checkDedupKey(wrong *problems) {
+	for _, k := range c.Keys {
+		if k.Scrub(c.DedupKey) != c.DedupKey {
+			wrong.add(paramDedupKey, "", "must not hold the integration key, which is a secret")
+			return
+		}
+	}
 }
 
 // locate fills in what the URL leaves to defaults.
@@ -112,6 +124,7 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 	if level, ok := params.Level(); ok && !seen[paramSeverity] {
 		with.Severity = severityOf(level, with.Severity)
 	}
+	with.checkDedupKey(&wrong)
 	return &with, wrong.err()
 }
 
@@ -189,7 +202,9 @@ func (c *Config) URL() string {
 	}
 	raw := Scheme + "://" + host + "/" + strings.Join(keys, ",")
 	for i, separator := 0, "?"; i < len(fields); i++ {
-		if value := fields[i].get(c); value != fields[i].Default {
+		value := fields[i].get(c)
+		given := value != fields[i].Default || fields[i].Name == paramSource && c.SourceGiven
+		if given {
 			raw += separator + fields[i].Name + "=" + url.QueryEscape(value)
 			separator = "&"
 		}

@@ -54,9 +54,9 @@ func TestParseRefuses(t *testing.T) {
 		{"pagerduty://" + testKey, "three slashes"},
 		{"pagerduty://" + testKey + "," + otherKey, "three slashes"},
 		{"pagerduty://" + testKey + "?severity=info", "three slashes"},
-		{"pagerduty://", "integration key: is missing"},
-		{"pagerduty:///", "integration key: is missing"},
-		{"pagerduty://host", "integration key: is missing"},
+		{"pagerduty://", "integration key: it is missing"},
+		{"pagerduty:///", "integration key: it is missing"},
+		{"pagerduty://host", "integration key: it is missing"},
 		{"pagerduty:///" + testKey + ",", "number 2 of 2"},
 		{"pagerduty:///" + testKey + "," + upper, "stands twice"},
 		{"pagerduty:///" + testKey[1:], "and it has 31"},
@@ -98,6 +98,7 @@ func TestParseRefuses(t *testing.T) {
 		{"pagerduty:///" + testKey + "?timestamp=yesterday", `timestamp "yesterday"`},
 		{"pagerduty:///" + testKey + "?timestamp=2026-03-01T10:00:00", "with its zone"},
 		{"pagerduty:///" + testKey + "?dedup_key=" + strings.Repeat("k", 256), "256 characters, at most 255"},
+		{"pagerduty:///" + testKey + "?dedup_key=x-" + upper, "must not hold the integration key"},
 		{"pagerduty:///" + testKey + "?disabletls=maybe", "must be yes or no"},
 	} {
 		_, err := Parse(tc.url)
@@ -178,6 +179,7 @@ func TestWithOverridesAndChecks(t *testing.T) {
 	}{
 		{types.Params{"severity": "bad", "action": "worse"}, `action "worse": must be one of trigger, acknowledge, resolve; severity "bad"`},
 		{types.Params{"source": "a", "Source": "b"}, "stands twice"},
+		{types.Params{"dedup_key": testKey}, "must not hold the integration key"},
 		{types.Params{"disabletls": "yes"}, "belongs into the URL"},
 		{types.Params{"sevrity": "info"}, "did you mean severity?"},
 	} {
@@ -237,6 +239,7 @@ func TestContexts(t *testing.T) {
 func TestURLRoundTrip(t *testing.T) {
 	for _, rawURL := range []string{
 		"pagerduty:///" + testKey,
+		"pagerduty:///" + testKey + "?source=default",
 		"pagerduty://relay:8686/" + testKey + "," + otherKey + "?disabletls=yes",
 		"pagerduty://[::1]:99/" + testKey + `?severity=info&details={"a":"&;#+% ü","n":1.50}&source=x y&timestamp=2026-03-01T10:00:00Z`,
 		"pagerduty:///" + testKey + `?contexts=[{"type":"link","href":"https://a?b=c&d"},{"type":"image","src":"https://i","text":"t"}]&title=T&class=c&action=resolve&dedup_key=k`,
@@ -244,6 +247,9 @@ func TestURLRoundTrip(t *testing.T) {
 		first := mustParse(t, rawURL).URL()
 		if second := mustParse(t, first).URL(); first != second {
 			t.Errorf("%s\nbecame %s\nand    %s", rawURL, first, second)
+		}
+		if was, is := mustParse(t, rawURL).SourceGiven, mustParse(t, first).SourceGiven; was != is {
+			t.Errorf("%s: source given %t became %t", rawURL, was, is)
 		}
 	}
 }

@@ -27,9 +27,15 @@ func (e *ConfigError) Error() string {
 	return strings.Join(lines, "; ")
 }
 
+// partKey is the Param of what is wrong with the integration key.
+const partKey = "integration key"
+
 // String returns the problem in one line.
 func (p Problem) String() string {
-	if p.Value == "" {
+	switch {
+	case p.Param == partKey:
+		return "invalid integration key: " + p.Reason
+	case p.Value == "":
 		return fmt.Sprintf("%s: %s", p.Param, p.Reason)
 	}
 	return fmt.Sprintf("%s %q: %s", p.Param, p.Value, p.Reason)

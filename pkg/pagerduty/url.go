@@ -44,7 +44,7 @@ func parseLocation(raw string, wrong *problems) (loc location) {
 	rest, loc.query, _ = strings.Cut(rest, "?")
 	authority, path, hasPath := strings.Cut(rest, "/")
 	if !hasPath && looksLikeKeys(authority) {
-		wrong.add("integration key", "", "stands where the host belongs: write three slashes, pagerduty:///integration-key")
+		wrong.add(partKey, "", "it stands where the host belongs: write three slashes, pagerduty:///integration-key")
 		return loc
 	}
 	loc.host, loc.port = parseAuthority(authority, wrong)
@@ -102,7 +102,7 @@ func isAlphanumeric(c byte) bool {
 
 func parseKeys(path string, wrong *problems) []eventsv2.Key {
 	if path == "" {
-		wrong.add("integration key", "", "is missing: the URL has the form %s", urlForm)
+		wrong.add(partKey, "", "it is missing: the URL has the form %s", urlForm)
 		return nil
 	}
 	var keys []eventsv2.Key
@@ -112,14 +112,14 @@ func parseKeys(path string, wrong *problems) []eventsv2.Key {
 		if reason != "" {
 			which := ""
 			if len(texts) > 1 {
-				which = " (number " + strconv.Itoa(i+1) + " of " + strconv.Itoa(len(texts)) + ")"
+				which = "number " + strconv.Itoa(i+1) + " of " + strconv.Itoa(len(texts)) + ": "
 			}
-			wrong.add("invalid integration key"+which, "", "%s", reason)
+			wrong.add(partKey, "", "%s%s", which, reason)
 			continue
 		}
 		for _, other := range keys {
 			if other.Equal(key) {
-				wrong.add("integration key", "", "number %d of %d stands twice", i+1, len(texts))
+				wrong.add(partKey, "", "number %d of %d stands twice", i+1, len(texts))
 			}
 		}
 		keys = append(keys, key)
