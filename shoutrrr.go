@@ -15,6 +15,13 @@ var defaultRouter router.ServiceRouter
 // Send delivers the message to the service of the URL, and tries again for up to
 // 5 minutes while that can help. Each of params overrides the URL's parameters,
 // the last one first; nil means none.
+//
+// Its error is nil once PagerDuty has accepted the event. A *pagerduty.ConfigError
+// tells what is wrong with the URL or the params, pagerduty.ErrBlankMessage that
+// there is nothing to say, a *pagerduty.AmbiguousIncidentError that several
+// incidents may be meant, and [ErrUnknownService] that the scheme is not known:
+// nothing was sent. A *pagerduty.DeliveryError, around the *eventsv2.Error of the
+// last attempt, says that the event was not accepted.
 func Send(rawURL, message string, params ...*types.Params) error {
 	return SendContext(context.Background(), rawURL, message, params...)
 }
@@ -76,8 +83,9 @@ var ErrUnknownService = router.ErrUnknownService
 
 const modulePath = "github.com/containrrr/shoutrrr"
 
-// Version returns the version of this module that the program was built with, or
-// the revision if it was built in the module's own folder.
+// Version returns the version of this module that the program was built with. A
+// build in the module's own folder has a pseudo-version with its commit, or
+// "(devel)" if Go was told to leave that out.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -22,7 +22,7 @@
 // [StartProxy], a CONNECT proxy that ends TLS for PagerDuty's hosts itself.
 //
 // A second door on the same address shows people and scripts what happened: a
-// page at /, JSON at /sandbox/incidents, /sandbox/changes and /sandbox/journal,
-// and POST /sandbox/faults and /sandbox/reset. No integration key is shown
+// page at /, JSON at /sandbox/incidents, /sandbox/changes, /sandbox/journal and
+// /sandbox/faults, and POST /sandbox/faults and /sandbox/reset. No integration key is shown
 // there; a key stands as its fingerprint ([Fingerprint]).
 package pagerdutytest

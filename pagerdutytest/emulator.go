@@ -95,8 +95,8 @@ func (e *Emulator) Reset() {
 	e.announce() // the keys stay: a request in hand may still show one
 }
 
-// Journal returns every request but those to the second door, in order of
-// arrival.
+// Journal returns the requests but those to the second door, in order of arrival:
+// all of them, or the latest [Options].MaxEntries.
 func (e *Emulator) Journal() []Entry {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -42,6 +42,16 @@ var exitMeanings = []struct {
 	{exitInterrupted, "interrupted before PagerDuty accepted", "yes"},
 }
 
+// canHelpAgain reports whether sending the same once more can help.
+func canHelpAgain(status int) bool {
+	for _, e := range exitMeanings {
+		if e.status == status {
+			return e.again == "yes"
+		}
+	}
+	return false
+}
+
 // gravity orders what can happen to several URLs: the first of these that
 // happened is the exit status.
 var gravity = []int{

@@ -8,7 +8,7 @@ const { syncBuiltinESMExports } = require('module');
 const hosts = new Set('@HOSTS@'.split(' '));
 const connect = tls.connect;
 
-// target gives the options of a call of tls.connect in any of its forms.
+// optionsOf gives the options of a call of tls.connect in any of its forms.
 function optionsOf(args) {
   const options = {};
   if (typeof args[0] === 'object' && args[0] !== null) return Object.assign(options, args[0]);

@@ -99,7 +99,7 @@ func (r *result) match(action eventsv2.Action, matched, lookedUp bool) {
 func failed(service *pagerduty.Service, err error) result {
 	r := newResult(service, statusFailed)
 	r.Error, r.ExitCode = explain(err), exitCode(err)
-	r.Retryable = r.ExitCode == exitTemporary || r.ExitCode == exitInterrupted
+	r.Retryable = canHelpAgain(r.ExitCode)
 	var delivery *pagerduty.DeliveryError
 	if errors.As(err, &delivery) {
 		r.Action, r.DedupKey, r.Key = string(delivery.Action), delivery.DedupKey, delivery.Key
@@ -124,8 +124,5 @@ func (r *result) scrub(text string) string {
 	if r.config == nil {
 		return text
 	}
-	for _, key := range r.config.Keys {
-		text = key.Scrub(text)
-	}
-	return text
+	return r.config.Scrub(text)
 }

@@ -42,7 +42,7 @@ func newRoot(sys *system) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "shoutrrr",
 		Short:         "Send events to PagerDuty",
-		Long:          "shoutrrr sends events to PagerDuty. A page arrives: once, in order, with all that\nthe responder needs, however badly the network or PagerDuty behaves.",
+		Long:          "shoutrrr sends events to PagerDuty. A page arrives: once, with all that the\nresponder needs, however badly the network or PagerDuty behaves.",
 		Example:       rootExamples,
 		Version:       shoutrrr.Version(),
 		SilenceErrors: true,

@@ -95,9 +95,17 @@ func TestSandboxServes(t *testing.T) {
 func TestSandboxServesTLS(t *testing.T) {
 	dir := t.TempDir()
 	url, log, stop := startSandbox(t, dir, "--tls")
+	shared := filepath.Join(dir, "shared.txt") // others may read it, as far as the umask lets them
+	if err := os.WriteFile(shared, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.Stat(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
 	info, err := os.Stat(filepath.Join(dir, "sandbox-ca.pem"))
-	if err != nil || info.Mode().Perm() != 0o644 {
-		t.Fatalf("the CA file: %v, %v", info, err)
+	if err != nil || info.Mode() != want.Mode() {
+		t.Fatalf("the CA file: %v, %v, want mode %v", info, err, want.Mode())
 	}
 	trust := []string{"SSL_CERT_FILE=" + filepath.Join(dir, "sandbox-ca.pem"), "SSL_CERT_DIR=" + filepath.Join(dir, "none")}
 	if out, status := runBinary(t, dir, trust, "send", "-u", url, "-m", "Server is down"); status != 0 {

@@ -27,9 +27,9 @@ func exitCodesPage() string {
 	b.WriteString(`
 "again?" says whether sending the same once more can help. The dedup key keeps
 a repetition from paging twice. Of several URLs the gravest failure counts, in the
-order 130, 78, 64, 77, 65, 69, 75. shoutrrr sandbox exec exits as its program does,
-with 128 and the number of the signal that ended it, 127 if there is no such program
-and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.`)
+order 130, 78, 64, 77, 65, 69, 75, 74. shoutrrr sandbox exec exits as its program
+does, with 128 and the number of the signal that ended it, 127 if there is no such
+program and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.`)
 	return b.String()
 }
 

@@ -58,7 +58,7 @@ func verify(sys *system, urls []string, asJSON bool) error {
 			tell(sys.stderr, about, explain(err))
 			err = nil
 		default:
-			_, err = fmt.Fprint(sys.stdout, scrubbed(config, configTree(config).text()))
+			_, err = fmt.Fprint(sys.stdout, config.Scrub(configTree(config).text()))
 		}
 		if err != nil {
 			return err
@@ -75,13 +75,6 @@ func parseURL(rawURL string) (*pagerduty.Config, error) {
 		return nil, err
 	}
 	return service.(*pagerduty.Service).Config(), nil
-}
-
-func scrubbed(config *pagerduty.Config, text string) string {
-	for _, key := range config.Keys {
-		text = key.Scrub(text)
-	}
-	return text
 }
 
 // node is a line of a tree with what hangs below it.
@@ -221,7 +214,7 @@ func writeVerdict(sys *system, c *pagerduty.Config, err error) error {
 		text = lineJSON(v)
 	} else {
 		v.describe(c)
-		text = scrubbed(c, lineJSON(v))
+		text = c.Scrub(lineJSON(v))
 	}
 	_, err = fmt.Fprint(sys.stdout, text)
 	return err

@@ -45,8 +45,9 @@ type Client struct {
 
 	// HTTP performs the requests. A redirect is never followed: Go would turn the
 	// POST into a GET, or post the key to a host that nobody chose. An
-	// *http.Client is copied for that and keeps its other settings. Defaults to
-	// the transport that SharedTransport returns.
+	// *http.Client is copied for that and keeps its other settings; any other Doer
+	// must not follow one by itself. Defaults to the transport that
+	// SharedTransport returns.
 	HTTP Doer
 
 	// UserAgent defaults to "shoutrrr".
@@ -62,11 +63,13 @@ type Client struct {
 
 // Receipt is what PagerDuty said when it accepted an event.
 type Receipt struct {
+	// Status is the HTTP status, 200 to 299.
 	Status int
 	// DedupKey is the one that PagerDuty reports. It can differ from the one that
 	// was sent, and is empty for a change event or when the answer was damaged.
 	DedupKey string
-	Message  string
+	// Message is PagerDuty's own words: one line of at most 1 KB.
+	Message string
 }
 
 // wire is what all requests of a Client have in common, prepared once.

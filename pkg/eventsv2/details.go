@@ -36,7 +36,10 @@ func ParseDetails(text []byte) (Details, error) {
 	err := w.object(func(name string, value []byte) {
 		details = append(details, Member{Name: name, Value: value})
 	})
-	return details, err
+	if err != nil {
+		return nil, err
+	}
+	return details, nil
 }
 
 // Get returns the value of the named member, and whether there is one.

@@ -3,10 +3,10 @@
 // An [Event] is built, checked with [Event.Validate], made to fit with
 // [Event.Fit] and encoded with [Event.AppendJSON]. A [Client] posts the encoded
 // bytes: one attempt, one [Receipt] or one [*Error]. Whether to try again, and
-// when, is a pure function: [Retry.Next].
+// when, is a function of that error and the time left: [Retry.Next].
 //
-// The package keeps no state, reads no clock of its own accord beyond what an
-// HTTP exchange needs, and never prints an integration key: a [Key] shows itself
+// The package keeps no state but the connections of [SharedTransport], reads no
+// clock beyond what an HTTP exchange needs, and never prints an integration key: a [Key] shows itself
 // as a fingerprint in every format, and what a server answers is scrubbed of it.
 //
 // The wire is documented at

@@ -242,6 +242,21 @@ func TestFitTooManyMembers(t *testing.T) {
 	}
 }
 
+// Where the rest leaves no room the details go, not the page.
+func TestFitLeavesAllDetailsOut(t *testing.T) {
+	ev := fullEvent(t)
+	ev.Payload.CustomDetails = nil
+	ev.Payload.Source += strings.Repeat("x", MaxEventBytes-len(ev.AppendJSON(nil))-100)
+	ev.Payload.CustomDetails = Details{}.With("log", strings.Repeat("y", 1000))
+	done, err := ev.Fit(MaxEventBytes)
+	if err != nil || len(done) != 1 || !strings.Contains(done[0], "1 of 1 details left out") {
+		t.Errorf("done %q, err %v", done, err)
+	}
+	if n := len(ev.AppendJSON(nil)); n > MaxEventBytes || len(ev.Payload.CustomDetails) != 0 {
+		t.Errorf("%d bytes, details %v", n, ev.Payload.CustomDetails)
+	}
+}
+
 func TestFitGivesUpOnTheRest(t *testing.T) {
 	ev := fullEvent(t)
 	ev.Payload.Source = strings.Repeat("x", MaxEventBytes)

@@ -17,8 +17,9 @@ const omittedName = "omitted"
 // Fit makes the encoded event at most limit bytes long by cutting the largest
 // values of the details, each with a marker that says how much is gone, and if
 // that is not enough by leaving out the last members, which one more member
-// tells. It returns a line for each thing that it did, and an error if the event
-// is too long even without details. The details given are not changed.
+// tells, or all of them. It returns a line for each thing that it did, and an
+// error, with the event as it was, if it is too long even without details. The
+// details given are not changed.
 func (e *Event) Fit(limit int) (done []string, err error) {
 	over := len(e.AppendJSON(nil)) - limit
 	if over <= 0 {
@@ -27,10 +28,13 @@ func (e *Event) Fit(limit int) (done []string, err error) {
 	details := e.Payload.CustomDetails
 	e.Payload.CustomDetails = nil
 	bare := len(e.AppendJSON(nil))
-	room := limit - bare - len(`,"custom_details":`)
-	if room < smallestCut {
+	if bare > limit {
 		e.Payload.CustomDetails = details
 		return nil, fmt.Errorf("the event has %d bytes without its details, at most %d are allowed", bare, limit)
+	}
+	room := limit - bare - len(`,"custom_details":`)
+	if room < smallestCut { // not even the member that tells of the others fits
+		return []string{"custom_details was too long: " + omittedText(details, nil)}, nil
 	}
 	e.Payload.CustomDetails, done = fitDetails(details, room)
 	return done, nil

@@ -39,13 +39,15 @@ type Retry struct {
 }
 
 // Next returns how long to wait before the next attempt, or false if there should
-// be none. attempt is the number of attempts made so far, left what remains of
-// the time for the whole delivery; the wait always ends before that.
+// be none. attempt is the number of attempts made so far, or of those since the
+// last failure of another kind; left is what remains of the time for the whole
+// delivery, and the wait always ends before that.
 //
 // Back-offs of our own are spread over 75 to 125 %, so that the many who met the
-// same outage do not return together. What the server asks for is never undercut:
-// 100 to 110 %. If that does not fit into what is left, another attempt would only
-// be refused, and Next gives up at once.
+// same outage do not return together. One that does not fit into what is left is
+// shortened, if at least 10 seconds are left, to a last attempt 5 seconds before
+// the end. What the server asks for is never undercut: 100 to 110 %. If that does
+// not fit, another attempt would only be refused, and Next gives up at once.
 func (r Retry) Next(err error, attempt int, left time.Duration) (wait time.Duration, again bool) {
 	var failed *Error
 	if !errors.As(err, &failed) || !failed.Temporary() || left <= 0 {

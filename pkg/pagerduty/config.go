@@ -75,12 +75,17 @@ func Parse(rawURL string) (*Config, error) {
 // checkDedupKey refuses a dedup key that holds an integration key: it is printed,
 // logged and remembered, and the integration key must not be.
 func (c *Config) checkDedupKey(wrong *problems) {
-	for _, k := range c.Keys {
-		if k.Scrub(c.DedupKey) != c.DedupKey {
-			wrong.add(paramDedupKey, "", "must not hold the integration key, which is a secret")
-			return
-		}
+	if c.Scrub(c.DedupKey) != c.DedupKey {
+		wrong.add(paramDedupKey, "", "must not hold the integration key, which is a secret")
 	}
+}
+
+// Scrub takes the integration keys out of a text, for whoever put one there.
+func (c *Config) Scrub(text string) string {
+	for _, k := range c.Keys {
+		text = k.Scrub(text)
+	}
+	return text
 }
 
 // locate fills in what the URL leaves to defaults.
@@ -98,7 +103,7 @@ func (c *Config) locate(loc location) {
 }
 
 // With returns the configuration with the params of one message in place of the
-// URL's. Its error is a [*ConfigError].
+// URL's; without params that is c itself. Its error is a [*ConfigError].
 func (c *Config) With(params *types.Params) (*Config, error) {
 	if params == nil || len(*params) == 0 {
 		return c, nil
@@ -125,7 +130,10 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 		with.Severity = severityOf(level, with.Severity)
 	}
 	with.checkDedupKey(&wrong)
-	return &with, wrong.err()
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	return &with, nil
 }
 
 func (c *Config) override(name, value string, wrong *problems) {

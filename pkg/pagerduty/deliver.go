@@ -20,12 +20,13 @@ type Receipt struct {
 	Status   int    // HTTP status, 2xx
 	Message  string // PagerDuty's own words
 	Attempts int
-	Matched  bool // see [Prepared]
+	Matched  bool // as in [Prepared]
 	Warnings []string
 }
 
 // DeliveryError says that an event was not accepted. It wraps what the last
-// attempt met, an [*eventsv2.Error], or the context's error.
+// attempt met, an [*eventsv2.Error], and if the caller gave up during a wait, the
+// cause of the context as well.
 type DeliveryError struct {
 	Action   eventsv2.Action
 	DedupKey string
@@ -56,15 +57,16 @@ func (e *DeliveryError) Unwrap() error { return e.Err }
 
 // Deliver sends the message and tries again for as long as that can help and the
 // context and the options allow. Its errors are [*ConfigError],
-// [ErrBlankMessage], [*AmbiguousIncidentError], with which nothing was sent, and
-// [*DeliveryError].
+// [ErrBlankMessage], [*AmbiguousIncidentError] and [ErrNotInitialized], with which
+// nothing was sent, and [*DeliveryError].
 func (s *Service) Deliver(ctx context.Context, message string, params *types.Params) (Receipt, error) {
 	start := time.Now()
 	p, err := s.Prepare(message, params, start)
 	if err != nil {
 		return Receipt{}, err
 	}
-	d := delivery{service: s, prepared: &p, deadline: start.Add(s.opts.Budget())}
+	d := delivery{service: s, prepared: &p, budget: s.opts.Budget()}
+	d.deadline = start.Add(d.budget)
 	if limit, ok := ctx.Deadline(); ok && limit.Before(d.deadline) {
 		d.deadline = limit
 	}
@@ -84,6 +86,7 @@ const attemptTimeout = 30 * time.Second
 type delivery struct {
 	service  *Service
 	prepared *Prepared
+	budget   time.Duration // 0 or less: one attempt
 	deadline time.Time
 	attempts int
 	lost     bool // a request was sent and its answer never seen
@@ -119,14 +122,12 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 // after attemptTimeout, so that a context, which costs more than the encoding of
 // the event, is needed for the last stretch only.
 func (d *delivery) attempt(ctx context.Context) (eventsv2.Receipt, error) {
-	s := d.service
-	once := s.opts.RetryFor < 0 && s.opts.Timeout <= 0
-	if !once && time.Until(d.deadline) < attemptTimeout {
+	if d.budget > 0 && time.Until(d.deadline) < attemptTimeout {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, d.deadline)
 		defer cancel()
 	}
-	return s.client.Post(ctx, d.prepared.Event.RoutingKey, d.prepared.Body)
+	return d.service.client.Post(ctx, d.prepared.Event.RoutingKey, d.prepared.Body)
 }
 
 // streak counts the failures of one kind in a row: the long waits of a rate limit
@@ -220,7 +221,7 @@ func (d *delivery) remember(failure error) {
 	case ev.Action == eventsv2.Trigger && (failure == nil || d.lost):
 		err = s.opts.Ledger.Put(Incident{
 			KeyID: s.ids[p.key], DedupKey: ev.DedupKey, Triggered: time.Now(),
-			Source: s.scrub(ev.Payload.Source), Summary: s.scrub(ev.Payload.Summary),
+			Source: s.config.Scrub(ev.Payload.Source), Summary: s.config.Scrub(ev.Payload.Summary),
 		})
 	case ev.Action == eventsv2.Resolve && failure == nil:
 		err = s.opts.Ledger.Remove(s.ids[p.key], ev.DedupKey)
@@ -228,14 +229,6 @@ func (d *delivery) remember(failure error) {
 	if err != nil {
 		p.warn("a later acknowledge or resolve will need the dedup key %s: %v", ev.DedupKey, err)
 	}
-}
-
-// scrub takes the integration keys out of a caller's text.
-func (s *Service) scrub(text string) string {
-	for _, k := range s.config.Keys {
-		text = k.Scrub(text)
-	}
-	return text
 }
 
 func (d *delivery) receipt(answer eventsv2.Receipt) Receipt {

@@ -28,11 +28,11 @@ const (
 // Field describes a parameter of the URL, for documentation and completion.
 type Field struct {
 	Name        string
-	Type        string
-	Default     string
-	Allowed     string   // what may stand there, in words
+	Type        string   // "string", "object", "array" or "bool"
+	Default     string   // "" for none
+	Allowed     string   // what may stand there, in words; Markdown
 	Values      []string // all values there are, if they can be listed
-	Description string
+	Description string   // a sentence without its full stop; Markdown
 
 	set func(c *Config, value string, wrong *problems)
 	get func(c *Config) string // as it stands in a URL; the default if unset
@@ -231,11 +231,4 @@ func getDisableTLS(c *Config) string {
 		return "yes"
 	}
 	return "no"
-}
-
-// Check returns what is wrong with a value for the parameter, or nil.
-func (f Field) Check(value string) error {
-	var wrong problems
-	new(Config).set(f.Name, value, &wrong)
-	return wrong.err()
 }

@@ -16,14 +16,17 @@ import (
 
 // FileLedger is a [Ledger] of small files, one for each open incident, that
 // lasts from one process to the next. Each change is one rename or one removal,
-// so that processes need no lock between them and a crash leaves no half file.
+// so that processes need no lock between them and a crash leaves no half incident.
 type FileLedger struct {
 	dir string
 }
 
 var _ Ledger = (*FileLedger)(nil)
 
-const incidentFile = ".json"
+const (
+	incidentFile = ".json"
+	newPrefix    = ".new-" // of a file that is not complete yet
+)
 
 // sweepAt is the number of files from which a Put looks for those that are too
 // old; below it, looking would cost every send more than the files do.
@@ -34,7 +37,8 @@ const sweepAt = 256
 func OpenFileLedger(dir string) *FileLedger { return &FileLedger{dir: dir} }
 
 // Open implements [Ledger]. Files that cannot be read as an incident are passed
-// over: they must not stop an acknowledge.
+// over: they must not stop an acknowledge. The incidents come in the order in
+// which they were last triggered.
 func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 	files, err := os.ReadDir(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,6 +53,7 @@ func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 		in, ok := readIncident(path)
 		switch {
 		case !ok:
+			sweepAbandoned(file, path, now)
 		case now.Sub(in.Triggered) >= ledgerLife:
 			_ = os.Remove(path) // another process may have been quicker
 		default:
@@ -57,6 +62,14 @@ func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 	}
 	sort.Slice(open, func(i, j int) bool { return open[i].Triggered.Before(open[j].Triggered) })
 	return open, nil
+}
+
+// sweepAbandoned removes what a process left that ended while it wrote.
+func sweepAbandoned(file fs.DirEntry, path string, now time.Time) {
+	info, err := file.Info()
+	if err == nil && strings.HasPrefix(file.Name(), newPrefix) && now.Sub(info.ModTime()) >= ledgerLife {
+		_ = os.Remove(path) // another process may have been quicker
+	}
 }
 
 func readIncident(path string) (in Incident, ok bool) {
@@ -91,7 +104,7 @@ func (l *FileLedger) write(in Incident) error {
 		return err
 	}
 	// CreateTemp makes the file with mode 0600.
-	temp, err := os.CreateTemp(l.dir, ".new-*")
+	temp, err := os.CreateTemp(l.dir, newPrefix+"*")
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 // dedup key is ambiguous whatever is forgotten.
 const memoryLedgerSize = 10_000
 
-// MemoryLedger is a [Ledger] that ends with the process.
+// MemoryLedger is a [Ledger] that ends with the process, made by
+// [NewMemoryLedger]. Of more than 10,000 open incidents it forgets the oldest.
 type MemoryLedger struct {
 	mu    sync.Mutex
 	open  map[incidentID]Incident
@@ -41,7 +42,7 @@ func NewMemoryLedger() *MemoryLedger {
 }
 
 // Open implements [Ledger]. The incidents come in the order in which they were
-// triggered.
+// first triggered.
 func (l *MemoryLedger) Open(now time.Time) ([]Incident, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

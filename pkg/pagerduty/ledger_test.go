@@ -165,6 +165,13 @@ func TestFileLedgerPassesOverWhatItCannotRead(t *testing.T) {
 	if got := openKeys(t, l, ledgerStart); got != "k/good" {
 		t.Errorf("got %q", got)
 	}
+	// A day later what a dead process left half-written is gone, and nothing else.
+	openKeys(t, l, time.Now().Add(25*time.Hour))
+	left, _ := filepath.Glob(filepath.Join(dir, "*"))
+	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
+	if len(left) != 5 || len(hidden) != 0 {
+		t.Errorf("left are %v and %v", left, hidden)
+	}
 }
 
 func TestFileLedgerSweepsOldFiles(t *testing.T) {

@@ -15,7 +15,8 @@ type Prepared struct {
 	Body  []byte // the encoded event; it holds the integration key
 	// Matched is false for an acknowledge or resolve for which no open incident
 	// is known: PagerDuty drops it without a word unless the incident was
-	// triggered elsewhere with the same source and message.
+	// triggered elsewhere with the same source and message. It is true for a
+	// trigger, and where a dedup key is given and nothing is looked up.
 	Matched bool
 	// Warnings tell what the sender should know although the event is sent.
 	Warnings []string
@@ -24,7 +25,7 @@ type Prepared struct {
 }
 
 // Prepare makes the event that [Service.Deliver] would send at the given time,
-// and sends nothing.
+// and sends nothing. Its errors are those of Deliver but [*DeliveryError].
 func (s *Service) Prepare(message string, params *types.Params, now time.Time) (Prepared, error) {
 	if s.config == nil {
 		return Prepared{}, ErrNotInitialized
@@ -46,11 +47,15 @@ func (s *Service) Prepare(message string, params *types.Params, now time.Time) (
 		return Prepared{}, err
 	}
 	ev.RoutingKey = config.Keys[p.key]
-	if config == s.config || sameHead(*params) {
-		return p, p.encode(s.heads[p.key])
+	head := s.heads[p.key]
+	if config != s.config && !sameHead(*params) {
+		var room [512]byte // most heads fit and need no memory of their own
+		head = ev.AppendHead(room[:0])
 	}
-	var room [512]byte
-	return p, p.encode(ev.AppendHead(room[:0]))
+	if err := p.encode(head); err != nil {
+		return Prepared{}, err
+	}
+	return p, nil
 }
 
 // sameHead reports whether the params leave the constant part of the event alone.
@@ -129,10 +134,16 @@ func (p *Prepared) warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }
 
-// encode makes the body of the encoded head, nil if that has to be encoded too,
-// and cuts the details if the event is longer than PagerDuty takes.
+// encode completes the encoded head to the body, and cuts the details if the event
+// is longer than PagerDuty takes.
 func (p *Prepared) encode(head []byte) error {
-	p.Body = p.append(make([]byte, 0, p.estimate(head)), head)
+	payload := &p.Event.Payload
+	const names = 96 // what AppendTail writes beside the values
+	size := names + len(head) + len(payload.Summary) + len(p.Event.DedupKey)
+	for _, m := range payload.CustomDetails {
+		size += len(m.Name) + len(m.Value) + len(`"":,`)
+	}
+	p.Body = p.Event.AppendTail(append(make([]byte, 0, size), head...))
 	if len(p.Body) <= eventsv2.MaxEventBytes {
 		return nil
 	}
@@ -141,34 +152,6 @@ func (p *Prepared) encode(head []byte) error {
 		return &ConfigError{Problems: []Problem{{Param: "event", Reason: err.Error()}}}
 	}
 	p.Warnings = append(p.Warnings, done...)
-	p.Body = p.append(p.Body[:0], head)
+	p.Body = p.Event.AppendTail(append(p.Body[:0], head...))
 	return nil
-}
-
-func (p *Prepared) append(dst, head []byte) []byte {
-	if head == nil {
-		return p.Event.AppendJSON(dst)
-	}
-	return p.Event.AppendTail(append(dst, head...))
-}
-
-// estimate is the size of most bodies, a little more rather than less.
-func (p *Prepared) estimate(head []byte) int {
-	const headNames, tailNames = 192, 96 // of members, and their marks
-	ev, payload := p.Event, &p.Event.Payload
-	size := tailNames + len(payload.Summary) + len(ev.DedupKey)
-	for _, m := range payload.CustomDetails {
-		size += len(m.Name) + len(m.Value) + len(`"":,`)
-	}
-	if head != nil {
-		return size + len(head)
-	}
-	size += headNames + len(ev.Client) + len(ev.ClientURL) + len(payload.Source) + len(payload.Component) + len(payload.Group) + len(payload.Class)
-	for _, l := range ev.Links {
-		size += len(l.Href) + len(l.Text) + len(`{"href":"","text":""},`)
-	}
-	for _, m := range ev.Images {
-		size += len(m.Src) + len(m.Href) + len(m.Alt) + len(`{"src":"","href":"","alt":""},`)
-	}
-	return size
 }

@@ -13,8 +13,11 @@ type ConfigError struct {
 
 // Problem is one thing that is wrong: where, and what is allowed there.
 type Problem struct {
-	Param  string // the parameter, or the part of the URL: "integration key", "host", "port", "url"
-	Value  string // what was given; never a key
+	// Param is the parameter, or the part of the URL ("integration key", "host",
+	// "port", "url"), or "parameter" for a name that is not known or stands twice,
+	// or "event" for one that is too long as a whole.
+	Param  string
+	Value  string // what was given, shortened; never a key
 	Reason string // what is wrong and what is allowed
 }
 

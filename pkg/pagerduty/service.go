@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -13,6 +14,9 @@ import (
 // Options say how a [Service] delivers. The zero value is ready for use.
 type Options struct {
 	types.SenderOptions
+	// Budget returns how long a delivery may take; it is asked for each. 0 means
+	// one attempt. Defaults to the Budget of the SenderOptions.
+	Budget func() time.Duration
 	// Ledger remembers open incidents. Defaults to one in memory.
 	Ledger Ledger
 	// Index is the position of the URL among its sender's, told in attempts.
@@ -51,7 +55,7 @@ var (
 // ErrNotInitialized is returned by a zero [Service].
 var ErrNotInitialized = errors.New("the pagerduty service has no URL yet: call Initialize first")
 
-// New returns a service for the configuration.
+// New returns a service for a configuration that [Parse] has made.
 func New(config *Config, opts Options) *Service {
 	s := new(Service)
 	s.init(config, opts)
@@ -61,6 +65,9 @@ func New(config *Config, opts Options) *Service {
 func (s *Service) init(config *Config, opts Options) {
 	if opts.Ledger == nil {
 		opts.Ledger = NewMemoryLedger()
+	}
+	if opts.Budget == nil {
+		opts.Budget = opts.SenderOptions.Budget
 	}
 	if opts.UserAgent == "" {
 		opts.UserAgent = "shoutrrr"

@@ -24,10 +24,11 @@ var (
 
 // ServiceRouter sends messages to the services of its URLs, all at the same
 // time. The zero value is ready for use. Its methods are safe for concurrent
-// use, but for AddService, Enqueue and Flush.
+// use, but for AddService, UseLedger, UseUserAgent, Enqueue and Flush.
 type ServiceRouter struct {
 	// Timeout, if positive, bounds each Send, all attempts included. Zero leaves
-	// it to the options, which are 5 minutes unless set.
+	// it to the options, which are 5 minutes unless set. It must not be changed
+	// while a Send is under way.
 	Timeout time.Duration
 
 	opts     types.SenderOptions
@@ -42,12 +43,13 @@ type ServiceRouter struct {
 
 // Result says what became of the message at one URL.
 type Result struct {
-	URL     string // the URL without its secrets
-	Receipt pagerduty.Receipt
-	Err     error // nil: accepted. Else a [*types.TargetError]
+	URL     string            // the URL without its secrets
+	Receipt pagerduty.Receipt // zero unless accepted
+	Err     error             // nil: accepted. Else a [*types.TargetError]
 }
 
-// New returns a router for the URLs. The logger may be nil.
+// New returns a router for the URLs. The logger may be nil. Its errors are those
+// of [ServiceRouter.AddService], for the first URL that is bad.
 func New(logger types.StdLogger, serviceURLs ...string) (*ServiceRouter, error) {
 	return NewWithOptions(logger, types.SenderOptions{}, serviceURLs...)
 }
@@ -55,6 +57,7 @@ func New(logger types.StdLogger, serviceURLs ...string) (*ServiceRouter, error) 
 // NewWithOptions returns a router for the URLs that delivers as the options say.
 func NewWithOptions(logger types.StdLogger, opts types.SenderOptions, serviceURLs ...string) (*ServiceRouter, error) {
 	r := &ServiceRouter{opts: opts, logger: logger, Timeout: opts.Timeout}
+	r.opts.Timeout = 0 // the field alone counts: programs change it later
 	for _, serviceURL := range serviceURLs {
 		if err := r.AddService(serviceURL); err != nil {
 			return nil, err
@@ -71,7 +74,9 @@ func (r *ServiceRouter) UseLedger(ledger pagerduty.Ledger) { r.ledger = ledger }
 // service is added.
 func (r *ServiceRouter) UseUserAgent(agent string) { r.agent = agent }
 
-// AddService adds the service of the URL.
+// AddService adds the service of the URL. Its error is [ErrUnknownService], or a
+// [*types.TargetError] around a [*pagerduty.ConfigError] that tells everything
+// that is wrong with the URL.
 func (r *ServiceRouter) AddService(serviceURL string) error {
 	service, err := r.locate(serviceURL, len(r.services))
 	if err != nil {
@@ -91,7 +96,7 @@ func (r *ServiceRouter) Locate(rawURL string) (types.Service, error) {
 }
 
 func (r *ServiceRouter) locate(rawURL string, index int) (*pagerduty.Service, error) {
-	if _, err := r.serviceScheme(rawURL); err != nil {
+	if err := checkScheme(rawURL); err != nil {
 		return nil, err
 	}
 	config, err := pagerduty.Parse(rawURL)
@@ -103,24 +108,30 @@ func (r *ServiceRouter) locate(rawURL string, index int) (*pagerduty.Service, er
 	if r.ledger == nil {
 		r.ledger = pagerduty.NewMemoryLedger()
 	}
-	opts := pagerduty.Options{SenderOptions: r.opts, Ledger: r.ledger, Index: index, UserAgent: r.agent}
-	if r.Timeout > 0 {
-		opts.Timeout = r.Timeout
-	}
-	service := pagerduty.New(config, opts)
+	service := pagerduty.New(config, pagerduty.Options{
+		SenderOptions: r.opts, Budget: r.budget, Ledger: r.ledger, Index: index, UserAgent: r.agent,
+	})
 	service.SetLogger(r.logger)
 	return service, nil
 }
 
-func (r *ServiceRouter) serviceScheme(rawURL string) (string, error) {
+// budget is asked for each delivery, so that a Timeout that is set later counts.
+func (r *ServiceRouter) budget() time.Duration {
+	if r.Timeout > 0 {
+		return r.Timeout
+	}
+	return r.opts.Budget()
+}
+
+func checkScheme(rawURL string) error {
 	scheme, _, ok := strings.Cut(strings.TrimSpace(rawURL), ":")
 	if !ok || scheme == "" {
-		return "", fmt.Errorf("%w: the URL has no scheme; it begins with one of %s", ErrUnknownService, schemes())
+		return fmt.Errorf("%w: the URL has no scheme; it begins with one of %s", ErrUnknownService, schemes())
 	}
 	if !strings.EqualFold(scheme, pagerduty.Scheme) {
-		return "", unknown(scheme)
+		return unknown(scheme)
 	}
-	return pagerduty.Scheme, nil
+	return nil
 }
 
 // unknown names the scheme only if it is a word: it may be a key that lost its
@@ -178,11 +189,15 @@ func (r *ServiceRouter) Route(rawURL, message string) error {
 }
 
 // RouteContext sends the message to the service of the URL, until the context
-// ends.
+// ends. Its errors are [ErrUnknownService], or a [*types.TargetError] around a
+// [*pagerduty.ConfigError] or an error of [pagerduty.Service.Deliver].
 func (r *ServiceRouter) RouteContext(ctx context.Context, rawURL, message string, params *types.Params) error {
 	service, err := r.locate(rawURL, 0)
 	if err != nil {
 		return err
 	}
-	return service.SendContext(ctx, message, params)
+	if err := service.SendContext(ctx, message, params); err != nil {
+		return &types.TargetError{URL: service.GetID(), Err: err}
+	}
+	return nil
 }

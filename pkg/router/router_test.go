@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -96,6 +98,48 @@ func TestSendAsyncGivesOneResultPerURLAndCloses(t *testing.T) {
 	}
 	if len(got) != 2 || got[0] != nil || got[1] == nil {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Programs set the Timeout of a sender that they have got. It counts from then on.
+func TestTimeoutSetLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &client{gate: map[string]chan struct{}{"hangs": make(chan struct{})}}
+		r, err := NewWithOptions(nil, types.SenderOptions{HTTPClient: c, RetryFor: time.Hour, Timeout: time.Minute}, "pagerduty://hangs/"+testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, timeout := range []time.Duration{time.Minute, 3 * time.Second, 0} {
+			r.Timeout = timeout
+			want := timeout
+			if want == 0 {
+				want = time.Hour
+			}
+			start := time.Now()
+			if errs := r.Send("m", nil); errs[0] == nil {
+				t.Fatal("accepted")
+			}
+			if took := time.Since(start); took > want || took < want/2 {
+				t.Errorf("Timeout %v: took %v", timeout, took)
+			}
+		}
+	})
+}
+
+func TestRouteErrors(t *testing.T) {
+	c := &client{status: map[string]int{"h": 400}}
+	r, err := NewWithOptions(nil, c.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rawURL := range []string{"pagerduty://h/bad", "pagerduty://h/" + testKey} {
+		var target *types.TargetError
+		if err := r.Route(rawURL, "m"); !errors.As(err, &target) || target.URL != "pagerduty" {
+			t.Errorf("%s: %v", rawURL, err)
+		}
+	}
+	if err := r.Route("pagerduty://good/"+testKey, "m"); err != nil {
+		t.Error(err)
 	}
 }
 

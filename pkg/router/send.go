@@ -10,7 +10,8 @@ import (
 )
 
 // Deliver sends the message to all services at the same time, waits for all, and
-// returns a result for each URL in the order of the URLs.
+// returns a result for each URL in the order of the URLs; [ErrNoSenders] alone if
+// there is none.
 func (r *ServiceRouter) Deliver(ctx context.Context, message string, params *types.Params) []Result {
 	if r == nil || len(r.services) == 0 {
 		return []Result{{Err: ErrNoSenders}}

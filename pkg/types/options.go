@@ -10,9 +10,10 @@ const DefaultRetryFor = 5 * time.Minute
 
 // SenderOptions says how a sender delivers. The zero value is ready for use.
 type SenderOptions struct {
-	// HTTPClient makes the requests. Redirects are not followed, whatever it
-	// says. Defaults to a client that all senders share: proxy from the
-	// environment, system roots, HTTP/2, connections kept open.
+	// HTTPClient makes the requests. Of an *http.Client a copy is used, which
+	// follows no redirect; any other must not follow one either. Defaults to a
+	// client that all senders share: proxy from the environment, system roots,
+	// HTTP/2, connections kept open.
 	HTTPClient HTTPClient
 	// Timeout, if positive, bounds one Send of one service, all its attempts
 	// and waits included. It stands above RetryFor.
@@ -20,15 +21,17 @@ type SenderOptions struct {
 	// RetryFor is how long a delivery that fails for a passing reason is tried
 	// again. Defaults to 5 minutes ([DefaultRetryFor]); negative: one attempt.
 	RetryFor time.Duration
-	// Logger gets one record for each failed attempt and each outcome. No
-	// record holds an integration key. Defaults to none.
+	// Logger gets one record for each attempt: info if it was accepted, warn if
+	// another will follow, else error. No record holds an integration key.
+	// Defaults to none.
 	Logger *slog.Logger
 	// OnAttempt, if set, is called after each attempt, before the wait for the
 	// next. Attempts for several URLs come at the same time.
 	OnAttempt func(Attempt)
 }
 
-// Budget returns how long a delivery may take in all.
+// Budget returns how long a delivery may take in all; 0 means one attempt, which
+// has its own limit of 30 seconds.
 func (o SenderOptions) Budget() time.Duration {
 	switch {
 	case o.Timeout > 0:
