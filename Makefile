@@ -4,8 +4,8 @@ SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 10s
 
-GOFUMPT := $(GO) tool -modfile=$(CURDIR)/tools/gofumpt/go.mod gofumpt
-STATICCHECK := $(GO) tool -modfile=$(CURDIR)/tools/staticcheck/go.mod staticcheck
+GOFUMPT := $(GO) tool -modfile='$(CURDIR)/tools/gofumpt/go.mod' gofumpt
+STATICCHECK := $(GO) tool -modfile='$(CURDIR)/tools/staticcheck/go.mod' staticcheck
 CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 
 # The root module first, then the modules nested in it, where they exist.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -160,7 +161,7 @@ func (e *goExample) build(t *testing.T, program string) string {
 	}
 	dir := t.TempDir()
 	files := map[string]string{
-		"go.mod": "module example\n\ngo 1.26\n\nrequire github.com/containrrr/shoutrrr v0.0.0\n\nreplace github.com/containrrr/shoutrrr => " + root + "\n",
+		"go.mod": "module example\n\ngo 1.26\n\nrequire github.com/containrrr/shoutrrr v0.0.0\n\nreplace github.com/containrrr/shoutrrr => " + strconv.Quote(root) + "\n",
 		"go.sum": string(sums), "main.go": program,
 	}
 	if e.caller != "" {

@@ -57,9 +57,9 @@ func (l *MemoryLedger) Open(now time.Time) ([]Incident, error) {
 
 // Put implements [Ledger].
 func (l *MemoryLedger) Put(in Incident) error {
+	id := newIncidentID(in.KeyID, in.DedupKey)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := newIncidentID(in.KeyID, in.DedupKey)
 	_, known := l.open[id]
 	l.open[id] = in
 	if !known {
@@ -83,9 +83,9 @@ func (l *MemoryLedger) forget(now time.Time) {
 
 // Remove implements [Ledger].
 func (l *MemoryLedger) Remove(keyID, dedupKey string) error {
+	id := newIncidentID(keyID, dedupKey)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := newIncidentID(keyID, dedupKey)
 	if _, known := l.open[id]; !known {
 		return nil
 	}
