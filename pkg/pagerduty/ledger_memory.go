@@ -10,10 +10,10 @@ import (
 // memoryLedgerSize bounds what a process that triggers without ever resolving
 // remembers. The oldest go first: with so many open, an acknowledge without a
 // dedup key is ambiguous whatever is forgotten.
-const memoryLedgerSize = 10_000
+const memoryLedgerSize = 1_000
 
 // MemoryLedger is a [Ledger] that ends with the process, made by
-// [NewMemoryLedger]. Of more than 10,000 open incidents it forgets the oldest.
+// [NewMemoryLedger]. Of more than 1,000 open incidents it forgets the oldest.
 type MemoryLedger struct {
 	mu    sync.Mutex
 	open  map[incidentID]Incident
