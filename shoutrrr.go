@@ -3,6 +3,7 @@ package shoutrrr
 import (
 	"context"
 	"runtime/debug"
+	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/router"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -44,7 +45,7 @@ func merge(params []*types.Params) *types.Params {
 			continue
 		}
 		for name, value := range *p {
-			merged[name] = value
+			merged[strings.ToLower(strings.TrimSpace(name))] = value
 		}
 	}
 	return &merged

@@ -83,12 +83,12 @@ func hasFate(x pagerdutytest.Entry) bool {
 // requestLine tells a request in one line, without its key.
 func requestLine(x pagerdutytest.Entry) string {
 	parts := []string{fmt.Sprintf("#%d", x.Number)}
+	key, summary := readable(x)
 	if x.Action == "" {
-		parts = append(parts, printable(x.Method), printable(x.Path))
+		parts = append(parts, printable(x.Method), printable(withoutKeys(x.Path)))
 	} else {
 		parts = append(parts, printable(x.Action))
 	}
-	key, summary := readable(x)
 	if summary != "" {
 		parts = append(parts, fmt.Sprintf("%q", summary))
 	}

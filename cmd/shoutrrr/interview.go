@@ -130,7 +130,7 @@ func (v *interview) askField(ctx context.Context, field pagerduty.Field) error {
 		standard = "none"
 	}
 	answer, err := v.ask(ctx, field.Name, standard, func(answer string) error {
-		return check(&form{keys: []string{sampleKey}, values: map[string]*string{field.Name: &answer}})
+		return check(&form{keys: []string{sampleKey}, host: v.form.host, values: map[string]*string{field.Name: &answer}})
 	})
 	*v.form.values[field.Name] = answer
 	return err

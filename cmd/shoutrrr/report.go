@@ -109,9 +109,9 @@ func (r *result) place() string {
 func indented(body json.RawMessage) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, body, "", "  "); err != nil {
-		return string(body)
+		return legible(string(body))
 	}
-	return b.String()
+	return legible(b.String())
 }
 
 // lineJSON is one line. The characters of HTML stay as they are: nobody puts this

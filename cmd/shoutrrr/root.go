@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
+	"unicode"
 
 	"github.com/containrrr/shoutrrr"
 	"github.com/spf13/cobra"
@@ -35,7 +37,18 @@ func run(ctx context.Context, sys *system) int {
 
 // tell writes a message for people as the command's own.
 func tell(w io.Writer, about, text string) {
-	_, _ = fmt.Fprintf(w, "shoutrrr: %s%s\n", about, text) // nobody is left who could be told
+	_, _ = fmt.Fprintf(w, "shoutrrr: %s%s\n", about, legible(text)) // nobody is left who could be told
+}
+
+// legible takes out what could speak to the terminal instead of the reader:
+// errors quote what callers, files and servers wrote.
+func legible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 func newRoot(sys *system) *cobra.Command {

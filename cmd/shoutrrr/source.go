@@ -66,7 +66,11 @@ func looksLikeURL(arg string) bool {
 }
 
 func readURLFile(sys *system, name string) ([]string, error) {
+	if looksLikeURL(name) {
+		return nil, failf(exitConfig, "--url-file takes the name of a file, and this is a URL: give it with -u")
+	}
 	file, err := os.Open(name)
+	name = printable(withoutKeys(name))
 	if err != nil {
 		return nil, unreadable(name, err)
 	}

@@ -153,7 +153,7 @@ func detailNodes(c *pagerduty.Config) []node {
 		if json.Compact(&value, m.Value) != nil {
 			value.Write(m.Value)
 		}
-		nodes[i].label = printable(m.Name) + ": " + value.String()
+		nodes[i].label = printable(m.Name) + ": " + legible(value.String())
 	}
 	return nodes
 }

@@ -55,7 +55,12 @@ func (d Details) Get(name string) (json.RawMessage, bool) {
 // With returns the details with a member of text added at the end. The receiver
 // is not changed.
 func (d Details) With(name, text string) Details {
-	return append(d[:len(d):len(d)], Member{Name: name, Value: appendString(nil, text)})
+	return append(d[:len(d):len(d)], Text(name, text))
+}
+
+// Text makes a member of a text.
+func Text(name, text string) Member {
+	return Member{Name: name, Value: appendString(nil, text)}
 }
 
 // jsonError says where the text stops being JSON, which json.Compact does not.
@@ -83,7 +88,7 @@ func (w *walker) object(member func(name string, value []byte)) error {
 		}
 		name := w.name()
 		if !seen.add(name) {
-			return fmt.Errorf("the member %q stands twice", name)
+			return twice(name)
 		}
 		w.at++ // :
 		start := w.at
@@ -94,6 +99,16 @@ func (w *walker) object(member func(name string, value []byte)) error {
 	}
 	w.at++ // }
 	return nil
+}
+
+// twice names the member only if it is a word: a long name may be a key that was
+// pasted into the wrong place.
+func twice(name string) error {
+	const longestWord = 19 // a REST API key has 20 characters
+	if n := utf8.RuneCountInString(name); n > longestWord {
+		return fmt.Errorf("a member whose name has %d characters stands twice", n)
+	}
+	return fmt.Errorf("the member %q stands twice", name)
 }
 
 // names are those of one object's members: in a list while they are few, as they

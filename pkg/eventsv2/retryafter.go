@@ -19,8 +19,13 @@ func retryAfter(header http.Header, status int, now time.Time) time.Duration {
 	if wait := parseRetryAfter(header.Get("Retry-After"), clock(header, now)); wait > 0 {
 		return wait
 	}
-	if status == http.StatusTooManyRequests {
-		return seconds(header.Get("Ratelimit-Reset"))
+	if status != http.StatusTooManyRequests {
+		return 0
+	}
+	// Some servers give the time of day here, in seconds since 1970. Nobody should
+	// lose a page to that.
+	if wait := seconds(header.Get("Ratelimit-Reset")); wait <= maxLimitedWait {
+		return wait
 	}
 	return 0
 }

@@ -72,11 +72,13 @@ func cutSummary(line string) (cut string, whole bool) {
 	return line, true
 }
 
-// withMessage adds the whole text under a name that the caller does not use.
+// withMessage adds the whole text under a name that the caller does not use. It
+// comes first: what is too long loses its last details first, and this is what a
+// person wrote for the responder.
 func withMessage(details eventsv2.Details, text string) eventsv2.Details {
 	name := "message"
 	if _, taken := details.Get(name); taken {
 		name = details.FreeName("message_full")
 	}
-	return details.With(name, text)
+	return append(eventsv2.Details(nil).With(name, text), details...)
 }

@@ -66,6 +66,9 @@ func Parse(rawURL string) (*Config, error) {
 	}
 	c.locate(loc)
 	c.checkDedupKey(&wrong)
+	if c.DisableTLS && strings.HasSuffix(strings.ToLower(c.Host), ".pagerduty.com") {
+		wrong.add(paramDisableTLS, "yes", "would send the integration key to PagerDuty in clear: it is for a relay or a sandbox on a private address")
+	}
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
@@ -126,9 +129,6 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 		seen[name] = true
 		with.override(name, (*params)[given], &wrong)
 	}
-	if level, ok := params.Level(); ok && !seen[paramSeverity] {
-		with.Severity = severityOf(level, with.Severity)
-	}
 	with.checkDedupKey(&wrong)
 	if err := wrong.err(); err != nil {
 		return nil, err
@@ -138,13 +138,27 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 
 func (c *Config) override(name, value string, wrong *problems) {
 	switch name {
-	case types.MessageKey, types.LevelKey: // not parameters of this service: handled by whoever calls
+	case types.MessageKey: // Send's own message stands above it
+		return
+	case types.LevelKey:
+		c.setLevel(value, wrong)
 		return
 	case paramDisableTLS:
 		wrong.add(name, value, "belongs into the URL: it cannot be changed for one message")
 		return
 	}
 	c.set(name, value, wrong)
+}
+
+// setLevel takes the level that programs give for any service. A severity stands
+// above it: names come in alphabetical order.
+func (c *Config) setLevel(name string, wrong *problems) {
+	level, known := types.ParseMessageLevel(strings.TrimSpace(name))
+	if !known && strings.TrimSpace(name) != "" {
+		wrong.add(types.LevelKey, name, "must be one of debug, info, warning, error; severity=critical is a parameter of its own")
+		return
+	}
+	c.Severity = severityOf(level, c.Severity)
 }
 
 // set puts a parameter into the configuration. An empty value means unset.

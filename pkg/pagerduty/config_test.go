@@ -57,6 +57,11 @@ func TestParseRefuses(t *testing.T) {
 		{"pagerduty://", "integration key: it is missing"},
 		{"pagerduty:///", "integration key: it is missing"},
 		{"pagerduty://host", "integration key: it is missing"},
+		{"pagerduty://" + testKey + "/" + otherKey, "three slashes"},
+		{"pagerduty://" + testKey + ".example.com/" + otherKey, "three slashes"},
+		{"pagerduty:///" + otherKey + `?details={"` + testKey + `":1,"` + testKey + `":2}`, "stands twice"},
+		{"pagerduty:///" + otherKey + `?contexts=[{"` + testKey + `":"1","` + testKey + `":"2"}]`, "stands twice"},
+		{"pagerduty:///" + testKey + "?disabletls=yes", "in clear"},
 		{"pagerduty:///" + testKey + ",", "number 2 of 2"},
 		{"pagerduty:///" + testKey + "," + upper, "stands twice"},
 		{"pagerduty:///" + testKey[1:], "and it has 31"},
@@ -179,6 +184,7 @@ func TestWithOverridesAndChecks(t *testing.T) {
 	}{
 		{types.Params{"severity": "bad", "action": "worse"}, `action "worse": must be one of trigger, acknowledge, resolve; severity "bad"`},
 		{types.Params{"source": "a", "Source": "b"}, "stands twice"},
+		{types.Params{"level": "loud"}, "level \"loud\": must be one of debug"},
 		{types.Params{"dedup_key": testKey}, "must not hold the integration key"},
 		{types.Params{"disabletls": "yes"}, "belongs into the URL"},
 		{types.Params{"sevrity": "info"}, "did you mean severity?"},
@@ -199,7 +205,8 @@ func TestLevelIsSeverityUnlessGiven(t *testing.T) {
 		{types.Params{"level": "warning"}, eventsv2.SeverityWarning},
 		{types.Params{"level": "Error", "severity": "critical"}, eventsv2.SeverityCritical},
 		{types.Params{"level": "Unknown"}, eventsv2.SeverityError},
-		{types.Params{"level": "loud"}, eventsv2.SeverityError},
+		{types.Params{"Level": "info"}, eventsv2.SeverityInfo},
+		{types.Params{"level": ""}, eventsv2.SeverityError},
 	} {
 		with, err := base.With(&tc.params)
 		if err != nil || with.Severity != tc.want {

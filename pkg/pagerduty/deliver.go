@@ -70,6 +70,7 @@ func (s *Service) Deliver(ctx context.Context, message string, params *types.Par
 	if limit, ok := ctx.Deadline(); ok && limit.Before(d.deadline) {
 		d.deadline = limit
 	}
+	d.announce()
 	answer, err := d.run(ctx)
 	d.remember(err)
 	if err != nil {
@@ -92,6 +93,9 @@ type delivery struct {
 	lost     bool // a request was sent and its answer never seen
 	limited  bool // the last failure was a rate limit
 	inRow    int  // failures of that kind in a row
+
+	announced bool // the ledger did not know the trigger before
+	warned    bool // that the ledger does not work
 }
 
 func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
@@ -211,23 +215,45 @@ func logAttempt(logger *slog.Logger, a types.Attempt) {
 	logger.LogAttrs(context.Background(), level, text, attrs...)
 }
 
+// announce has the ledger know a trigger before it leaves: if this process dies
+// on the way, the incident may be open and somebody will want to resolve it.
+func (d *delivery) announce() {
+	if d.prepared.Event.Action == eventsv2.Trigger {
+		var err error
+		d.announced, err = d.service.opts.Ledger.Add(d.incident())
+		d.warnLedger(err)
+	}
+}
+
 // remember keeps the ledger true to what PagerDuty has, or may have: a trigger
 // whose answer was lost counts as open, a resolve whose answer was lost does not
 // count as resolved.
 func (d *delivery) remember(failure error) {
-	s, p, ev := d.service, d.prepared, d.prepared.Event
+	s, p := d.service, d.prepared
 	var err error
 	switch {
-	case ev.Action == eventsv2.Trigger && (failure == nil || d.lost):
-		err = s.opts.Ledger.Put(Incident{
-			KeyID: s.ids[p.key], DedupKey: ev.DedupKey, Triggered: time.Now(),
-			Source: s.config.Scrub(ev.Payload.Source), Summary: s.config.Scrub(ev.Payload.Summary),
-		})
-	case ev.Action == eventsv2.Resolve && failure == nil:
-		err = s.opts.Ledger.Remove(s.ids[p.key], ev.DedupKey)
+	case p.Event.Action == eventsv2.Trigger && (failure == nil || d.lost):
+		err = s.opts.Ledger.Put(d.incident())
+	case p.Event.Action == eventsv2.Trigger && d.announced,
+		p.Event.Action == eventsv2.Resolve && failure == nil:
+		err = s.opts.Ledger.Remove(s.ids[p.key], p.Event.DedupKey)
 	}
-	if err != nil {
-		p.warn("a later acknowledge or resolve will need the dedup key %s: %v", ev.DedupKey, err)
+	d.warnLedger(err)
+}
+
+func (d *delivery) incident() Incident {
+	s, p, ev := d.service, d.prepared, d.prepared.Event
+	return Incident{
+		KeyID: s.ids[p.key], DedupKey: ev.DedupKey, Triggered: time.Now(),
+		Source: s.config.Scrub(ev.Payload.Source), Summary: s.config.Scrub(ev.Payload.Summary),
+	}
+}
+
+// warnLedger tells once that the ledger does not work.
+func (d *delivery) warnLedger(err error) {
+	if err != nil && !d.warned {
+		d.warned = true
+		d.prepared.warn("a later acknowledge or resolve will need the dedup key %s: %v", oneWord(d.prepared.Event.DedupKey), err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -28,6 +29,8 @@ type server struct {
 	answers []answer
 	bodies  []string
 	times   []time.Time
+	hosts   []string
+	look    func() // called for each request
 }
 
 type answer struct {
@@ -42,7 +45,10 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.bodies, s.times = append(s.bodies, string(body)), append(s.times, time.Now())
+	s.bodies, s.times, s.hosts = append(s.bodies, string(body)), append(s.times, time.Now()), append(s.hosts, req.URL.Host)
+	if s.look != nil {
+		s.look()
+	}
 	a := answer{status: 202}
 	if len(s.answers) > 0 {
 		a, s.answers = s.answers[0], s.answers[1:]
@@ -280,6 +286,49 @@ func TestLedgerKnowsWhatMayBeOpen(t *testing.T) {
 	}
 }
 
+// If the process dies while a trigger is on its way, the next one has to know it.
+func TestLedgerKnowsATriggerBeforeItLeaves(t *testing.T) {
+	eachLedger(t, func(t *testing.T, l Ledger) {
+		known := 0
+		to := &server{answers: []answer{{status: 202}, {status: 400}, {status: 400}}}
+		to.look = func() {
+			open, _ := l.Open(time.Now())
+			known = len(open)
+		}
+		s := service(t, testURL, to, Options{Ledger: l})
+		for i, step := range []struct {
+			message       string
+			during, after int
+		}{
+			{"a", 1, 1}, // accepted
+			{"a", 1, 1}, // refused, but the first one is still open
+			{"b", 2, 1}, // refused
+		} {
+			_, _ = s.Deliver(t.Context(), step.message, nil)
+			open, err := l.Open(time.Now())
+			if err != nil || known != step.during || len(open) != step.after {
+				t.Errorf("step %d: %d known during the request, %d after it, %v", i, known, len(open), err)
+			}
+		}
+	})
+}
+
+// What the responder should read is the last thing to go.
+func TestTheMessageOutlastsTheDetails(t *testing.T) {
+	var details strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&details, "member%d=value&", i)
+	}
+	s := New(mustParse(t, testURL), Options{})
+	p, err := s.Prepare("DB down\nCall Bob, do NOT restart", &types.Params{"details": strings.TrimSuffix(details.String(), "&")}, ledgerStart)
+	if err != nil || len(p.Body) > eventsv2.MaxEventBytes || len(p.Warnings) == 0 {
+		t.Fatalf("%d bytes, %q, %v", len(p.Body), p.Warnings, err)
+	}
+	if note := get(t, string(p.Body), "payload", "custom_details", "message"); !strings.Contains(note, "do NOT restart") {
+		t.Errorf("the message is %q", note)
+	}
+}
+
 // The same incident goes by the same integration key, also when the set of keys
 // has changed since it was opened.
 func TestKeysStickToTheIncident(t *testing.T) {
@@ -308,6 +357,7 @@ func TestKeysStickToTheIncident(t *testing.T) {
 type brokenLedger struct{}
 
 func (brokenLedger) Open(time.Time) ([]Incident, error) { return nil, errors.New("disk on fire") }
+func (brokenLedger) Add(Incident) (bool, error)         { return false, errors.New("disk on fire") }
 func (brokenLedger) Put(Incident) error                 { return errors.New("disk on fire") }
 func (brokenLedger) Remove(string, string) error        { return errors.New("disk on fire") }
 
@@ -416,6 +466,18 @@ func TestInitialize(t *testing.T) {
 	}
 	if details := string(s.Config().Details.AppendJSON(nil)); details != `{"a":"b#c&d"}` || s.Config().Source != "x" || s.GetID() != "pagerduty" {
 		t.Errorf("got %s, %+v", details, s.Config())
+	}
+	// A second URL takes the place of the first one altogether.
+	to := &server{}
+	s.opts.HTTPClient = to
+	for _, host := range []string{"one", "two"} {
+		u, _ := url.Parse("pagerduty://" + host + "/" + testKey)
+		if err := s.Initialize(u, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send("m", nil); err != nil || to.hosts[len(to.hosts)-1] != host {
+			t.Errorf("%s: sent to %v, %v", host, to.hosts, err)
+		}
 	}
 	u, _ = url.Parse("pagerduty://user:pass@host/" + testKey)
 	if err := s.Initialize(u, nil); err == nil || !strings.Contains(err.Error(), "user name") {

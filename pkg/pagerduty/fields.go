@@ -177,16 +177,18 @@ func parseDetails(value string) (eventsv2.Details, error) {
 		return nil, errDetailsForm
 	}
 	var details eventsv2.Details
-	for _, pair := range strings.Split(text, "&") {
+	seen := make(map[string]bool)
+	for pair := range strings.SplitSeq(text, "&") {
 		name, value, ok := strings.Cut(pair, "=")
-		name, value = decode(name), decode(value)
-		if _, twice := details.Get(name); twice {
+		name, value = strings.ToValidUTF8(decode(name), "\ufffd"), decode(value)
+		if seen[name] {
 			return nil, errors.New("the member " + quotable(name) + " stands twice")
 		}
+		seen[name] = true
 		if !ok || name == "" {
 			return nil, errDetailsForm
 		}
-		details = details.With(name, value)
+		details = append(details, eventsv2.Text(name, value))
 	}
 	return details, nil
 }
@@ -208,6 +210,7 @@ func setClientURL(c *Config, value string, wrong *problems) {
 }
 
 func setDedupKey(c *Config, value string, wrong *problems) {
+	value = strings.ToValidUTF8(value, "\ufffd") // as it is sent, or a resolve would not find it
 	if n := utf8.RuneCountInString(value); n > eventsv2.MaxDedupKey {
 		wrong.add(paramDedupKey, "", "has %d characters, at most %d are allowed", n, eventsv2.MaxDedupKey)
 		return

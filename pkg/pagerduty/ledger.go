@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ const ledgerLife = 24 * time.Hour
 type Ledger interface {
 	// Open lists the incidents that are open, without those older than 24 hours.
 	Open(now time.Time) ([]Incident, error)
+	// Add remembers an incident unless one with the same keys is known.
+	Add(incident Incident) (added bool, err error)
 	// Put remembers an incident, in place of the one with the same keys.
 	Put(incident Incident) error
 	// Remove forgets the incident; none to forget is no error.
@@ -57,9 +60,18 @@ func (e *AmbiguousIncidentError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d incidents are open, and nothing says which one to %s: give its dedup_key, or its source", len(e.Candidates), e.Action)
 	for _, c := range e.Candidates {
-		fmt.Fprintf(&b, "\n  dedup_key=%s  source=%s  %s  %q", c.DedupKey, c.Source, c.Triggered.UTC().Format(time.RFC3339), c.Summary)
+		fmt.Fprintf(&b, "\n  dedup_key=%s  source=%s  %s  %q", oneWord(c.DedupKey), oneWord(c.Source), c.Triggered.UTC().Format(time.RFC3339), c.Summary)
 	}
 	return b.String()
+}
+
+// oneWord quotes a text with characters that could forge a line of a list or speak
+// to a terminal.
+func oneWord(text string) string {
+	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
+		return quoted
+	}
+	return text
 }
 
 // match finds the incident that an acknowledge or resolve without a dedup key

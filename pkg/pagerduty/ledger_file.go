@@ -50,7 +50,7 @@ func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 	var open []Incident
 	for _, file := range files {
 		path := filepath.Join(l.dir, file.Name())
-		in, ok := readIncident(path)
+		in, ok := readIncident(file, path)
 		switch {
 		case !ok:
 			sweepAbandoned(file, path, now)
@@ -72,8 +72,9 @@ func sweepAbandoned(file fs.DirEntry, path string, now time.Time) {
 	}
 }
 
-func readIncident(path string) (in Incident, ok bool) {
-	if !strings.HasSuffix(path, incidentFile) {
+// readIncident reads a file of ours and no other: a pipe would never end.
+func readIncident(file fs.DirEntry, path string) (in Incident, ok bool) {
+	if !strings.HasSuffix(path, incidentFile) || !file.Type().IsRegular() {
 		return in, false
 	}
 	text, err := os.ReadFile(path)
@@ -81,6 +82,14 @@ func readIncident(path string) (in Incident, ok bool) {
 		return in, false
 	}
 	return in, in.KeyID != "" && in.DedupKey != ""
+}
+
+// Add implements [Ledger].
+func (l *FileLedger) Add(in Incident) (bool, error) {
+	if _, err := os.Lstat(l.path(in.KeyID, in.DedupKey)); err == nil {
+		return false, nil
+	}
+	return true, l.Put(in)
 }
 
 // Put implements [Ledger].

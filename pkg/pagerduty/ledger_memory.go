@@ -12,8 +12,7 @@ import (
 // dedup key is ambiguous whatever is forgotten.
 const memoryLedgerSize = 1_000
 
-// MemoryLedger is a [Ledger] that ends with the process, made by
-// [NewMemoryLedger]. Of more than 1,000 open incidents it forgets the oldest.
+// MemoryLedger is a [Ledger] that ends with the process. The zero value is empty. Of more than 1,000 open incidents it forgets the oldest.
 type MemoryLedger struct {
 	mu    sync.Mutex
 	open  map[incidentID]Incident
@@ -60,6 +59,9 @@ func (l *MemoryLedger) Put(in Incident) error {
 	id := newIncidentID(in.KeyID, in.DedupKey)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.open == nil {
+		l.open = make(map[incidentID]Incident)
+	}
 	_, known := l.open[id]
 	l.open[id] = in
 	if !known {
@@ -67,6 +69,17 @@ func (l *MemoryLedger) Put(in Incident) error {
 		l.forget(in.Triggered)
 	}
 	return nil
+}
+
+// Add implements [Ledger].
+func (l *MemoryLedger) Add(in Incident) (bool, error) {
+	l.mu.Lock()
+	known, found := l.open[newIncidentID(in.KeyID, in.DedupKey)]
+	l.mu.Unlock()
+	if found && in.Triggered.Sub(known.Triggered) < ledgerLife {
+		return false, nil
+	}
+	return true, l.Put(in)
 }
 
 // forget drops what is resolved, too old or too much from the front of the order.

@@ -33,7 +33,7 @@ type Options struct {
 type Service struct {
 	config *Config
 	opts   Options
-	client eventsv2.Client
+	client *eventsv2.Client
 	retry  eventsv2.Retry
 	logger atomic.Pointer[stdLogger]
 	// For each integration key: the constant part of the event, encoded; what
@@ -73,7 +73,7 @@ func (s *Service) init(config *Config, opts Options) {
 		opts.UserAgent = "shoutrrr"
 	}
 	s.config, s.opts, s.redacted = config, opts, config.Redacted()
-	s.client.BaseURL = config.BaseURL()
+	s.client = &eventsv2.Client{BaseURL: config.BaseURL()} // a used one keeps its host
 	s.client.UserAgent = opts.UserAgent
 	s.client.Timeout = attemptTimeout
 	if opts.HTTPClient != nil {

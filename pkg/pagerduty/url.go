@@ -2,8 +2,11 @@ package pagerduty
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
@@ -68,6 +71,10 @@ func parseAuthority(authority string, wrong *problems) (host string, port int) {
 	} else {
 		host, portText, hasPort = strings.Cut(authority, ":")
 	}
+	if holdsKey(host) {
+		wrong.add(partKey, "", "it stands where the host belongs: write three slashes, pagerduty:///integration-key")
+		return "", 0
+	}
 	if !validHost(host) && (host != "" || hasPort) {
 		wrong.add("host", host, "is not a host name or address; an IPv6 address stands in brackets")
 	}
@@ -82,6 +89,12 @@ func parseAuthority(authority string, wrong *problems) (host string, port int) {
 	return host, port
 }
 
+// holdsKey reports whether a label of the host is a key: no real host has such a
+// one, and the name server must not learn it.
+func holdsKey(host string) bool {
+	return slices.ContainsFunc(strings.Split(host, "."), isHexKey)
+}
+
 func validHost(host string) bool {
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
@@ -93,7 +106,9 @@ func validHost(host string) bool {
 			return false
 		}
 	}
-	return host != ""
+	// Names of other alphabets are fine; what cannot be seen is not.
+	hidden := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	return host != "" && !strings.ContainsFunc(host, hidden)
 }
 
 func isAlphanumeric(c byte) bool {

@@ -19,7 +19,8 @@ type SenderOptions struct {
 	// and waits included. It stands above RetryFor.
 	Timeout time.Duration
 	// RetryFor is how long a delivery that fails for a passing reason is tried
-	// again. Defaults to 5 minutes ([DefaultRetryFor]); negative: one attempt.
+	// again, a second at least. Defaults to 5 minutes ([DefaultRetryFor]);
+	// negative: one attempt.
 	RetryFor time.Duration
 	// Logger gets one record for each attempt: info if it was accepted, warn if
 	// another will follow, else error. No record holds an integration key.
@@ -30,14 +31,20 @@ type SenderOptions struct {
 	OnAttempt func(Attempt)
 }
 
+// shortestBudget is time for one attempt at least. Somebody who writes 5 for five
+// seconds has asked for five nanoseconds, and should not lose the page to that.
+const shortestBudget = time.Second
+
 // Budget returns how long a delivery may take in all; 0 means one attempt, which
 // has its own limit of 30 seconds.
 func (o SenderOptions) Budget() time.Duration {
 	switch {
 	case o.Timeout > 0:
 		return o.Timeout
-	case o.RetryFor != 0:
-		return max(o.RetryFor, 0)
+	case o.RetryFor < 0:
+		return 0
+	case o.RetryFor > 0:
+		return max(o.RetryFor, shortestBudget)
 	}
 	return DefaultRetryFor
 }

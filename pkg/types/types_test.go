@@ -47,6 +47,7 @@ func TestBudget(t *testing.T) {
 		{SenderOptions{}, 5 * time.Minute},
 		{SenderOptions{RetryFor: time.Hour}, time.Hour},
 		{SenderOptions{RetryFor: -1}, 0},
+		{SenderOptions{RetryFor: 5}, time.Second},
 		{SenderOptions{RetryFor: time.Hour, Timeout: time.Second}, time.Second},
 	} {
 		if got := tc.opts.Budget(); got != tc.want {
