@@ -232,6 +232,8 @@ func (d *delivery) remember(failure error) {
 	s, p := d.service, d.prepared
 	var err error
 	switch {
+	case p.Event.Action == eventsv2.Trigger && (failure == nil || d.lost) && d.announced:
+		_, err = s.opts.Ledger.Add(d.incident()) // a resolve may have come in between
 	case p.Event.Action == eventsv2.Trigger && (failure == nil || d.lost):
 		err = s.opts.Ledger.Put(d.incident())
 	case p.Event.Action == eventsv2.Trigger && d.announced,
