@@ -111,7 +111,7 @@ func refusal(resp *http.Response, answer []byte, key Key, host string) *Error {
 }
 
 // redirection tells where a redirect points, scheme and host only: the rest of
-// such an address may be somebody's session.
+// such an address may be somebody's login.
 func redirection(resp *http.Response, key Key) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	if err != nil || u.Host == "" {
