@@ -1,0 +1,32 @@
+// Package deps keeps the modules in go.mod while their users are being written.
+package deps
+
+import (
+	_ "github.com/PagerDuty/go-pagerduty"
+	_ "github.com/containrrr/shoutrrr/pagerdutytest"
+	_ "github.com/containrrr/shoutrrr/pkg/eventsv2"
+	_ "github.com/coreos/go-systemd/v22/activation"
+	_ "github.com/containrrr/shoutrrr/pagerdutytest"
+	_ "github.com/containrrr/shoutrrr/pkg/eventsv2"
+	_ "github.com/coreos/go-systemd/v22/daemon"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/knadh/koanf/providers/confmap"
+	_ "github.com/knadh/koanf/providers/env/v2"
+	_ "github.com/knadh/koanf/providers/posflag"
+	_ "github.com/knadh/koanf/v2"
+	_ "github.com/lmittmann/tint"
+	_ "github.com/mattn/go-isatty"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/prometheus/client_golang/prometheus/collectors"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/client_golang/prometheus/testutil"
+	_ "github.com/prometheus/exporter-toolkit/web"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/sys/unix"
+	_ "modernc.org/sqlite"
+	_ "modernc.org/sqlite/lib"
+	_ "pgregory.net/rapid"
+)

@@ -1,0 +1,286 @@
+// Package queue is the vocabulary of the relay's durable queue: what an event in
+// it is, which states it goes through, and what can be asked of a store. The
+// stores themselves are packages of their own (sqlite); queuetest holds the
+// model that all of them have to agree with.
+//
+// Events with the same dedup key on the same lane form a chain. Only its first
+// event, the head, can leave; the others are blocked behind it. An event stays in
+// the store until it has ended, and after that until it is purged or an operator
+// decides.
+package queue
+
+import (
+	"errors"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+)
+
+// Rank orders severities: the smaller, the more urgent.
+type Rank uint8
+
+// The ranks of PagerDuty's four severities.
+const (
+	Critical Rank = iota
+	Error
+	Warning
+	Info
+)
+
+// Ranks is the number of ranks.
+const Ranks = 4
+
+// RankOf returns the rank of a severity, Error for one that PagerDuty does not
+// know: an acknowledge or resolve may come without any.
+func RankOf(s eventsv2.Severity) Rank {
+	for r := range Rank(Ranks) {
+		if r.Severity() == s {
+			return r
+		}
+	}
+	return Error
+}
+
+// Severity returns the severity that has the rank.
+func (r Rank) Severity() eventsv2.Severity {
+	switch r {
+	case Critical:
+		return eventsv2.SeverityCritical
+	case Warning:
+		return eventsv2.SeverityWarning
+	case Info:
+		return eventsv2.SeverityInfo
+	}
+	return eventsv2.SeverityError
+}
+
+// String returns the name of the severity.
+func (r Rank) String() string { return string(r.Severity()) }
+
+// State is where an event stands. Its numbers are stored.
+type State uint8
+
+// The states. docs/states.md has every arrow between them.
+const (
+	Ready     State = 0 // head of its chain, may leave now
+	Blocked   State = 1 // behind the head of its chain
+	Waiting   State = 2 // head of its chain, may leave when it is due
+	Delivered State = 4 // PagerDuty has accepted it
+	Refused   State = 5 // PagerDuty will never accept it; an operator decides
+	Expired   State = 6 // too old to be of use; an operator decides
+	Dropped   State = 7 // given up by an operator
+)
+
+// Ended reports whether nothing more happens to the event by itself.
+func (s State) Ended() bool { return s >= Delivered }
+
+// Dead reports whether the event waits for an operator's decision.
+func (s State) Dead() bool { return s == Refused || s == Expired }
+
+var stateNames = map[State]string{
+	Ready: "ready", Blocked: "blocked", Waiting: "waiting",
+	Delivered: "delivered", Refused: "refused", Expired: "expired", Dropped: "dropped",
+}
+
+// String returns the state's name.
+func (s State) String() string {
+	if name, ok := stateNames[s]; ok {
+		return name
+	}
+	return "unknown"
+}
+
+// ParseState returns the state of that name.
+func ParseState(name string) (State, bool) {
+	for s, n := range stateNames {
+		if n == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// Kind tells alert events from change events, which go to another path and have
+// no dedup key.
+type Kind uint8
+
+// The kinds. Their numbers are stored.
+const (
+	Alert  Kind = 0
+	Change Kind = 1
+)
+
+// String returns "alert" or "change".
+func (k Kind) String() string {
+	if k == Change {
+		return "change"
+	}
+	return "alert"
+}
+
+// New is an event that was accepted at the door and is to be kept.
+type New struct {
+	Lane     int64           // of its routing key; with a pool, of the key that the pool's hash prefers
+	Pool     string          // the pool that the routing key belongs to; "" for none
+	Kind     Kind            //
+	Action   eventsv2.Action // "" for a change event
+	DedupKey string          // "" for a change event
+	Severity Rank            //
+	Accepted time.Time       //
+	Repairs  []string        // what had to be mended, a line each
+	Body     []byte          // as PagerDuty gets it, but without routing_key; not changed after Put
+}
+
+// Placed says where a new event stands.
+type Placed struct {
+	ID        int64 // of the event, or of the one that it was coalesced into
+	Lane      int64 // of the chain: a pool keeps a dedup key on the lane where it began
+	Coalesced bool
+}
+
+// Event is one that the store keeps.
+type Event struct {
+	ID       int64
+	Lane     int64
+	Pool     string
+	Kind     Kind
+	Action   eventsv2.Action
+	DedupKey string
+	State    State
+	InFlight bool      // somebody has claimed it
+	Severity Rank      // the highest of those coalesced
+	Priority Rank      // of its chain, while it is the head: the highest severity that waits in it
+	Accepted time.Time // the first time
+	Fresh    time.Time // the last time: accepted, coalesced or requeued; its age counts from here
+	Due      time.Time // of a waiting event
+	Attempts int       // made since Fresh that count
+	Repeats  int       // triggers that were coalesced into it, itself not counted
+	Repairs  []string
+	Ended    time.Time
+	Status   int    // of the last attempt, 0 for no answer
+	Reason   string // of the last failure, without any key
+	Body     []byte // without routing_key
+	Claim    uint64 // the token of the claim, for [Settlement]
+}
+
+// Pick says which of a lane's ready events are meant.
+type Pick uint8
+
+// The picks.
+const (
+	MostUrgent   Pick = iota // by priority, then arrival
+	OnlyCritical             // chains in which a critical event waits, by arrival
+	Oldest                   // by arrival
+)
+
+// Settlement is how an attempt ended. A store applies it only to the claim that
+// it names, so that nobody can end an event that somebody else holds.
+type Settlement struct {
+	ID       int64
+	Claim    uint64
+	State    State     // Delivered, Refused, Expired; Waiting until Due; Ready for at once
+	At       time.Time // when the attempt ended
+	Due      time.Time
+	Attempts int    // what counts from now on
+	Status   int    // of the answer, 0 if there was none
+	Reason   string // of the failure, without any key
+	Tried    bool   // an attempt was made, to be told in the event's history
+}
+
+// Lane is the queue of one integration key.
+type Lane struct {
+	ID          int64
+	Key         eventsv2.Key
+	Held        bool      // paused by an operator
+	HeldBy      By        //
+	Learned     int       // limit learned from answers; 0 if none was
+	Ceiling     int       // accepted per window when the last 429 came; 0 for none
+	PausedUntil time.Time // by a 429
+	Pauses      int       // in a row, for the next one's length
+	KeyRefused  time.Time // when PagerDuty refused the key; zero if it did not
+}
+
+// By is who did something and why.
+type By struct {
+	Who string    `json:"who"`
+	Why string    `json:"why,omitempty"`
+	At  time.Time `json:"at"`
+}
+
+// Entry is one line of an event's history.
+type Entry struct {
+	At     time.Time
+	What   string // accepted, repaired, coalesced, attempt, delivered, refused, expired, requeued, dropped
+	Status int    // of an attempt
+	Text   string // what was repaired, the server's reason, how many were coalesced, the operator's reason
+	Who    string // of an operator's action
+}
+
+// Filter selects events for people. The zero value selects all, the newest first.
+type Filter struct {
+	States   []State // any of these; none for all
+	Lane     int64   // 0 for all
+	DedupKey string  // exactly this; "" for all
+	AtLeast  *Rank   // this severity or a graver one; nil for all
+	Text     string  // stands in the body or in the reason, in any case of letters
+	Before   int64   // only events with a smaller ID: the cursor; 0 for the newest
+	Limit    int     // of events; 0 for 50
+}
+
+// Page is what a filter found. A search reads a bounded number of rows: if it
+// stopped before the end, Next is where to go on, also if nothing was found yet.
+type Page struct {
+	Events []Event
+	Next   int64 // the cursor of the next page, 0 at the end
+	Read   int   // rows that were looked at
+}
+
+// Count is what waits in a lane and what has ended there.
+type Count struct {
+	Lane      int64
+	Waiting   [Ranks]int // undelivered events by severity, blocked ones included
+	Oldest    time.Time  // acceptance of the oldest undelivered event; zero if there is none
+	Refused   int        // that wait for a decision
+	Expired   int        // that wait for a decision
+	Delivered int        // still kept
+}
+
+// Total is the number of undelivered events.
+func (c Count) Total() (n int) {
+	for _, w := range c.Waiting {
+		n += w
+	}
+	return n
+}
+
+// AgeBuckets are the upper ends of the columns of [Shape]; a last column holds
+// what is older.
+var AgeBuckets = []time.Duration{
+	10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
+}
+
+// Shape is a lane's undelivered events by severity and age.
+type Shape struct {
+	Lane   int64
+	Counts [Ranks][]int // each of len(AgeBuckets)+1
+}
+
+// Failures of a store, for errors.Is.
+var (
+	// ErrFull: the bound on queued events is reached; nothing was kept.
+	ErrFull = errors.New("the queue is full")
+	// ErrUnavailable: the store cannot keep anything now, because of its disk;
+	// nothing was kept. Later it may.
+	ErrUnavailable = errors.New("the queue cannot be written")
+	// ErrBroken: the store does not know any more what is on its disk. It accepts
+	// nothing until the process starts anew.
+	ErrBroken = errors.New("the queue cannot be trusted any more")
+	// ErrStale: the claim is not held any more.
+	ErrStale = errors.New("the claim is not held any more")
+	// ErrNotFound: there is no such event or lane.
+	ErrNotFound = errors.New("not found")
+	// ErrState: the event is not in a state that allows this.
+	ErrState = errors.New("not possible in this state")
+	// ErrLocked: another process has opened the store.
+	ErrLocked = errors.New("another relay uses this queue")
+)
