@@ -6,8 +6,6 @@ import (
 	_ "github.com/containrrr/shoutrrr/pagerdutytest"
 	_ "github.com/containrrr/shoutrrr/pkg/eventsv2"
 	_ "github.com/coreos/go-systemd/v22/activation"
-	_ "github.com/containrrr/shoutrrr/pagerdutytest"
-	_ "github.com/containrrr/shoutrrr/pkg/eventsv2"
 	_ "github.com/coreos/go-systemd/v22/daemon"
 	_ "github.com/goccy/go-yaml"
 	_ "github.com/google/go-cmp/cmp"
