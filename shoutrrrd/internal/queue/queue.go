@@ -219,6 +219,7 @@ type Entry struct {
 // Filter selects events for people. The zero value selects all, the newest first.
 type Filter struct {
 	States   []State // any of these; none for all
+	InFlight bool    // only those that somebody has claimed
 	Lane     int64   // 0 for all
 	DedupKey string  // exactly this; "" for all
 	AtLeast  *Rank   // this severity or a graver one; nil for all
