@@ -285,3 +285,21 @@ var (
 	// ErrLocked: another process has opened the store.
 	ErrLocked = errors.New("another relay uses this queue")
 )
+
+// NewShape returns the empty shape of a lane.
+func NewShape(lane int64) Shape {
+	s := Shape{Lane: lane}
+	for rank := range s.Counts {
+		s.Counts[rank] = make([]int, len(AgeBuckets)+1)
+	}
+	return s
+}
+
+// Add counts an event of that age.
+func (s *Shape) Add(severity Rank, age time.Duration) {
+	column := 0
+	for column < len(AgeBuckets) && age >= AgeBuckets[column] {
+		column++
+	}
+	s.Counts[severity][column]++
+}

@@ -1,0 +1,95 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+// errDamaged marks a file that SQLite reads and that says what cannot be.
+var errDamaged = errors.New("the file is damaged")
+
+// isDamage reports whether the file cannot be what was written.
+func isDamage(err error) bool {
+	var e *driver.Error
+	if errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_CORRUPT || e.Code()&0xff == lib.SQLITE_NOTADB) {
+		return true
+	}
+	return errors.Is(err, errDamaged)
+}
+
+// isFailedSync reports whether an fsync has failed.
+func isFailedSync(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
+}
+
+// suspectSuffix names the mark that a running store leaves beside a file that
+// turned out to be damaged: the next start looks at all of it.
+const suspectSuffix = ".suspect"
+
+func (s *Store) suspect() {
+	_ = os.WriteFile(s.o.Path+suspectSuffix, nil, 0o600) // without it the next start trusts the file until it meets the damage again
+}
+
+// examine looks at the whole file if there is a reason to. It does not always: to
+// read a gigabyte takes longer than a start may take.
+func (w *writer) examine(ctx context.Context) error {
+	mark := w.s.o.Path + suspectSuffix
+	if _, err := os.Stat(mark); err != nil {
+		return nil
+	}
+	var said string
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); err != nil {
+		return err
+	}
+	if said != "ok" {
+		return fmt.Errorf("%w: %s", errDamaged, said)
+	}
+	return os.Remove(mark)
+}
+
+// setAside renames a damaged file, with what belongs to it, to a name that is
+// free, and returns that.
+func setAside(path string, now time.Time) (string, error) {
+	base := path + ".corrupt-" + now.UTC().Format("20060102T150405Z")
+	aside := base
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		aside = fmt.Sprintf("%s-%d", base, n)
+	}
+	// The WAL first: if the process ends in between, the damaged file is still
+	// found under its name, and a new one never meets an old WAL.
+	for _, suffix := range []string{"-wal", "-shm", suspectSuffix, ""} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("set the damaged queue aside: %w", err)
+		}
+	}
+	return aside, syncFolder(filepath.Dir(path))
+}
+
+// asides lists the files that were set aside.
+func asides(path string) []string {
+	found, _ := filepath.Glob(globQuoted(path) + ".corrupt-*") // the pattern is valid
+	found = slices.DeleteFunc(found, func(name string) bool {
+		return strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm") || strings.HasSuffix(name, suspectSuffix)
+	})
+	for i, name := range found {
+		found[i] = filepath.Base(name)
+	}
+	return found
+}
+
+func globQuoted(path string) string {
+	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(path)
+}

@@ -1,0 +1,249 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+const columns = `id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, due, ended, attempts, repeats, status, reason, pool, repairs, checksum, body`
+
+func scanEvent(scan func(...any) error) (queue.Event, error) {
+	var e queue.Event
+	var action, repairs string
+	var accepted, fresh, due, ended, sum int64
+	var body sql.RawBytes
+	err := scan(&e.ID, &e.Lane, &e.State, &e.Priority, &e.Severity, &e.Kind, &action, &e.DedupKey, &accepted, &fresh, &due, &ended,
+		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &sum, &body)
+	if err != nil {
+		return e, err
+	}
+	e.Action, e.Body = eventsv2.Action(action), append([]byte(nil), body...)
+	e.Accepted, e.Fresh, e.Due, e.Ended = fromMillis(accepted), fromMillis(fresh), fromMillis(due), fromMillis(ended)
+	if repairs != "" {
+		e.Repairs = strings.Split(repairs, "\n")
+	}
+	// Claim carries the stored checksum to intact; only a claimed event keeps one.
+	e.Claim = uint64(sum)
+	return e, nil
+}
+
+// intact reports whether an event is what was stored, and clears the checksum
+// that scanEvent has left in it.
+func intact(e *queue.Event) bool {
+	stored := int64(e.Claim)
+	e.Claim = 0
+	return stored == checksum(e.Lane, string(e.Action), e.DedupKey, string(e.Body))
+}
+
+// rows reads through the readers' connections.
+func (s *Store) rows(ctx context.Context, text string, args []any, row func(scan func(...any) error) error) error {
+	rows, err := s.read.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, row)
+}
+
+// each closes rows after it has handed each of them on.
+func each(rows *sql.Rows, row func(scan func(...any) error) error) error {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Event returns an event and its history.
+func (s *Store) Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error) {
+	e, err := scanEvent(s.read.QueryRowContext(ctx, `SELECT `+columns+` FROM event WHERE id = ?1`, id).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, nil, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
+	}
+	if err != nil {
+		return e, nil, err
+	}
+	s.finish(&e)
+	history, err := s.history(ctx, &e)
+	return e, history, err
+}
+
+// finish completes what a row does not say.
+func (s *Store) finish(e *queue.Event) {
+	s.mu.RLock()
+	_, e.InFlight = s.claims[e.ID]
+	s.mu.RUnlock()
+	e.Claim = 0
+}
+
+// history tells what the row says and what the log adds, in order.
+func (s *Store) history(ctx context.Context, e *queue.Event) ([]queue.Entry, error) {
+	entries := []queue.Entry{{At: e.Accepted, What: "accepted"}}
+	for _, line := range e.Repairs {
+		entries = append(entries, queue.Entry{At: e.Accepted, What: "repaired", Text: line})
+	}
+	if e.Repeats > 0 {
+		entries = append(entries, queue.Entry{At: e.Fresh, What: "coalesced", Text: fmt.Sprintf("with %d later triggers; the latest is kept", e.Repeats)})
+	}
+	err := s.rows(ctx, `SELECT at, what, status, text, who FROM log WHERE event = ?1 ORDER BY n`, []any{e.ID},
+		func(scan func(...any) error) error {
+			var entry queue.Entry
+			var at int64
+			err := scan(&at, &entry.What, &entry.Status, &entry.Text, &entry.Who)
+			entry.At = fromMillis(at)
+			entries = append(entries, entry)
+			return err
+		})
+	if e.State.Ended() && e.State != queue.Dropped { // a drop stands in the log, with its reason
+		entries = append(entries, queue.Entry{At: e.Ended, What: e.State.String(), Status: e.Status, Text: e.Reason})
+	}
+	return entries, err
+}
+
+const (
+	defaultPage = 50
+	// maxRead bounds the rows that a search looks at: a text search over a million
+	// rows takes more than a second.
+	maxRead = 20_000
+)
+
+// Events returns a page of the events that the filter selects, the newest first.
+func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) {
+	if f.Limit <= 0 {
+		f.Limit = defaultPage
+	}
+	if f.InFlight {
+		return s.claimed(ctx, f)
+	}
+	text, args := selection(f)
+	page := queue.Page{}
+	last := int64(0)
+	err := s.rows(ctx, text, args, func(scan func(...any) error) error {
+		if len(page.Events) == f.Limit {
+			return errPageFull
+		}
+		e, err := scanEvent(scan)
+		if err != nil {
+			return err
+		}
+		page.Read++
+		last = e.ID
+		if matches(&e, f) {
+			s.finish(&e)
+			page.Events = append(page.Events, e)
+		}
+		return nil
+	})
+	if errors.Is(err, errPageFull) || err == nil && page.Read == maxRead {
+		page.Next, err = last, nil
+	}
+	return page, err
+}
+
+var errPageFull = errors.New("the page is full")
+
+// selection reads what may match. Dead events have an index of their own, as they
+// are few among millions.
+func selection(f queue.Filter) (text string, args []any) {
+	from := "event"
+	if len(f.States) > 0 && !hasLive(f.States) {
+		from = "event INDEXED BY event_dead"
+	}
+	where := "1"
+	if from != "event" {
+		where = "state IN (5, 6)"
+	}
+	if f.Before > 0 {
+		where += " AND id < ?1"
+		args = append(args, f.Before)
+	}
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT %d", columns, from, where, maxRead), args
+}
+
+func hasLive(states []queue.State) bool {
+	for _, state := range states {
+		if !state.Dead() {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(e *queue.Event, f queue.Filter) bool {
+	stateOK := len(f.States) == 0
+	for _, state := range f.States {
+		stateOK = stateOK || state == e.State
+	}
+	return stateOK &&
+		(f.Lane == 0 || f.Lane == e.Lane) &&
+		(f.DedupKey == "" || f.DedupKey == e.DedupKey) &&
+		(f.AtLeast == nil || e.Severity <= *f.AtLeast) &&
+		(f.Text == "" || containsFold(string(e.Body), f.Text) || containsFold(e.Reason, f.Text))
+}
+
+func containsFold(text, part string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
+}
+
+// claimed lists the events in flight, of which there are few.
+func (s *Store) claimed(ctx context.Context, f queue.Filter) (queue.Page, error) {
+	s.mu.RLock()
+	ids := make([]int64, 0, len(s.claims))
+	for id := range s.claims {
+		ids = append(ids, id)
+	}
+	s.mu.RUnlock()
+	page := queue.Page{}
+	for _, id := range ids {
+		e, _, err := s.Event(ctx, id)
+		if err != nil {
+			return page, err
+		}
+		page.Read++
+		if e.InFlight && matches(&e, f) && len(page.Events) < f.Limit {
+			page.Events = append(page.Events, e)
+		}
+	}
+	return page, nil
+}
+
+// Recent returns when events of a lane were accepted by PagerDuty since then.
+func (s *Store) Recent(ctx context.Context, lane int64, since time.Time) ([]time.Time, error) {
+	var times []time.Time
+	err := s.rows(ctx, `SELECT ended FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended >= ?2 AND lane = ?1 AND state = 4 ORDER BY ended`,
+		[]any{lane, millis(since)}, func(scan func(...any) error) error {
+			var ended int64
+			err := scan(&ended)
+			times = append(times, fromMillis(ended))
+			return err
+		})
+	return times, err
+}
+
+// Shapes returns the undelivered events of each lane by severity and age. It reads
+// all of them: 0.1 s for 100,000.
+func (s *Store) Shapes(ctx context.Context, now time.Time) ([]queue.Shape, error) {
+	var shapes []queue.Shape
+	err := s.rows(ctx, `SELECT lane, severity, accepted FROM event WHERE state IN (0, 1, 2) ORDER BY lane`, nil,
+		func(scan func(...any) error) error {
+			var lane, accepted int64
+			var severity queue.Rank
+			if err := scan(&lane, &severity, &accepted); err != nil {
+				return err
+			}
+			if len(shapes) == 0 || shapes[len(shapes)-1].Lane != lane {
+				shapes = append(shapes, queue.NewShape(lane))
+			}
+			shapes[len(shapes)-1].Add(severity, now.Sub(fromMillis(accepted)))
+			return nil
+		})
+	return shapes, err
+}
