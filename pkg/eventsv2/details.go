@@ -42,6 +42,34 @@ func ParseDetails(text []byte) (Details, error) {
 	return details, nil
 }
 
+// looseMembers reads an object like [ParseDetails] but for what is inside of it,
+// and for a name that stands twice: the last one counts, as most readers have it.
+func looseMembers(text []byte) (members Details, repeated int, err error) {
+	if !utf8.Valid(text) {
+		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
+	}
+	compact := bytes.NewBuffer(make([]byte, 0, len(text)))
+	if err := json.Compact(compact, text); err != nil {
+		return nil, 0, err
+	}
+	w := walker{text: mendSurrogates(compact.Bytes()), loose: true}
+	if w.text[0] != '{' {
+		return nil, 0, ErrNotObject
+	}
+	members = make(Details, 0, 8)
+	err = w.object(func(name string, value []byte) {
+		for i := range members {
+			if strings.EqualFold(members[i].Name, name) {
+				members[i].Value = value
+				repeated++
+				return
+			}
+		}
+		members = append(members, Member{Name: name, Value: value})
+	})
+	return members, repeated, err
+}
+
 // Get returns the value of the named member, and whether there is one.
 func (d Details) Get(name string) (json.RawMessage, bool) {
 	for _, m := range d {
@@ -75,8 +103,9 @@ func jsonError(text []byte) error {
 
 // walker goes over compact, valid JSON; it checks nothing but repeated names.
 type walker struct {
-	text []byte
-	at   int
+	text  []byte
+	at    int
+	loose bool // names may repeat
 }
 
 func (w *walker) object(member func(name string, value []byte)) error {
@@ -87,7 +116,7 @@ func (w *walker) object(member func(name string, value []byte)) error {
 			w.at++
 		}
 		name := w.name()
-		if !seen.add(name) {
+		if !w.loose && !seen.add(name) {
 			return twice(name)
 		}
 		w.at++ // :

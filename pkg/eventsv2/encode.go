@@ -37,9 +37,8 @@ func (e *Event) AppendHead(dst []byte) []byte {
 }
 
 func (e *Event) appendEnvelope(dst []byte) []byte {
-	dst = append(dst, `{"routing_key":`...)
-	dst = appendString(dst, e.RoutingKey.Reveal())
-	dst = append(dst, `,"event_action":`...)
+	dst = appendKey(dst, e.RoutingKey)
+	dst = append(dst, `"event_action":`...)
 	dst = appendString(dst, string(e.Action))
 	dst = appendMember(dst, `,"client":`, e.Client)
 	dst = appendMember(dst, `,"client_url":`, e.ClientURL)
@@ -60,9 +59,8 @@ func (e *Event) AppendTail(dst []byte) []byte {
 
 // AppendJSON appends the change event as PagerDuty takes it.
 func (c *Change) AppendJSON(dst []byte) []byte {
-	dst = append(dst, `{"routing_key":`...)
-	dst = appendString(dst, c.RoutingKey.Reveal())
-	dst = append(dst, `,"payload":{"summary":`...)
+	dst = appendKey(dst, c.RoutingKey)
+	dst = append(dst, `"payload":{"summary":`...)
 	dst = appendString(dst, c.Summary)
 	dst = appendMember(dst, `,"source":`, c.Source)
 	dst = appendTimestamp(dst, c.Timestamp)
@@ -70,6 +68,22 @@ func (c *Change) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '}')
 	dst = appendLinks(dst, c.Links)
 	return append(dst, '}')
+}
+
+// appendKey opens the object with the key, or with none if that is zero: so it is
+// stored, and AppendTo completes it.
+func appendKey(dst []byte, key Key) []byte {
+	if key.IsZero() {
+		return append(dst, '{')
+	}
+	dst = append(dst, `{"routing_key":"`...)
+	dst = append(dst, key.Reveal()...)
+	return append(dst, `",`...)
+}
+
+// AppendTo appends an event that was encoded without a key as PagerDuty takes it.
+func (k Key) AppendTo(dst, body []byte) []byte {
+	return append(appendKey(dst, k), body[1:]...)
 }
 
 // appendMember appends a member whose name and colon are given as they are

@@ -1,0 +1,56 @@
+package eventsv2
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// ParseEvent reads back what [Event.AppendJSON] wrote, without the routing key:
+// the event has the zero Key.
+func ParseEvent(body []byte) (Event, error) {
+	var in struct {
+		Action    Action  `json:"event_action"`
+		DedupKey  string  `json:"dedup_key"`
+		Client    string  `json:"client"`
+		ClientURL string  `json:"client_url"`
+		Links     []Link  `json:"links"`
+		Images    []Image `json:"images"`
+		Payload   struct {
+			Summary       string          `json:"summary"`
+			Source        string          `json:"source"`
+			Severity      Severity        `json:"severity"`
+			Timestamp     time.Time       `json:"timestamp"`
+			Component     string          `json:"component"`
+			Group         string          `json:"group"`
+			Class         string          `json:"class"`
+			CustomDetails json.RawMessage `json:"custom_details"`
+		} `json:"payload"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return Event{}, fmt.Errorf("read an encoded event: %w", err)
+	}
+	p := in.Payload
+	e := Event{
+		Action: in.Action, DedupKey: in.DedupKey, Client: in.Client, ClientURL: in.ClientURL, Links: in.Links, Images: in.Images,
+		Payload: Payload{
+			Summary: p.Summary, Source: p.Source, Severity: p.Severity, Timestamp: p.Timestamp,
+			Component: p.Component, Group: p.Group, Class: p.Class,
+		},
+	}
+	if len(p.CustomDetails) > 0 {
+		details, err := ParseDetails(p.CustomDetails)
+		if err != nil {
+			return Event{}, fmt.Errorf("read the details of an encoded event: %w", err)
+		}
+		e.Payload.CustomDetails = details
+	}
+	return e, nil
+}
+
+// Tell puts a note to the responder before the other details, where [Event.Fit]
+// leaves it longest.
+func (e *Event) Tell(name, text string) {
+	details := e.Payload.CustomDetails
+	e.Payload.CustomDetails = append(Details{Text(details.FreeName(name), text)}, details...)
+}
