@@ -164,6 +164,9 @@ func appendClosing(dst []byte, n int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// AppendString appends s as a JSON string.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
+
 // appendString appends s as a JSON string. Bytes that are not UTF-8 become the
 // replacement character: a log line in an old encoding must not cost the page.
 func appendString(dst []byte, s string) []byte {

@@ -46,12 +46,12 @@ func TestChooseKey(t *testing.T) {
 	share := make([]int, 3)
 	for i := range 3000 {
 		dedup := fmt.Sprintf("web/%d", i)
-		chosen := chooseKey(all, dedup)
+		chosen := eventsv2.Rendezvous(all, dedup)
 		share[chosen]++
-		if !turned[chooseKey(turned, dedup)].Equal(all[chosen]) {
+		if !turned[eventsv2.Rendezvous(turned, dedup)].Equal(all[chosen]) {
 			t.Fatalf("%s: the order of the keys matters", dedup)
 		}
-		if chosen != 2 && chooseKey(all[:2], dedup) != chosen {
+		if chosen != 2 && eventsv2.Rendezvous(all[:2], dedup) != chosen {
 			t.Fatalf("%s: moved although its key stayed", dedup)
 		}
 	}
@@ -61,7 +61,7 @@ func TestChooseKey(t *testing.T) {
 		}
 	}
 	// A golden choice: another one would send resolves where no incident is.
-	if got := chooseKey(all, "web/1"); got != 1 {
+	if got := eventsv2.Rendezvous(all, "web/1"); got != 1 {
 		t.Errorf("web/1 goes to key %d", got)
 	}
 }

@@ -92,7 +92,7 @@ func (s *Service) address(p *Prepared, config *Config, now time.Time) (key int, 
 	p.Matched = false
 	p.warn("no open incident is known here for this %s: PagerDuty drops it without a word unless one was triggered elsewhere with dedup key %s (same source and message); give the trigger's dedup_key to be sure",
 		ev.Action, ev.DedupKey)
-	return chooseKey(config.Keys, ev.DedupKey), nil
+	return eventsv2.Rendezvous(config.Keys, ev.DedupKey), nil
 }
 
 // integrationKey chooses by the dedup key, but stays with the integration key by
@@ -106,7 +106,7 @@ func (s *Service) integrationKey(p *Prepared, now time.Time) int {
 			return s.indexOf(in.KeyID)
 		}
 	}
-	return chooseKey(s.config.Keys, p.Event.DedupKey)
+	return eventsv2.Rendezvous(s.config.Keys, p.Event.DedupKey)
 }
 
 // openIncidents lists what the ledger knows of this URL's integration keys. A

@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
-	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
+
+// longestWait is how long a waiting event waits at most after a start.
+const longestWait = time.Minute
 
 // prepare makes or checks the tables and reads what the memory keeps.
 func (w *writer) prepare(ctx context.Context) error {
@@ -31,6 +34,12 @@ func (w *writer) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := w.readLanes(ctx); err != nil {
+		return err
+	}
+	// A clock that was set back must not keep an event for an hour; what a server
+	// asked for, it can ask for again.
+	latest := millis(w.s.o.Now().Add(longestWait))
+	if err := w.exec("UPDATE event SET due = ?1 WHERE state = 2 AND due > ?1", latest); err != nil {
 		return err
 	}
 	return w.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM event").Scan(&w.last)
@@ -83,19 +92,4 @@ func (w *writer) readLanes(ctx context.Context) error {
 		w.s.addLane(&l)
 	}
 	return rows.Err()
-}
-
-// AnnounceAll tells OnReady of every lane that has ready events. The relay asks
-// for it once its scheduler listens.
-func (s *Store) AnnounceAll(ctx context.Context) error {
-	return s.rows(ctx, `SELECT lane.id, (SELECT priority FROM event WHERE event.lane = lane.id AND state = 0 ORDER BY priority LIMIT 1) AS rank FROM lane WHERE rank IS NOT NULL`, nil,
-		func(scan func(...any) error) error {
-			var lane int64
-			var rank queue.Rank
-			err := scan(&lane, &rank)
-			if err == nil {
-				s.o.OnReady(lane, rank)
-			}
-			return err
-		})
 }

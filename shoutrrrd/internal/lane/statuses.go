@@ -1,0 +1,62 @@
+package lane
+
+import (
+	"slices"
+	"time"
+)
+
+// Never is the time to page of a lane that an operator has paused.
+const Never time.Duration = -1
+
+// Statuses tells how every lane stands, in the order of their numbers.
+func (c *Core) Statuses(now time.Time) []Status {
+	all := make([]Status, 0, len(c.lanes))
+	for _, l := range c.lanes {
+		all = append(all, l.status(now))
+	}
+	slices.SortFunc(all, func(a, b Status) int { return int(a.Lane - b.Lane) })
+	return all
+}
+
+func (l *lane) status(now time.Time) Status {
+	s := l.stats
+	s.Lane, s.Limit, s.Learned = l.kept.ID, l.limit, l.rate()
+	s.Used, s.InFlight = l.used(now), len(l.flying)
+	s.KeyRefused = !l.kept.KeyRefused.IsZero()
+	s.Condition, s.Until = l.condition(now)
+	s.TimeToPage = l.timeToPage(now)
+	return s
+}
+
+func (l *lane) condition(now time.Time) (Condition, time.Time) {
+	busy := l.hints() || len(l.flying) > 0
+	switch {
+	case l.kept.Held:
+		return Held, time.Time{}
+	case l.host.down:
+		return UpstreamDown, l.host.probeAt
+	case now.Before(l.kept.PausedUntil):
+		return Paused, l.kept.PausedUntil
+	case l.hints() && l.used(now) >= l.rate()-l.reserve():
+		return Paced, l.window.free(l.used(now) - (l.rate() - l.reserve()) + 1)
+	case busy:
+		return Flowing, time.Time{}
+	}
+	return Idle, time.Time{}
+}
+
+// timeToPage is how late a critical event would leave that is accepted now.
+func (l *lane) timeToPage(now time.Time) time.Duration {
+	at := now
+	switch {
+	case l.kept.Held:
+		return Never
+	case l.host.down:
+		at = l.host.probeAt
+	case now.Before(l.kept.PausedUntil):
+		at = earlier(l.probed.Add(probeEvery), l.kept.PausedUntil)
+	case l.used(now) >= l.rate():
+		at = l.window.free(l.used(now) - l.rate() + 1)
+	}
+	return max(0, at.Sub(now))
+}

@@ -1,0 +1,127 @@
+package lane
+
+import (
+	"container/heap"
+	"time"
+)
+
+// windowLength is the time over which PagerDuty counts events: "looking back from
+// the current time" (https://developer.pagerduty.com/docs/rate-limits).
+const windowLength = time.Minute
+
+// window holds the slots of events that were, or may have been, accepted. A slot
+// is held for the length of the window from the answer on: the acceptance came
+// before that, so in no window, wherever it begins, are there more than held slots.
+type window struct {
+	until []time.Time // when each slot becomes free, in order
+}
+
+// hold takes a slot for an event that was answered then.
+func (w *window) hold(answered time.Time) {
+	w.until = append(w.until, answered.Add(windowLength))
+	for i := len(w.until) - 1; i > 0 && w.until[i].Before(w.until[i-1]); i-- { // only at the start
+		w.until[i], w.until[i-1] = w.until[i-1], w.until[i]
+	}
+}
+
+// held returns the number of slots that are not free yet.
+func (w *window) held(now time.Time) int {
+	gone := 0
+	for gone < len(w.until) && !w.until[gone].After(now) {
+		gone++
+	}
+	w.until = w.until[gone:]
+	return len(w.until)
+}
+
+// free returns when that many more slots will be free, the zero time if there are
+// not as many held.
+func (w *window) free(n int) time.Time {
+	if n < 1 || n > len(w.until) {
+		if len(w.until) == 0 {
+			return time.Time{}
+		}
+		n = len(w.until)
+	}
+	return w.until[n-1]
+}
+
+// alarm is when to look at a lane or a host again.
+type alarm struct {
+	at   time.Time
+	lane *lane
+	host *host
+	n    int // the order in which alarms were set, for those of one time
+}
+
+// alarms is a heap of them. One that was replaced stays in it and is passed over.
+type alarms struct {
+	heap alarmHeap
+	n    int
+}
+
+func (a *alarms) set(x alarm) {
+	a.n++
+	x.n = a.n
+	heap.Push(&a.heap, x)
+}
+
+// stale reports whether an alarm was replaced.
+func (x *alarm) stale() bool {
+	if x.lane != nil {
+		return !x.lane.alarm.Equal(x.at)
+	}
+	return !x.host.alarm.Equal(x.at)
+}
+
+func (a *alarms) next() (time.Time, bool) {
+	for len(a.heap) > 0 && a.heap[0].stale() {
+		heap.Pop(&a.heap)
+	}
+	if len(a.heap) == 0 {
+		return time.Time{}, false
+	}
+	return a.heap[0].at, true
+}
+
+// due takes the first alarm whose time has come.
+func (a *alarms) due(now time.Time) (alarm, bool) {
+	if at, ok := a.next(); !ok || at.After(now) {
+		return alarm{}, false
+	}
+	return heap.Pop(&a.heap).(alarm), true
+}
+
+// wake sets a lane's alarm, unless it rings before that in any case.
+func (c *Core) wake(l *lane, at time.Time) {
+	if at.IsZero() || !l.alarm.IsZero() && !l.alarm.After(at) {
+		return
+	}
+	l.alarm = at
+	c.alarms.set(alarm{at: at, lane: l})
+}
+
+func (c *Core) wakeHost(h *host, at time.Time) {
+	if !h.alarm.IsZero() && !h.alarm.After(at) {
+		return
+	}
+	h.alarm = at
+	c.alarms.set(alarm{at: at, host: h})
+}
+
+type alarmHeap []alarm
+
+func (h alarmHeap) Len() int { return len(h) }
+func (h alarmHeap) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].n < h[j].n
+	}
+	return h[i].at.Before(h[j].at)
+}
+func (h alarmHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *alarmHeap) Push(x any)   { *h = append(*h, x.(alarm)) }
+func (h *alarmHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/lmittmann/tint"
+)
+
+// newLogger writes text to a terminal and JSON elsewhere, unless a format is set.
+func newLogger(sys *system, s *settings.Settings) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // the settings have checked it
+	terminal := sys.isTerminal(sys.stderr)
+	if s.LogFormat == "text" || s.LogFormat == "auto" && terminal {
+		return slog.New(tint.NewHandler(sys.stderr, &tint.Options{
+			Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || sys.getenv("NO_COLOR") != "",
+		}))
+	}
+	return slog.New(slog.NewJSONHandler(sys.stderr, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,44 @@
+// Command shoutrrrd is a relay for PagerDuty's Events API v2: it keeps events on
+// disk and delivers them in order, at the rate that PagerDuty takes, the gravest
+// first.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+)
+
+// system is what the daemon has of the machine that it runs on.
+type system struct {
+	args       []string
+	getenv     func(string) string
+	stdout     io.Writer
+	stderr     io.Writer
+	hangups    <-chan os.Signal
+	isTerminal func(stream any) bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	os.Exit(run(ctx, &system{
+		args:       os.Args[1:],
+		getenv:     os.Getenv,
+		stdout:     os.Stdout,
+		stderr:     os.Stderr,
+		hangups:    hangups,
+		isTerminal: isTerminal,
+	}))
+}
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}

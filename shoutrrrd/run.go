@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containrrr/shoutrrr"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/spf13/cobra"
+)
+
+const runExamples = `  shoutrrrd run
+  shoutrrrd run --upstream http://127.0.0.1:9480 --rate 120
+  SHOUTRRRD_QUEUE=/var/lib/shoutrrr/queue.db shoutrrrd run --config /etc/shoutrrr/shoutrrrd.yaml`
+
+func newRun(sys *system) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "run",
+		Short:   "Run the relay",
+		Long:    "Run the relay until SIGTERM or Ctrl-C. SIGHUP reads the configuration anew.",
+		Example: runExamples,
+		Args:    noArgs,
+	}
+	from := addSettings(cmd, sys)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := from.load()
+		if err != nil {
+			return err
+		}
+		d := &program{sys: sys, from: from, log: newLogger(sys, s), clock: newClock()}
+		d.settings.Store(s)
+		return d.run(cmd.Context())
+	}
+	return cmd
+}
+
+// stopWithin is how long the end may take: systemd waits for 90 s, an impatient
+// person for less.
+const stopWithin = 8 * time.Second
+
+// program is the running relay: its parts and what holds them together.
+type program struct {
+	sys      *system
+	from     *sources
+	log      *slog.Logger
+	clock    *clock
+	settings atomic.Pointer[settings.Settings]
+	clients  clients
+	store    *sqlite.Store
+	relay    *relay.Relay
+	intake   *intake.Door
+	front    *door.Server
+	started  func(d *program) // for those who start a relay within their own process
+}
+
+// run starts the parts in the order in which they need each other, and ends them
+// in the opposite one.
+func (d *program) run(ctx context.Context) error {
+	listeners, err := d.listen()
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err := d.store.Close(); err != nil {
+			d.log.Error("cannot close the queue", "error", err)
+		}
+	}()
+	d.serve(listeners)
+
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	var parts sync.WaitGroup
+	failures := make(chan error, 3)
+	parts.Go(func() { failures <- d.front.Serve() })
+	relayed := make(chan error, 1)
+	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
+	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
+	supervisor{}.ready("accepting events at " + d.front.Addr().String())
+	d.log.Info("accepting events", "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", shoutrrr.Version())
+	if d.started != nil {
+		d.started(d)
+	}
+	err = d.wait(ctx, failures)
+	d.stop(stop, relayed)
+	parts.Wait()
+	return err
+}
+
+// wait returns when the relay is to end: nil if somebody asked for it.
+func (d *program) wait(ctx context.Context, failures <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.sys.hangups:
+			d.reload()
+		case err := <-failures:
+			return failed(exitMachine, fmt.Errorf("a door has failed: %w", err))
+		case <-d.store.Broken():
+			return failed(exitMachine, fmt.Errorf("%w; the relay ends, for its supervisor to start it anew", d.store.Healthy()))
+		}
+	}
+}
+
+// stop accepts nothing more, lets what is in hand end, and settles it.
+func (d *program) stop(stop context.CancelFunc, relayed <-chan error) {
+	supervisor{}.stopping()
+	d.log.Info("stopping")
+	d.intake.Stop()
+	bounded, cancel := context.WithTimeout(context.Background(), stopWithin/4)
+	defer cancel()
+	if err := d.front.Shutdown(bounded); err != nil {
+		d.log.Warn("cannot end all requests", "error", err)
+	}
+	stop()
+	if err := <-relayed; err != nil {
+		d.log.Error("the relay has failed", "error", err)
+	}
+}
+
+// open opens the queue and what works on it.
+func (d *program) open(ctx context.Context) error {
+	s := d.settings.Load()
+	var err error
+	d.store, err = sqlite.Open(ctx, sqlite.Options{
+		Path: s.Queue, MaxQueued: s.MaxQueued, Now: d.clock.Now,
+		OnReady: func(lane int64, rank queue.Rank) { d.relay.Ready(lane, rank) },
+	})
+	switch {
+	case errors.Is(err, queue.ErrLocked):
+		return failed(exitTaken, err)
+	case err != nil:
+		return failed(exitMachine, err)
+	}
+	for _, file := range d.store.Quarantined() {
+		d.log.Error("a damaged queue was set aside; what could be read of it was taken over", "file", file)
+	}
+	d.relay = relay.New(relay.Options{
+		Store: d.store, Now: d.clock.Now, Route: d.route, Log: d.log,
+		MaxAge: s.MaxAge, Retention: s.Retention, Seed: uint64(time.Now().UnixNano()),
+	})
+	return nil
+}
+
+// serve makes the doors.
+func (d *program) serve(on *listening) {
+	s := d.settings.Load()
+	d.intake = intake.New(intake.Options{
+		Store: d.store, Route: d.lookup, Log: d.log, Now: d.clock.Now,
+		OnlyListed: func() bool { return d.settings.Load().OnlyListed },
+	})
+	d.front = door.New(on.front, door.Options{Handler: d.intake, MaxConnections: s.MaxConnections, WebConfig: s.WebConfig, Log: d.log})
+}
+
+// route says where a lane sends to and how fast.
+func (d *program) route(l queue.Lane) relay.Route {
+	found := d.settings.Load().Lookup(l.Key)
+	return relay.Route{Name: found.Name, Host: found.Upstream, Post: d.clients.of(found.Upstream), Limit: found.Rate}
+}
+
+func (d *program) lookup(key eventsv2.Key) intake.Route {
+	s := d.settings.Load()
+	found := s.Lookup(key)
+	route := intake.Route{Name: found.Name, Pool: found.Pool, Listed: found.Listed}
+	if found.Pool != "" {
+		route.Keys = s.PoolKeys(found.Pool)
+	}
+	return route
+}
+
+// reload reads the settings anew and keeps the old ones if they are wrong.
+func (d *program) reload() {
+	supervisor{}.reloading()
+	defer supervisor{}.ready("accepting events at " + d.front.Addr().String())
+	before := d.settings.Load()
+	after, err := d.from.load()
+	if err != nil {
+		d.log.Error("the configuration is wrong, the old one stays", "error", err)
+		return
+	}
+	changes, needStart := settings.Diff(before, after)
+	d.settings.Store(after)
+	d.relay.Reconfigure()
+	d.log.Info("configuration read", "changes", changes)
+	if len(needStart) > 0 {
+		d.log.Warn("some changes need a new start", "changes", needStart)
+	}
+}
+
+// clients are the HTTP clients, one for each upstream.
+type clients struct {
+	mu     sync.Mutex
+	byBase map[string]*eventsv2.Client
+}
+
+func (c *clients) of(base string) *eventsv2.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byBase == nil {
+		c.byBase = map[string]*eventsv2.Client{}
+	}
+	if c.byBase[base] == nil {
+		c.byBase[base] = &eventsv2.Client{BaseURL: base, UserAgent: "shoutrrrd/" + shoutrrr.Version()}
+	}
+	return c.byBase[base]
+}
+
+// clock gives a time that is the wall clock's at the start and then goes by the
+// monotonic clock: a wall clock that is set back does not move it.
+type clock struct{ wall, start time.Time }
+
+func newClock() *clock {
+	now := time.Now()
+	return &clock{wall: now.Round(0), start: now}
+}
+
+func (c *clock) Now() time.Time { return c.wall.Add(time.Since(c.start)) }
+
+// listening are the sockets of the doors.
+type listening struct{ front, admin net.Listener }
+
+func (l *listening) close() {
+	for _, one := range []net.Listener{l.front, l.admin} {
+		if one != nil {
+			_ = one.Close() // its server has closed it already
+		}
+	}
+}
+
+// listen takes the addresses before anything else is done, so that a relay that
+// cannot have them leaves everything as it was.
+func (d *program) listen() (*listening, error) {
+	given, err := supervisor{}.listeners()
+	if err != nil {
+		return nil, failed(exitMachine, err)
+	}
+	s := d.settings.Load()
+	l := &listening{front: given["front"], admin: given["admin"]}
+	for _, one := range []struct {
+		name, address string
+		into          *net.Listener
+	}{{"listen", s.Listen, &l.front}, {"admin", s.Admin, &l.admin}} {
+		if *one.into != nil {
+			continue
+		}
+		if *one.into, err = net.Listen("tcp", one.address); err != nil {
+			l.close()
+			return nil, failed(exitTaken, fmt.Errorf("cannot listen at %s: %w; --%s takes another address", one.address, withoutAddress(err), one.name))
+		}
+	}
+	return l, nil
+}
+
+// withoutAddress is why listening failed, without where.
+func withoutAddress(err error) error {
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		return call.Err
+	}
+	return err
+}
+
+var _ relay.Poster = (*eventsv2.Client)(nil)
