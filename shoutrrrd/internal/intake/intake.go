@@ -265,4 +265,3 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that has left has its event kept
 }
-

@@ -240,7 +240,7 @@ type Page struct {
 type Count struct {
 	Lane      int64
 	Waiting   [Ranks]int // undelivered events by severity, blocked ones included
-	Oldest    time.Time  // acceptance of the oldest undelivered event; zero if there is none
+	Oldest    time.Time  // acceptance of the oldest head of a chain; zero if there is none
 	Refused   int        // that wait for a decision
 	Expired   int        // that wait for a decision
 	Delivered int        // still kept

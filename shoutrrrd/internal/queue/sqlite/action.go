@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -177,7 +178,11 @@ func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error)
 			}
 		}
 		deleted = len(ids)
-		return w.exec(`DELETE FROM sticky WHERE (pool, dedup) IN (SELECT pool, dedup FROM sticky WHERE used < ?1 LIMIT ?2)`, millis(before), n)
+		if err := w.setMeta("last", strconv.FormatInt(w.last, 10)); err != nil { // no number is given out twice
+			return err
+		}
+		return w.exec(`DELETE FROM sticky WHERE (pool, dedup) IN (SELECT pool, dedup FROM sticky WHERE used < ?1
+			AND NOT EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup) LIMIT ?2)`, millis(before), n)
 	})
 	if err == nil && deleted > 0 {
 		err = s.submit(ctx, func(w *writer) error {

@@ -42,7 +42,8 @@ func (w *writer) prepare(ctx context.Context) error {
 	if err := w.exec("UPDATE event SET due = ?1 WHERE state = 2 AND due > ?1", latest); err != nil {
 		return err
 	}
-	return w.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM event").Scan(&w.last)
+	return w.conn.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(id) FROM event), 0),
+		coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last'), 0))`).Scan(&w.last)
 }
 
 // create makes the tables in one transaction.

@@ -18,13 +18,12 @@ func scanEvent(scan func(...any) error) (queue.Event, error) {
 	var e queue.Event
 	var action, repairs string
 	var accepted, fresh, due, ended, sum int64
-	var body sql.RawBytes
 	err := scan(&e.ID, &e.Lane, &e.State, &e.Priority, &e.Severity, &e.Kind, &action, &e.DedupKey, &accepted, &fresh, &due, &ended,
-		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &sum, &body)
+		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &sum, &e.Body)
 	if err != nil {
 		return e, err
 	}
-	e.Action, e.Body = eventsv2.Action(action), append([]byte(nil), body...)
+	e.Action = eventsv2.Action(action)
 	e.Accepted, e.Fresh, e.Due, e.Ended = fromMillis(accepted), fromMillis(fresh), fromMillis(due), fromMillis(ended)
 	if repairs != "" {
 		e.Repairs = strings.Split(repairs, "\n")

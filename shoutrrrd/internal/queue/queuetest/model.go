@@ -1,0 +1,352 @@
+// Package queuetest holds the model of the relay's queue and the suite that every
+// store has to pass.
+package queuetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// Model is a queue in memory that is simple enough to be right: every question is
+// answered by going over all events. It is not safe for concurrent use.
+type Model struct {
+	// OnReady is what a store calls after a commit that made an event ready.
+	OnReady func(lane int64, rank queue.Rank)
+
+	events []*queue.Event // chains in the order of their places
+	order  map[int64]int  // an event's place in its chain: arrival, or requeue
+	places int
+	lanes  []queue.Lane
+	sticky map[[2]string]stuck
+	claims map[int64]uint64
+	token  uint64
+	lastID int64
+}
+
+// stuck says through which lane an incident was triggered, and when last.
+type stuck struct {
+	lane int64
+	used time.Time
+}
+
+// NewModel returns an empty queue.
+func NewModel() *Model {
+	return &Model{
+		OnReady: func(int64, queue.Rank) {},
+		order:   map[int64]int{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{},
+	}
+}
+
+// Restart forgets what only the memory knows.
+func (m *Model) Restart() { clear(m.claims) }
+
+// Lane finds or makes a lane.
+func (m *Model) Lane(_ context.Context, key eventsv2.Key) (queue.Lane, error) {
+	for _, l := range m.lanes {
+		if l.Key.Reveal() == key.Reveal() {
+			return l, nil
+		}
+	}
+	m.lanes = append(m.lanes, queue.Lane{ID: int64(len(m.lanes) + 1), Key: key})
+	return m.lanes[len(m.lanes)-1], nil
+}
+
+// Lanes returns all lanes.
+func (m *Model) Lanes(context.Context) ([]queue.Lane, error) { return slices.Clone(m.lanes), nil }
+
+// SaveLane keeps what the scheduler has learned.
+func (m *Model) SaveLane(_ context.Context, lane queue.Lane) error {
+	l := &m.lanes[lane.ID-1]
+	l.Learned, l.Ceiling, l.Pauses, l.PausedUntil, l.KeyRefused = lane.Learned, lane.Ceiling, lane.Pauses, lane.PausedUntil, lane.KeyRefused
+	return nil
+}
+
+// chain returns the undelivered events of a chain, its head first.
+func (m *Model) chain(lane int64, dedup string) []*queue.Event {
+	var chain []*queue.Event
+	for _, e := range m.events {
+		if e.Kind == queue.Alert && e.Lane == lane && e.DedupKey == dedup && !e.State.Ended() {
+			chain = append(chain, e)
+		}
+	}
+	slices.SortFunc(chain, func(a, b *queue.Event) int { return m.order[a.ID] - m.order[b.ID] })
+	return chain
+}
+
+func weight(e *queue.Event) queue.Rank {
+	if e.Kind == queue.Alert && e.Action != eventsv2.Trigger {
+		return max(e.Severity, queue.Error)
+	}
+	return e.Severity
+}
+
+// settleHeads makes states and priorities what the chains say.
+func (m *Model) settleHeads(lane int64, dedup string) {
+	chain := m.chain(lane, dedup)
+	for i, e := range chain {
+		if i > 0 {
+			e.State = queue.Blocked
+			continue
+		}
+		was := e.Priority
+		for _, other := range chain {
+			e.Priority = min(e.Priority, weight(other))
+		}
+		e.Priority = weight(slices.MinFunc(chain, func(a, b *queue.Event) int { return cmp.Compare(weight(a), weight(b)) }))
+		if e.State == queue.Blocked {
+			e.State = queue.Ready
+			m.OnReady(lane, e.Priority)
+		} else if e.State == queue.Ready && e.Priority < was {
+			m.OnReady(lane, e.Priority)
+		}
+	}
+}
+
+// Put keeps an event.
+func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
+	lane := n.Lane
+	if n.Pool != "" {
+		at := [2]string{n.Pool, n.DedupKey}
+		if known, ok := m.sticky[at]; ok {
+			lane = known.lane
+		}
+		if n.Action == eventsv2.Trigger {
+			m.sticky[at] = stuck{lane, n.Accepted}
+		}
+	}
+	if chain := m.chain(lane, n.DedupKey); n.Kind == queue.Alert && n.Action == eventsv2.Trigger && len(chain) > 0 {
+		tail := chain[len(chain)-1]
+		if _, claimed := m.claims[tail.ID]; !claimed && tail.Action == eventsv2.Trigger {
+			tail.Body, tail.Repairs, tail.Fresh = n.Body, n.Repairs, n.Accepted
+			tail.Severity = min(tail.Severity, n.Severity)
+			tail.Repeats++
+			m.settleHeads(lane, n.DedupKey)
+			return queue.Placed{ID: tail.ID, Lane: lane, Coalesced: true}, nil
+		}
+	}
+	m.lastID++
+	e := &queue.Event{
+		ID: m.lastID, Lane: lane, Pool: n.Pool, Kind: n.Kind, Action: n.Action, DedupKey: n.DedupKey, State: queue.Blocked,
+		Severity: n.Severity, Priority: n.Severity, Accepted: n.Accepted, Fresh: n.Accepted, Repairs: n.Repairs, Body: n.Body,
+	}
+	m.events = append(m.events, e)
+	m.place(e)
+	return queue.Placed{ID: e.ID, Lane: lane}, nil
+}
+
+// place puts an event to the end of its chain.
+func (m *Model) place(e *queue.Event) {
+	m.places++
+	m.order[e.ID] = m.places
+	e.Priority = weight(e)
+	if e.Kind == queue.Change {
+		e.State = queue.Ready
+		m.OnReady(e.Lane, e.Priority)
+		return
+	}
+	e.State = queue.Blocked
+	m.settleHeads(e.Lane, e.DedupKey)
+}
+
+// Claim takes ready events that nobody holds.
+func (m *Model) Claim(_ context.Context, lane int64, pick queue.Pick, n int) ([]queue.Event, error) {
+	var ready []*queue.Event
+	for _, e := range m.events {
+		if _, claimed := m.claims[e.ID]; e.Lane == lane && e.State == queue.Ready && !claimed && (pick != queue.OnlyCritical || e.Priority == queue.Critical) {
+			ready = append(ready, e)
+		}
+	}
+	slices.SortFunc(ready, func(a, b *queue.Event) int {
+		if pick == queue.MostUrgent && a.Priority != b.Priority {
+			return cmp.Compare(a.Priority, b.Priority)
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	var taken []queue.Event
+	for _, e := range ready[:min(n, len(ready))] {
+		m.token++
+		m.claims[e.ID] = m.token
+		event := *e
+		event.Claim, event.InFlight = m.token, true
+		taken = append(taken, event)
+	}
+	return taken, nil
+}
+
+// Release gives claims back.
+func (m *Model) Release(events []queue.Event) {
+	for _, e := range events {
+		if m.claims[e.ID] == e.Claim {
+			delete(m.claims, e.ID)
+			m.OnReady(e.Lane, e.Priority)
+		}
+	}
+}
+
+// Settle ends attempts.
+func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) error {
+	var stale error
+	for _, x := range settlements {
+		if token, ok := m.claims[x.ID]; !ok || token != x.Claim {
+			stale = fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)
+			continue
+		}
+		delete(m.claims, x.ID)
+		e := m.find(x.ID)
+		e.State, e.Attempts, e.Status, e.Reason = x.State, x.Attempts, x.Status, x.Reason
+		switch {
+		case x.State.Ended():
+			m.ended(e, x.At)
+		case x.State == queue.Waiting:
+			e.Due = x.Due
+		default:
+			m.OnReady(e.Lane, e.Priority)
+		}
+	}
+	return stale
+}
+
+func (m *Model) ended(e *queue.Event, at time.Time) {
+	e.Ended = at
+	if e.Kind == queue.Change {
+		return
+	}
+	last := len(m.chain(e.Lane, e.DedupKey)) == 0
+	over := e.State == queue.Delivered && e.Action == eventsv2.Resolve
+	failed := e.State == queue.Refused && e.Action == eventsv2.Trigger
+	if e.Pool != "" && last && (over || failed) {
+		delete(m.sticky, [2]string{e.Pool, e.DedupKey})
+	}
+	m.settleHeads(e.Lane, e.DedupKey)
+}
+
+func (m *Model) find(id int64) *queue.Event {
+	for _, e := range m.events {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// Wake makes due events ready.
+func (m *Model) Wake(_ context.Context, now time.Time, n int) (next time.Time, err error) {
+	if n <= 0 {
+		n = 500
+	}
+	waiting := slices.DeleteFunc(slices.Clone(m.events), func(e *queue.Event) bool { return e.State != queue.Waiting })
+	slices.SortStableFunc(waiting, func(a, b *queue.Event) int { return a.Due.Compare(b.Due) })
+	for _, e := range waiting {
+		if e.Due.After(now) || n == 0 {
+			return e.Due, nil
+		}
+		n--
+		e.State = queue.Ready
+		m.OnReady(e.Lane, e.Priority)
+	}
+	return time.Time{}, nil
+}
+
+// Requeue sends a dead or dropped event once more.
+func (m *Model) Requeue(_ context.Context, id int64, by queue.By) error {
+	e := m.find(id)
+	switch {
+	case e == nil:
+		return queue.ErrNotFound
+	case !e.State.Dead() && e.State != queue.Dropped:
+		return queue.ErrState
+	}
+	e.Attempts, e.Fresh, e.Ended, e.Due = 0, by.At, time.Time{}, time.Time{}
+	m.place(e)
+	return nil
+}
+
+// Drop gives an event up.
+func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
+	e := m.find(id)
+	_, claimed := m.claims[id]
+	switch {
+	case e == nil:
+		return queue.ErrNotFound
+	case claimed, e.State.Ended() && !e.State.Dead():
+		return queue.ErrState
+	}
+	live := !e.State.Ended()
+	e.State, e.Ended = queue.Dropped, by.At
+	if live && e.Kind == queue.Alert {
+		m.settleHeads(e.Lane, e.DedupKey)
+	}
+	return nil
+}
+
+// Recent returns when events were accepted by PagerDuty.
+func (m *Model) Recent(_ context.Context, lane int64, since time.Time) ([]time.Time, error) {
+	var times []time.Time
+	for _, e := range m.events {
+		if e.Lane == lane && e.State == queue.Delivered && !e.Ended.Before(since) {
+			times = append(times, e.Ended)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return times, nil
+}
+
+// Purge deletes old delivered and dropped events.
+func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, err error) {
+	m.events = slices.DeleteFunc(m.events, func(e *queue.Event) bool {
+		gone := (e.State == queue.Delivered || e.State == queue.Dropped) && e.Ended.Before(before) && deleted < n
+		if gone {
+			deleted++
+		}
+		return gone
+	})
+	for at, s := range m.sticky {
+		if s.used.Before(before) && len(m.chain(s.lane, at[1])) == 0 {
+			delete(m.sticky, at)
+		}
+	}
+	return deleted, nil
+}
+
+// All returns every event, by number.
+func (m *Model) All() []queue.Event {
+	all := make([]queue.Event, len(m.events))
+	for i, e := range m.events {
+		all[i] = *e
+		_, all[i].InFlight = m.claims[e.ID]
+	}
+	slices.SortFunc(all, func(a, b queue.Event) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// Counts counts by going over all events.
+func (m *Model) Counts(context.Context) ([]queue.Count, error) {
+	counts := make([]queue.Count, len(m.lanes))
+	for i := range counts {
+		counts[i].Lane = m.lanes[i].ID
+	}
+	for _, e := range m.events {
+		c := &counts[e.Lane-1]
+		switch e.State {
+		case queue.Delivered:
+			c.Delivered++
+		case queue.Refused:
+			c.Refused++
+		case queue.Expired:
+			c.Expired++
+		case queue.Dropped:
+		default:
+			c.Waiting[e.Severity]++
+			if e.State != queue.Blocked && (c.Oldest.IsZero() || e.Accepted.Before(c.Oldest)) {
+				c.Oldest = e.Accepted
+			}
+		}
+	}
+	return counts, nil
+}
