@@ -99,7 +99,7 @@ func (c *Core) open(now time.Time, in Opened) {
 	if l.kept.Learned > 0 && l.kept.Learned < l.limit {
 		l.limited = now
 	}
-	l.gentle = l.kept.Pauses > 0
+	l.gentle, l.probed = l.kept.Pauses > 0, now // the last process may just have probed
 	l.hinted = [queue.Ranks]bool{true, true, true, true}
 	c.fill(now, l)
 }

@@ -1,0 +1,386 @@
+package lane_test
+
+import (
+	"container/heap"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
+)
+
+// tb is what a simulation needs of *testing.T or *rapid.T.
+type tb interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// options are the whole of a simulation: the same ones replay it exactly.
+type options struct {
+	seed     uint64
+	length   time.Duration
+	every    time.Duration // between two events, on the average
+	limit    int           // configured at the relay
+	truth    int           // what PagerDuty really takes; 0 for no limit
+	keys     int
+	faults   bool
+	restarts bool
+	maxAge   time.Duration
+	plant    string // a fault planted into the core's decisions, for the checkers to catch
+}
+
+func (o options) String() string {
+	type plain options
+	return fmt.Sprintf("%+v", plain(o))
+}
+
+// world simulates everything around the core: arrivals, the store, PagerDuty, the
+// network, crashes. One thread, one clock, one seed.
+type world struct {
+	t       tb
+	o       options
+	random  *rand.Rand
+	now     time.Time
+	agenda  agenda
+	n       int
+	core    *lane.Core
+	life    int // number of the current process
+	store   *queuetest.Model
+	hints   []lane.Arrived
+	tickAt  time.Time
+	up      *upstream
+	check   *checker
+	log     uint64 // hash of all decisions
+	lines   int
+	claimed map[int64]queue.Event
+	quiet   bool // no more arrivals
+}
+
+var epoch = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func newWorld(t tb, o options) *world {
+	w := &world{
+		t: t, o: o, random: rand.New(rand.NewPCG(o.seed, 1)), now: epoch, store: queuetest.NewModel(),
+		claimed: map[int64]queue.Event{},
+	}
+	w.up = newUpstream(w)
+	w.check = newChecker(w)
+	w.store.OnReady = func(id int64, rank queue.Rank) { w.hints = append(w.hints, lane.Arrived{Lane: id, Rank: rank}) }
+	for i := range o.keys {
+		key, err := eventsv2.ParseKey(fmt.Sprintf("%032d", i+1))
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		_, _ = w.store.Lane(context.Background(), key)
+	}
+	w.start(false)
+	return w
+}
+
+// fatalf fails with what replays the failure.
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf("%s at %s: "+format, append([]any{w.o, w.now.Sub(epoch)}, args...)...)
+}
+
+// at puts something on the agenda of the current process, or of the world.
+func (w *world) at(when time.Time, what func()) {
+	w.n++
+	heap.Push(&w.agenda, appointment{when, w.n, what})
+}
+
+func (w *world) inLife(when time.Time, what func()) {
+	life := w.life
+	w.at(when, func() {
+		if w.life == life {
+			what()
+		}
+	})
+}
+
+// start begins a process: the core knows what the store kept.
+func (w *world) start(unclean bool) {
+	w.life++
+	w.tickAt = time.Time{}
+	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life)})
+	w.store.Restart()
+	clear(w.claimed)
+	lanes, _ := w.store.Lanes(context.Background())
+	for _, l := range lanes {
+		recent, _ := w.store.Recent(context.Background(), l.ID, w.now.Add(-time.Minute))
+		w.step(lane.Opened{Lane: l, Host: "pagerduty", Limit: w.o.limit, Recent: recent, Unclean: unclean})
+	}
+	w.wake()
+}
+
+// run takes the agenda's appointments until then.
+func (w *world) run(until time.Time) {
+	for len(w.agenda) > 0 && !w.agenda[0].at.After(until) {
+		next := heap.Pop(&w.agenda).(appointment)
+		w.now = next.at
+		next.do()
+		w.settleDown()
+	}
+	w.now = until
+}
+
+// settleDown hands the store's announcements on and sets the next tick.
+func (w *world) settleDown() {
+	for len(w.hints) > 0 {
+		h := w.hints[0]
+		w.hints = w.hints[1:]
+		w.step(h)
+	}
+	if len(w.agenda) == 0 || w.agenda[0].at.After(w.now) {
+		w.check.free()
+	}
+	if at, ok := w.core.Next(); ok && !at.Equal(w.tickAt) {
+		w.tickAt = at
+		w.inLife(at, func() {
+			w.tickAt = time.Time{}
+			w.step(lane.Tick{})
+		})
+	}
+}
+
+// step is what the relay does with an input, without its goroutines.
+func (w *world) step(in lane.Input) {
+	pending := []lane.Input{in}
+	for len(pending) > 0 {
+		decisions := w.core.Step(w.now, pending[0])
+		pending = pending[1:]
+		var answers []lane.Input
+		for _, d := range decisions {
+			if answer := w.carryOut(w.planted(d)); answer != nil {
+				answers = append(answers, answer)
+			}
+		}
+		pending = append(answers, pending...)
+	}
+}
+
+func (w *world) carryOut(d lane.Decision) lane.Input {
+	w.note(d)
+	switch d := d.(type) {
+	case lane.Claim:
+		events, _ := w.store.Claim(context.Background(), d.Lane, d.Pick, d.N)
+		for _, e := range events {
+			w.claimed[e.ID] = e
+		}
+		return lane.Claimed{Lane: d.Lane, Pick: d.Pick, N: d.N, Events: events}
+	case lane.Attempt:
+		w.attempt(d.Event)
+	case lane.Settle:
+		w.check.settled(w.claimed[d.ID], d.Settlement)
+		w.inLife(w.now.Add(w.some(20*time.Millisecond)), func() { w.settle(d) })
+	case lane.Release:
+		w.store.Release(d.Events)
+	case lane.Save:
+		_ = w.store.SaveLane(context.Background(), d.Lane)
+	case lane.Tell:
+		w.check.reached[string(d.What)]++
+	}
+	return nil
+}
+
+func (w *world) settle(d lane.Settle) {
+	delete(w.claimed, d.ID)
+	if err := w.store.Settle(context.Background(), []queue.Settlement{d.Settlement}); err != nil {
+		w.fatalf("settle: %v", err)
+	}
+	if d.State == queue.Waiting {
+		w.inLife(d.Due, w.wake)
+	}
+}
+
+func (w *world) wake() {
+	next, _ := w.store.Wake(context.Background(), w.now, 0)
+	if !next.IsZero() {
+		w.inLife(next, w.wake)
+	}
+}
+
+// attempt sends an event; it arrives and is answered later.
+func (w *world) attempt(e queue.Event) {
+	w.check.sent(e)
+	life := w.life
+	w.at(w.now.Add(w.some(200*time.Millisecond)), func() {
+		err, after := w.up.receive(e)
+		w.at(w.now.Add(after), func() {
+			if w.life == life {
+				w.check.answered(e, err)
+				w.step(lane.Answered{Lane: e.Lane, ID: e.ID, Err: err})
+			}
+		})
+	})
+}
+
+// note adds a decision to the log, of which a hash is enough to compare.
+func (w *world) note(d lane.Decision) {
+	w.lines++
+	h := fnv.New64a()
+	number := func(n int64) { _, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) }
+	number(int64(w.log))
+	number(w.now.UnixNano())
+	switch d := d.(type) {
+	case lane.Claim:
+		number(d.Lane<<16 | int64(d.Pick)<<8 | int64(d.N))
+	case lane.Attempt:
+		number(d.Event.ID)
+	case lane.Settle:
+		number(d.ID<<8 | int64(d.State))
+		number(d.Due.UnixNano())
+	default:
+		fmt.Fprintf(h, "%+v", d)
+	}
+	w.log = h.Sum64()
+}
+
+func (w *world) some(most time.Duration) time.Duration {
+	return time.Duration(w.random.Int64N(int64(most)) + 1)
+}
+
+// arrive submits events for ever, in storms now and then.
+func (w *world) arrive() {
+	if w.quiet {
+		return
+	}
+	n := 1
+	if w.random.IntN(400) == 0 {
+		n = 100 + w.random.IntN(400)
+		w.check.reached["storm"]++
+	}
+	for range n {
+		w.submit(w.anything())
+	}
+	w.at(w.now.Add(w.some(2*w.o.every)), w.arrive)
+}
+
+func (w *world) anything() queue.New {
+	e := queue.New{
+		Lane: 1 + w.random.Int64N(int64(w.o.keys)), Severity: queue.Rank(w.random.IntN(4)), Accepted: w.now,
+		Action: eventsv2.Trigger, DedupKey: fmt.Sprintf("issue-%d", w.random.IntN(60)),
+	}
+	switch w.random.IntN(8) {
+	case 0:
+		e.Action = eventsv2.Acknowledge
+	case 1, 2:
+		e.Action = eventsv2.Resolve
+	case 3:
+		e.DedupKey = fmt.Sprintf("once-%d", w.random.IntN(1_000_000))
+	}
+	switch w.random.IntN(2000) {
+	case 0:
+		e.DedupKey = "poison"
+	case 1:
+		e.DedupKey = "bad"
+	case 2:
+		e.Kind, e.Action, e.DedupKey = queue.Change, "", ""
+	}
+	return e
+}
+
+func (w *world) submit(e queue.New) {
+	w.check.submitted(&e)
+	placed, _ := w.store.Put(context.Background(), e)
+	if placed.Coalesced {
+		w.check.reached["coalesced"]++
+	}
+}
+
+// live lets the process end now and then, mostly without warning.
+func (w *world) live() {
+	if !w.quiet && w.o.restarts {
+		unclean := w.random.IntN(4) > 0
+		if !unclean && len(w.claimed) > 0 {
+			unclean = true // what is in flight makes an end unclean
+		}
+		w.check.restarted(unclean)
+		w.start(unclean)
+		w.at(w.now.Add(w.some(8*time.Hour)), w.live)
+	}
+}
+
+// tidy deletes what has been delivered, as the model looks at all there is.
+func (w *world) tidy() {
+	_, _ = w.store.Purge(context.Background(), w.now.Add(-5*time.Minute), 1_000_000)
+	w.at(w.now.Add(10*time.Minute), w.tidy)
+}
+
+// simulate runs a world to its end: arrivals and faults first, then peace, in
+// which everything has to leave.
+func simulate(t tb, o options) *world {
+	t.Helper()
+	w := newWorld(t, o)
+	w.at(w.now, w.arrive)
+	w.at(w.now.Add(w.some(time.Hour)), w.live)
+	w.at(w.now, w.tidy)
+	if o.faults {
+		w.at(w.now.Add(w.some(30*time.Minute)), w.up.trouble)
+	}
+	w.run(epoch.Add(o.length))
+	w.quiet = true
+	w.up.heal()
+	// The longest pause, and then the backlog at the rate that is left.
+	backlog := w.check.waiting()
+	w.run(w.now.Add(26*time.Hour + time.Duration(backlog)*time.Minute/time.Duration(max(1, o.limit/20))))
+	w.check.end()
+	return w
+}
+
+// planted changes a decision for a negative control.
+func (w *world) planted(d lane.Decision) lane.Decision {
+	switch d := d.(type) {
+	case lane.Settle:
+		if w.o.plant == "a 429 counts" && d.Status == 429 {
+			d.Attempts++
+			return d
+		}
+		if w.o.plant == "refused is forgotten" && d.State == queue.Refused {
+			d.State = queue.Delivered
+			return d
+		}
+		if w.o.plant == "5xx is forgotten" && d.State == queue.Waiting {
+			d.State = queue.Delivered
+			return d
+		}
+	case lane.Claim:
+		if w.o.plant == "claims too many" {
+			d.N += 40
+			return d
+		}
+	}
+	return d
+}
+
+type appointment struct {
+	at time.Time
+	n  int
+	do func()
+}
+
+type agenda []appointment
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	if a[i].at.Equal(a[j].at) {
+		return a[i].n < a[j].n
+	}
+	return a[i].at.Before(a[j].at)
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(appointment)) }
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+var _ tb = (*testing.T)(nil)

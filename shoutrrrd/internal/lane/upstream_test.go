@@ -1,0 +1,89 @@
+package lane_test
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// upstream is PagerDuty and the network before it, as unkind as they have been.
+type upstream struct {
+	w        *world
+	mood     string
+	taken    map[int64][]time.Time // per lane, of the last minute
+	retryIn  bool                  // 429s say when to come again
+	troubles int
+}
+
+func newUpstream(w *world) *upstream { return &upstream{w: w, taken: map[int64][]time.Time{}} }
+
+// trouble changes the mood for a while.
+func (u *upstream) trouble() {
+	if u.w.quiet {
+		return
+	}
+	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", ""}
+	u.mood = moods[u.w.random.IntN(len(moods))]
+	u.retryIn = u.w.random.IntN(2) == 0
+	u.w.at(u.w.now.Add(u.w.some(20*time.Minute)), func() {
+		u.mood = ""
+		u.w.at(u.w.now.Add(u.w.some(2*time.Hour)), u.trouble)
+	})
+}
+
+func (u *upstream) heal() { u.mood = "healed" }
+
+var errAway = errors.New("connection refused")
+
+// receive takes one request and returns its answer and how long that takes.
+func (u *upstream) receive(e queue.Event) (*eventsv2.Error, time.Duration) {
+	after := u.w.some(200 * time.Millisecond)
+	chance := u.w.random.IntN(100)
+	switch {
+	case u.mood == "away":
+		return &eventsv2.Error{Err: errAway}, after
+	case u.mood == "elsewhere":
+		return &eventsv2.Error{Status: 302}, after
+	case u.mood == "throttled":
+		return u.throttle(), after
+	case u.mood == "sick" && chance < 60, strings.HasPrefix(e.DedupKey, "poison") && u.mood != "healed":
+		return &eventsv2.Error{Status: 500 + chance%5}, after
+	case e.DedupKey == "bad":
+		return &eventsv2.Error{Status: 400, Message: "'payload.severity' is invalid"}, after
+	case u.full(e.Lane):
+		return u.throttle(), after
+	case u.mood == "lossy" && chance < 20: // before it was taken
+		return &eventsv2.Error{Err: errAway, Sent: true}, after
+	}
+	if u.mood == "slow" {
+		after = u.w.some(25 * time.Second)
+	}
+	u.taken[e.Lane] = append(u.taken[e.Lane], u.w.now)
+	u.w.check.accepted(e)
+	if u.mood == "lossy" && chance < 40 { // and after
+		u.w.check.reached["lost answer"]++
+		return &eventsv2.Error{Err: errAway, Sent: true}, after
+	}
+	return nil, after
+}
+
+func (u *upstream) throttle() *eventsv2.Error {
+	err := &eventsv2.Error{Status: 429}
+	if u.retryIn {
+		err.RetryAfter = time.Duration(1+u.w.random.IntN(120)) * time.Second
+	}
+	return err
+}
+
+// full reports whether the window of PagerDuty's own limit is.
+func (u *upstream) full(lane int64) bool {
+	times := u.taken[lane]
+	for len(times) > 0 && u.w.now.Sub(times[0]) >= time.Minute {
+		times = times[1:]
+	}
+	u.taken[lane] = times
+	return u.w.o.truth > 0 && len(times) >= u.w.o.truth
+}
