@@ -238,12 +238,15 @@ type Page struct {
 
 // Count is what waits in a lane and what has ended there.
 type Count struct {
-	Lane      int64
-	Waiting   [Ranks]int // undelivered events by severity, blocked ones included
-	Oldest    time.Time  // acceptance of the oldest head of a chain; zero if there is none
-	Refused   int        // that wait for a decision
-	Expired   int        // that wait for a decision
-	Delivered int        // still kept
+	Lane    int64
+	Waiting [Ranks]int // undelivered events by severity, blocked ones included
+	Oldest  time.Time  // acceptance of the oldest head of a chain; zero if there is none
+	// OldestCritical is the same among the chains in which a critical event waits.
+	// Zero if there is none, or if the store does not tell.
+	OldestCritical time.Time
+	Refused        int // that wait for a decision
+	Expired        int // that wait for a decision
+	Delivered      int // still kept
 }
 
 // Total is the number of undelivered events.

@@ -1,0 +1,195 @@
+// Package admin is the relay's second door: what people and their monitoring see
+// of the queue, and what operators do with it. docs/admin-api.md is its contract.
+package admin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// Store is what the door needs of a queue.
+type Store interface {
+	Lanes(ctx context.Context) ([]queue.Lane, error)
+	Counts(ctx context.Context) ([]queue.Count, error)
+	Shapes(ctx context.Context, now time.Time) ([]queue.Shape, error)
+	Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error)
+	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
+	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
+	Requeue(ctx context.Context, id int64, by queue.By) error
+	Drop(ctx context.Context, id int64, by queue.By) error
+	// Healthy returns why nothing can be kept, nil if all is well.
+	Healthy() error
+	// Quarantined lists files that were set aside as damaged.
+	Quarantined() []string
+}
+
+// Scheduler is what the door needs of the relay.
+type Scheduler interface {
+	Statuses() []lane.Status
+	Hold(ctx context.Context, lane int64, by queue.By) error
+	Unhold(ctx context.Context, lane int64, by queue.By) error
+}
+
+// Named is what the configuration knows of a lane.
+type Named struct {
+	Name     string // alias or fingerprint
+	Pool     string // "" for none
+	Upstream string
+}
+
+// Loaded says how the configuration was read last.
+type Loaded struct {
+	At  time.Time // of the one that is in force
+	Err error     // of a later one that was wrong; nil if there was none
+}
+
+// Options says how the door works. Those without a default are required.
+type Options struct {
+	Store     Store
+	Scheduler Scheduler
+	// Describe names the lane of a key.
+	Describe func(eventsv2.Key) Named
+	// Keys returns the configured keys, which are hidden wherever they turn up, as
+	// those of the lanes are. Defaults to none.
+	Keys func() []eventsv2.Key
+	// Auth knows the tokens. While it knows none, only this machine gets in.
+	Auth *door.Authenticator
+	// Hosts returns names beside those of the loopback by which browsers and
+	// clients may call the door. Defaults to none.
+	Hosts func() []string
+	// Config returns how the configuration was read. Defaults to "at Started".
+	Config func() Loaded
+	// Accepting returns why the relay accepts nothing. Defaults to Store.Healthy.
+	Accepting func() error
+	// Meter has the counters of /metrics. Defaults to one of its own.
+	Meter   *Meter
+	Log     *slog.Logger
+	Now     func() time.Time
+	Started time.Time
+	Version string
+}
+
+// Door answers the admin API, metrics and health checks. It is an http.Handler.
+type Door struct {
+	o       Options
+	handler http.Handler
+}
+
+var _ http.Handler = (*Door)(nil)
+
+// New returns a door, or an error if the meter serves another one already.
+func New(o Options) (*Door, error) {
+	if o.Keys == nil {
+		o.Keys = func() []eventsv2.Key { return nil }
+	}
+	if o.Hosts == nil {
+		o.Hosts = func() []string { return nil }
+	}
+	if o.Auth == nil {
+		o.Auth = door.NewAuthenticator()
+	}
+	if o.Config == nil {
+		o.Config = func() Loaded { return Loaded{At: o.Started} }
+	}
+	if o.Accepting == nil {
+		o.Accepting = o.Store.Healthy
+	}
+	if o.Meter == nil {
+		o.Meter = NewMeter(o.Version)
+	}
+	d := &Door{o: o}
+	metrics, err := o.Meter.serve(&collector{door: d, meter: o.Meter}, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("make the metrics: %w", err)
+	}
+	d.handler = d.routes(metrics)
+	return d, nil
+}
+
+// ServeHTTP answers a request.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
+
+// answerWithin bounds the work on one request: whoever asked has given up by then.
+const answerWithin = 20 * time.Second
+
+// routes puts every path behind what it needs. Health checks are open, as what
+// calls them can seldom be given a token; /metrics is scraped by address, so that
+// it needs no known host.
+func (d *Door) routes(metrics http.Handler) http.Handler {
+	guarded := http.NewServeMux()
+	guarded.Handle("/{$}", only{http.MethodGet: d.index})
+	guarded.Handle("/api/status", only{http.MethodGet: d.status})
+	guarded.Handle("/api/lanes", only{http.MethodGet: d.lanes})
+	guarded.Handle("/api/lanes/{lane}", only{http.MethodGet: d.lane})
+	guarded.Handle("/api/lanes/{lane}/pause", only{http.MethodPost: d.pause})
+	guarded.Handle("/api/lanes/{lane}/resume", only{http.MethodPost: d.resume})
+	guarded.Handle("/api/events", only{http.MethodGet: d.events})
+	guarded.Handle("/api/events/{id}", only{http.MethodGet: d.event})
+	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.requeue})
+	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.drop})
+	guarded.Handle("/api/shape", only{http.MethodGet: d.shape})
+	guarded.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		d.fail(w, http.StatusNotFound, "there is nothing here; GET / lists what there is")
+	})
+
+	all := http.NewServeMux()
+	all.Handle("/healthz", only{http.MethodGet: d.healthz})
+	all.Handle("/readyz", only{http.MethodGet: d.readyz})
+	all.Handle("/metrics", d.authenticated(only{http.MethodGet: metrics.ServeHTTP}))
+	all.Handle("/", d.known(d.sameOrigin(d.authenticated(guarded))))
+	return d.bounded(headers(all))
+}
+
+func (d *Door) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+const indexPage = `shoutrrrd %s, the second door
+
+GET  /api/status                  the relay at a glance
+GET  /api/lanes                   every lane: condition, limits, backlog
+GET  /api/lanes/{lane}            one lane, by its name or fingerprint
+POST /api/lanes/{lane}/pause      stop sending {"why":"..."}
+POST /api/lanes/{lane}/resume     send again
+GET  /api/events                  events: state, lane, severity, dedup_key, q, limit, cursor
+GET  /api/events/{id}             one event with its body and history
+POST /api/events/{id}/requeue     send a refused, expired or dropped event again
+POST /api/events/{id}/drop        give an event up
+GET  /api/shape                   what waits, by lane, severity and age
+GET  /metrics                     for Prometheus
+GET  /healthz, /readyz            does the process run; can it accept durably
+`
+
+func (d *Door) index(w http.ResponseWriter, _ *http.Request) {
+	text(w, http.StatusOK, fmt.Sprintf(indexPage, d.o.Version))
+}
+
+func (d *Door) healthz(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") }
+
+// readyz tells whether events can be kept and nothing else: while PagerDuty is
+// away the relay is needed most.
+func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := d.o.Accepting(); err != nil {
+		text(w, http.StatusServiceUnavailable, d.scrub(context.Background(), err.Error())+"\n")
+		return
+	}
+	text(w, http.StatusOK, "ok\n")
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body)) // nobody to tell if the client has left
+}

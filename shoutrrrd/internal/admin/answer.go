@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// stamp is a time as the API shows it.
+type stamp struct{ time.Time }
+
+// MarshalJSON writes RFC 3339, in UTC with milliseconds.
+func (s stamp) MarshalJSON() ([]byte, error) {
+	return s.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
+}
+
+// seconds is a duration as the API shows it: with milliseconds.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
+
+// since is how long ago something was, never less than nothing.
+func since(now, then time.Time) float64 { return seconds(max(0, now.Sub(then))) }
+
+// write answers with JSON in which no integration key is left: clients put keys
+// into summaries, and servers into reasons.
+func (d *Door) write(ctx context.Context, w http.ResponseWriter, value any) {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(value); err != nil {
+		d.o.Log.Error("cannot encode an answer", "error", err)
+		problem(w, http.StatusServiceUnavailable, "the answer could not be made; the log says why")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(d.scrub(ctx, body.String()))) // nobody to tell if the client has left
+}
+
+// fail answers that something is wrong with the request.
+func (d *Door) fail(w http.ResponseWriter, status int, message string) {
+	problem(w, status, d.scrub(context.Background(), message))
+}
+
+func problem(w http.ResponseWriter, status int, message string) {
+	body, _ := json.Marshal(map[string]string{"error": message}) // a map of texts has no way to fail
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// failed answers for an error of the queue. What is nobody's mistake is logged
+// whole here and told in one sentence there.
+func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		d.fail(w, http.StatusNotFound, "there is no such event")
+		return
+	case r.Context().Err() != nil:
+		d.o.Log.Warn("an answer took too long", "path", r.URL.Path, "error", d.scrub(context.Background(), err.Error()))
+		problem(w, http.StatusServiceUnavailable, "the queue did not answer within "+answerWithin.String()+"; try again")
+		return
+	}
+	d.o.Log.Error("the queue has failed", "path", r.URL.Path, "error", d.scrub(context.Background(), err.Error()))
+	w.Header().Set("Retry-After", strconv.Itoa(5))
+	problem(w, http.StatusServiceUnavailable, "the queue has failed; the log says why")
+}

@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+)
+
+// only answers a path by method, HEAD as GET, and 405 to any other.
+type only map[string]http.HandlerFunc
+
+func (o only) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if handle, ok := o[method]; ok {
+		handle(w, r)
+		return
+	}
+	allowed := slices.Sorted(maps.Keys(o))
+	if _, ok := o[http.MethodGet]; ok {
+		allowed = append(allowed, http.MethodHead)
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	problem(w, http.StatusMethodNotAllowed, "this path takes "+strings.Join(allowed, " and ")+" only")
+}
+
+// headers are for browsers: nothing of this is theirs to run, frame or keep.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// known refuses a host that is not ours. A page in a browser can give its own name
+// our address (DNS rebinding) and would then count as the same origin.
+func (d *Door) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !d.isOurs(r) {
+			problem(w, http.StatusForbidden, "this host is not known here; call the door by its address, or list the name in the configuration")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (d *Door) isOurs(r *http.Request) bool {
+	name := strings.ToLower(r.Host)
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	name = strings.TrimSuffix(strings.Trim(name, "[]"), ".")
+	if name == "localhost" {
+		return true
+	}
+	for _, host := range d.o.Hosts() {
+		if strings.EqualFold(host, name) {
+			return true
+		}
+	}
+	address, err := netip.ParseAddr(name)
+	if err != nil {
+		return false
+	}
+	return address.IsLoopback() || address.Unmap() == local(r).Unmap()
+}
+
+// local is the address of this machine that the request has come to.
+func local(r *http.Request) netip.Addr {
+	if tcp, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr()
+	}
+	return netip.Addr{}
+}
+
+// sameOrigin refuses what a page of somebody else makes a browser post.
+func (d *Door) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusForbidden, "a page of another origin may not do this")
+	}))
+	return protection.Handler(next)
+}
+
+type identityKey struct{}
+
+// authenticated lets those in who have a token, operators alone if the request
+// changes something. Without any token, whoever is on this machine may do all.
+func (d *Door) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !d.o.Auth.Required() {
+			if address := local(r); address.IsValid() && !address.Unmap().IsLoopback() {
+				problem(w, http.StatusForbidden, "there are no tokens, so that this door answers on the loopback alone; configure tokens")
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		who, ok := d.o.Auth.Bearer(r)
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="shoutrrrd"`)
+			problem(w, http.StatusUnauthorized, "a token is needed: send Authorization: Bearer TOKEN")
+			return
+		}
+		if !who.Operator && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			problem(w, http.StatusForbidden, "a viewer's token may look only; this needs an operator's")
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
+	})
+}
+
+// identity returns whose token the request had.
+func identity(ctx context.Context) (door.Identity, bool) {
+	who, ok := ctx.Value(identityKey{}).(door.Identity)
+	return who, ok
+}

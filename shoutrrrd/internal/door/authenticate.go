@@ -1,0 +1,84 @@
+package door
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"sync/atomic"
+)
+
+// Credential admits one bearer. It keeps the hash of the token, not the token.
+type Credential struct {
+	name     string
+	operator bool
+	hash     [sha256.Size]byte
+}
+
+// NewCredential returns the credential of a token. An operator may do what
+// changes something, anybody else may look.
+func NewCredential(name string, operator bool, token string) Credential {
+	return Credential{name: name, operator: operator, hash: sha256.Sum256([]byte(token))}
+}
+
+// Identity is who a request comes from.
+type Identity struct {
+	Name     string
+	Operator bool
+}
+
+// Authenticator knows the bearers. Its zero value knows nobody.
+type Authenticator struct {
+	credentials atomic.Pointer[[]Credential]
+}
+
+// NewAuthenticator returns one that knows these.
+func NewAuthenticator(credentials ...Credential) *Authenticator {
+	a := &Authenticator{}
+	a.Replace(credentials)
+	return a
+}
+
+// Replace makes these the ones that are known from the next request on.
+func (a *Authenticator) Replace(credentials []Credential) {
+	known := append([]Credential(nil), credentials...)
+	a.credentials.Store(&known)
+}
+
+// Required reports whether anybody is known, so that a token is asked for.
+func (a *Authenticator) Required() bool {
+	known := a.credentials.Load()
+	return known != nil && len(*known) > 0
+}
+
+// Identify returns whose token this is. It compares the hashes of all of them, so
+// that its time tells neither how much of a token is right nor whose it might be.
+func (a *Authenticator) Identify(token string) (Identity, bool) {
+	known := a.credentials.Load()
+	if known == nil || token == "" {
+		return Identity{}, false
+	}
+	hash := sha256.Sum256([]byte(token))
+	found := -1
+	for i := range *known {
+		same := subtle.ConstantTimeCompare(hash[:], (*known)[i].hash[:])
+		found = subtle.ConstantTimeSelect(same, i, found)
+	}
+	if found < 0 {
+		return Identity{}, false
+	}
+	return Identity{Name: (*known)[found].name, Operator: (*known)[found].operator}, true
+}
+
+// Bearer returns whose token a request carries.
+func (a *Authenticator) Bearer(r *http.Request) (Identity, bool) {
+	given := r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return Identity{}, false
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Identity{}, false
+	}
+	return a.Identify(strings.TrimSpace(token))
+}
