@@ -69,6 +69,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 		return
 	}
 	delete(l.flying, in.ID)
+	l.windows[f.share].flying--
 	x := queue.Settlement{ID: in.ID, Claim: f.event.Claim, State: queue.Ready, At: now, Attempts: f.event.Attempts, Tried: true}
 	if in.Err != nil {
 		x.Status, x.Reason = in.Err.Status, in.Err.Error()
@@ -91,7 +92,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 	case cut:
 		x.Tried = false
 		if in.Err.Sent {
-			l.window.hold(now)
+			l.windows[f.share].hold(now)
 		}
 		l.host.giveUpProbe(l)
 	}
@@ -100,7 +101,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 }
 
 func (c *Core) accepted(now time.Time, l *lane, f flight) {
-	l.window.hold(now)
+	l.windows[f.share].hold(now)
 	l.stats.Delivered++
 	l.gentle = false
 	changed := l.kept.Pauses > 0 || !l.kept.PausedUntil.IsZero() && f.probe
@@ -122,7 +123,7 @@ func (c *Core) accepted(now time.Time, l *lane, f flight) {
 // not. Either way the event may have been accepted, and counts: that also keeps
 // a sick server from getting more than the lane's rate.
 func (c *Core) sick(now time.Time, l *lane, f flight, err *eventsv2.Error) {
-	l.window.hold(now)
+	l.windows[f.share].hold(now)
 	if err.Status == 0 {
 		c.unreached(now, l, f.probe, false, err.Error())
 		return

@@ -167,14 +167,10 @@ func (c *checker) free() {
 		if !waits || s.Condition == lane.UpstreamDown || s.Condition == lane.Paused {
 			continue
 		}
-		reserve := 0
-		if s.Learned >= 2 {
-			reserve = max(1, s.Learned/10)
-		}
 		most := min(8, max(1, s.Learned/10))
-		full := s.Used >= s.Learned-reserve || s.InFlight >= most
+		full := s.Condition == lane.Paced || s.InFlight >= most
 		if rank == queue.Critical {
-			full = s.Used >= s.Learned || s.InFlight >= most
+			full = s.Used >= s.Learned || s.TimeToPage > 0 || s.InFlight >= most
 		}
 		if !full && s.InFlight == 0 { // after a pause one goes first
 			c.w.fatalf("lane %d is free and an event (%s) waits: %+v", s.Lane, rank, s)
@@ -185,18 +181,16 @@ func (c *checker) free() {
 // used counts from outside how many slots can be taken.
 func (c *checker) used(s lane.Status) int {
 	n := c.flying[s.Lane]
-	for _, answered := range c.slots[s.Lane] {
-		if c.w.now.Sub(answered) < time.Minute {
-			n++
-		}
+	slots := c.slots[s.Lane]
+	for len(slots) > 0 && c.w.now.Sub(slots[0]) >= time.Minute {
+		slots = slots[1:]
 	}
+	c.slots[s.Lane] = slots
+	n += len(slots)
 	for _, since := range c.spare[s.Lane] {
 		if c.w.now.Sub(since) < time.Minute {
 			n += 10
 		}
-	}
-	if len(c.slots[s.Lane]) > 10_000 {
-		c.slots[s.Lane] = c.slots[s.Lane][5_000:]
 	}
 	return n
 }

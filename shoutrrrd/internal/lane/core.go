@@ -58,7 +58,7 @@ type lane struct {
 	hinted   [queue.Ranks]bool
 	claiming bool
 	flying   map[int64]flight
-	window   window
+	windows  [shares]window
 	turn     int // slots since the oldest chain had its own
 	probed   time.Time
 	gentle   bool // after a pause, until something is accepted: one at a time
@@ -71,6 +71,7 @@ type lane struct {
 // flight is an attempt that has not been answered.
 type flight struct {
 	event queue.Event
+	share share
 	probe bool // of a paused lane or of a host that is down
 }
 
@@ -85,11 +86,11 @@ func (c *Core) open(now time.Time, in Opened) {
 		if at.After(now) { // the clock was set back
 			at = now
 		}
-		l.window.hold(at)
+		l.holdAny(now, at)
 	}
 	if in.Unclean { // as many as can have been in flight
 		for range l.most(true) {
-			l.window.hold(now)
+			l.holdAny(now, now)
 		}
 	}
 	// A pause outlives a restart, but not a clock that was set back by a day.
@@ -165,7 +166,33 @@ func (l *lane) most(critical bool) int {
 
 func (l *lane) hints() bool { return slices.Contains(l.hinted[:], true) }
 
-func (l *lane) used(now time.Time) int { return len(l.flying) + l.window.held(now) }
+// room is how many slots of a share there are.
+func (l *lane) room(of share) int {
+	if of == kept {
+		return l.reserve()
+	}
+	return l.rate() - l.reserve()
+}
+
+// used is the number of slots that are taken of both shares.
+func (l *lane) used(now time.Time) int {
+	return l.windows[common].used(now) + l.windows[kept].used(now)
+}
+
+// holdAny takes a slot for an event of which nobody knows what share it had.
+func (l *lane) holdAny(now, answered time.Time) {
+	of := common
+	if l.windows[common].used(now) >= l.room(common) && l.windows[kept].used(now) < l.room(kept) {
+		of = kept
+	}
+	l.windows[of].hold(answered)
+}
+
+// free is how many slots of a share are free. After the limit was lowered a share
+// may have room of its own while both together have none.
+func (l *lane) free(now time.Time, of share) int {
+	return min(l.room(of)-l.windows[of].used(now), l.rate()-l.used(now))
+}
 
 // fillAll looks at every lane, in the order of their numbers: a map has none, and
 // a seed has to replay.
@@ -225,22 +252,48 @@ func (l *lane) next(now time.Time) (pick queue.Pick, n int, at time.Time) {
 	if now.Before(l.kept.PausedUntil) {
 		return l.nextPaused(now, critical)
 	}
-	used, rate := l.used(now), l.rate()
-	if free := rate - l.reserve() - used; free > 0 && len(l.flying) < l.most(false) {
-		n := min(free, l.most(false)-len(l.flying))
+	flying := len(l.flying)
+	if n := min(l.free(now, common), l.most(false)-flying); n > 0 {
 		if l.turn%10 == 9 {
 			return queue.Oldest, 1, at
 		}
 		return queue.MostUrgent, min(n, 9-l.turn%10), at
 	}
-	if free := rate - used; critical && free > 0 && len(l.flying) < l.most(true) {
-		return queue.OnlyCritical, min(free, l.most(true)-len(l.flying)), at
+	if n := min(l.free(now, kept), l.most(true)-flying); critical && n > 0 {
+		return queue.OnlyCritical, n, at
 	}
-	needed := used - (rate - l.reserve()) + 1
-	if critical {
-		needed = used - rate + 1
+	return 0, 0, l.freeAt(now, critical)
+}
+
+// freeAt is when a slot becomes free by itself that is of use.
+func (l *lane) freeAt(now time.Time, critical bool) time.Time {
+	at := l.shareFreeAt(now, common)
+	if other := l.shareFreeAt(now, kept); critical && (at.IsZero() || !other.IsZero() && other.Before(at)) {
+		at = other
 	}
-	return 0, 0, l.window.free(needed)
+	return at
+}
+
+// shareFreeAt is when a share has room, and both together have.
+func (l *lane) shareFreeAt(now time.Time, of share) time.Time {
+	at := l.windows[of].below(l.room(of))
+	if total := l.totalBelow(l.used(now) - l.rate() + 1); total.After(at) {
+		at = total
+	}
+	return at
+}
+
+// totalBelow is when that many slots more are free, of whatever share.
+func (l *lane) totalBelow(n int) (at time.Time) {
+	a, b := l.windows[common].until, l.windows[kept].until
+	for ; n > 0 && len(a)+len(b) > 0; n-- {
+		if len(b) == 0 || len(a) > 0 && a[0].Before(b[0]) {
+			at, a = a[0], a[1:]
+		} else {
+			at, b = b[0], b[1:]
+		}
+	}
+	return at
 }
 
 // nextPaused lets a critical event try a lane that is paused by a 429.
@@ -251,7 +304,7 @@ func (l *lane) nextPaused(now time.Time, critical bool) (queue.Pick, int, time.T
 	if again := l.probed.Add(probeEvery); now.Before(again) && !l.probed.IsZero() {
 		return 0, 0, earlier(again, l.kept.PausedUntil)
 	}
-	if len(l.flying) > 0 || l.used(now) >= l.rate() {
+	if len(l.flying) > 0 || l.free(now, kept) < 1 && l.free(now, common) < 1 {
 		return 0, 0, l.kept.PausedUntil
 	}
 	return queue.OnlyCritical, 1, time.Time{}
@@ -321,6 +374,10 @@ func (c *Core) tooOld(now time.Time, e *queue.Event) bool {
 
 func (c *Core) launch(now time.Time, l *lane, e queue.Event, pick queue.Pick) {
 	f := flight{event: e, probe: l.host.down}
+	if pick == queue.OnlyCritical && l.free(now, kept) > 0 {
+		f.share = kept
+	}
+	l.windows[f.share].flying++
 	if now.Before(l.kept.PausedUntil) {
 		f.probe, l.probed = true, now
 	}

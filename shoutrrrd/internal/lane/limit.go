@@ -15,7 +15,7 @@ const (
 // that is less than a quarter of the rate, the rate is not the reason (in June
 // 2020 PagerDuty throttled everybody for two hours), and only the pause helps.
 func (l *lane) lower(now time.Time) bool {
-	rate, worked := l.rate(), l.window.held(now)
+	rate, worked := l.rate(), l.windows[common].held(now)+l.windows[kept].held(now)
 	if worked*4 < rate {
 		return false
 	}

@@ -55,6 +55,7 @@ type world struct {
 	store   *queuetest.Model
 	hints   []lane.Arrived
 	tickAt  time.Time
+	wakeAt  time.Time
 	up      *upstream
 	check   *checker
 	log     uint64 // hash of all decisions
@@ -196,15 +197,28 @@ func (w *world) settle(d lane.Settle) {
 		w.fatalf("settle: %v", err)
 	}
 	if d.State == queue.Waiting {
-		w.inLife(d.Due, w.wake)
+		w.wakeUp(d.Due)
 	}
 }
 
+// wake makes what is due ready, and comes back when more is.
 func (w *world) wake() {
-	next, _ := w.store.Wake(context.Background(), w.now, 0)
-	if !next.IsZero() {
-		w.inLife(next, w.wake)
+	w.wakeAt = time.Time{}
+	if next, _ := w.store.Wake(context.Background(), w.now, 0); !next.IsZero() {
+		w.wakeUp(next)
 	}
+}
+
+func (w *world) wakeUp(at time.Time) {
+	if !w.wakeAt.IsZero() && !at.Before(w.wakeAt) {
+		return
+	}
+	w.wakeAt = at
+	w.inLife(at, func() {
+		if w.wakeAt.Equal(at) {
+			w.wake()
+		}
+	})
 }
 
 // attempt sends an event; it arrives and is answered later.

@@ -33,7 +33,7 @@ func TestOneMonth(t *testing.T) {
 
 // The same seed gives the same decisions, twice.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(100) {
 		o := ordinary
 		o.seed, o.length = seed, 2*time.Hour
 		first, second := simulate(t, o), simulate(t, o)

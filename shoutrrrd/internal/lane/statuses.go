@@ -37,8 +37,8 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 		return UpstreamDown, l.host.probeAt
 	case now.Before(l.kept.PausedUntil):
 		return Paused, l.kept.PausedUntil
-	case l.hints() && l.used(now) >= l.rate()-l.reserve():
-		return Paced, l.window.free(l.used(now) - (l.rate() - l.reserve()) + 1)
+	case l.hints() && l.free(now, common) < 1:
+		return Paced, l.freeAt(now, false)
 	case busy:
 		return Flowing, time.Time{}
 	}
@@ -55,8 +55,8 @@ func (l *lane) timeToPage(now time.Time) time.Duration {
 		at = l.host.probeAt
 	case now.Before(l.kept.PausedUntil):
 		at = earlier(l.probed.Add(probeEvery), l.kept.PausedUntil)
-	case l.used(now) >= l.rate():
-		at = l.window.free(l.used(now) - l.rate() + 1)
+	case l.free(now, common) < 1 && l.free(now, kept) < 1:
+		at = l.freeAt(now, true)
 	}
 	return max(0, at.Sub(now))
 }

@@ -29,6 +29,9 @@ func (u *upstream) trouble() {
 	u.mood = moods[u.w.random.IntN(len(moods))]
 	u.retryIn = u.w.random.IntN(2) == 0
 	u.w.at(u.w.now.Add(u.w.some(20*time.Minute)), func() {
+		if u.w.quiet {
+			return
+		}
 		u.mood = ""
 		u.w.at(u.w.now.Add(u.w.some(2*time.Hour)), u.trouble)
 	})

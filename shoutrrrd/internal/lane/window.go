@@ -9,11 +9,23 @@ import (
 // the current time" (https://developer.pagerduty.com/docs/rate-limits).
 const windowLength = time.Minute
 
+// share is one of the two parts of a lane's window. They are counted apart: were
+// the kept one the rest of a common window, criticals without end would take each
+// slot that becomes free, and nothing else would ever leave.
+type share uint8
+
+const (
+	common share = iota // for all
+	kept                // a tenth, for critical events when the common one is full
+	shares
+)
+
 // window holds the slots of events that were, or may have been, accepted. A slot
 // is held for the length of the window from the answer on: the acceptance came
 // before that, so in no window, wherever it begins, are there more than held slots.
 type window struct {
-	until []time.Time // when each slot becomes free, in order
+	until  []time.Time // when each slot becomes free, in order
+	flying int         // slots of attempts that have not been answered
 }
 
 // hold takes a slot for an event that was answered then.
@@ -24,7 +36,7 @@ func (w *window) hold(answered time.Time) {
 	}
 }
 
-// held returns the number of slots that are not free yet.
+// held returns the number of slots that are taken by what was answered.
 func (w *window) held(now time.Time) int {
 	gone := 0
 	for gone < len(w.until) && !w.until[gone].After(now) {
@@ -34,16 +46,16 @@ func (w *window) held(now time.Time) int {
 	return len(w.until)
 }
 
-// free returns when that many more slots will be free, the zero time if there are
-// not as many held.
-func (w *window) free(n int) time.Time {
-	if n < 1 || n > len(w.until) {
-		if len(w.until) == 0 {
-			return time.Time{}
-		}
-		n = len(w.until)
+// used returns the number of slots that are taken.
+func (w *window) used(now time.Time) int { return w.held(now) + w.flying }
+
+// below returns when fewer than n slots will be taken; the zero time if only an
+// answer can bring that about.
+func (w *window) below(n int) time.Time {
+	if i := len(w.until) + w.flying - n; i >= 0 && i < len(w.until) {
+		return w.until[i]
 	}
-	return w.until[n-1]
+	return time.Time{}
 }
 
 // alarm is when to look at a lane or a host again.
