@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/containrrr/shoutrrr"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -40,9 +42,7 @@ func newRun(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &program{sys: sys, from: from, log: newLogger(sys, s), clock: newClock()}
-		d.settings.Store(s)
-		return d.run(cmd.Context())
+		return newProgram(sys, from, s).run(cmd.Context())
 	}
 	return cmd
 }
@@ -63,7 +63,22 @@ type program struct {
 	relay    *relay.Relay
 	intake   *intake.Door
 	front    *door.Server
+	admin    *door.Server
+	auth     *door.Authenticator
+	meter    *admin.Meter
+	loaded   atomic.Pointer[admin.Loaded]
 	started  func(d *program) // for those who start a relay within their own process
+}
+
+func newProgram(sys *system, from *sources, s *settings.Settings) *program {
+	d := &program{
+		sys: sys, from: from, log: newLogger(sys, s), clock: newClock(),
+		auth: door.NewAuthenticator(), meter: admin.NewMeter(shoutrrr.Version()),
+	}
+	d.settings.Store(s)
+	d.loaded.Store(&admin.Loaded{At: d.clock.wall})
+	d.meter.Reloaded(d.clock.wall, nil)
+	return d
 }
 
 // run starts the parts in the order in which they need each other, and ends them
@@ -82,18 +97,21 @@ func (d *program) run(ctx context.Context) error {
 			d.log.Error("cannot close the queue", "error", err)
 		}
 	}()
-	d.serve(listeners)
+	if err := d.serve(listeners); err != nil {
+		return failed(exitInternal, err)
+	}
 
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	var parts sync.WaitGroup
 	failures := make(chan error, 3)
 	parts.Go(func() { failures <- d.front.Serve() })
+	parts.Go(func() { failures <- d.admin.Serve() })
 	relayed := make(chan error, 1)
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
 	supervisor{}.ready("accepting events at " + d.front.Addr().String())
-	d.log.Info("accepting events", "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", shoutrrr.Version())
+	d.log.Info("accepting events", "admin", "http://"+d.admin.Addr().String(), "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", shoutrrr.Version())
 	if d.started != nil {
 		d.started(d)
 	}
@@ -133,6 +151,9 @@ func (d *program) stop(stop context.CancelFunc, relayed <-chan error) {
 	if err := <-relayed; err != nil {
 		d.log.Error("the relay has failed", "error", err)
 	}
+	if err := d.admin.Shutdown(bounded); err != nil { // last, so that the end can be watched
+		d.log.Warn("cannot end all requests", "error", err)
+	}
 }
 
 // open opens the queue and what works on it.
@@ -155,18 +176,62 @@ func (d *program) open(ctx context.Context) error {
 	d.relay = relay.New(relay.Options{
 		Store: d.store, Now: d.clock.Now, Route: d.route, Log: d.log,
 		MaxAge: s.MaxAge, Retention: s.Retention, Seed: uint64(time.Now().UnixNano()),
+		Done: d.meter.Settled,
 	})
 	return nil
 }
 
 // serve makes the doors.
-func (d *program) serve(on *listening) {
+func (d *program) serve(on *listening) error {
 	s := d.settings.Load()
 	d.intake = intake.New(intake.Options{
 		Store: d.store, Route: d.lookup, Log: d.log, Now: d.clock.Now,
 		OnlyListed: func() bool { return d.settings.Load().OnlyListed },
+		Done:       d.atTheDoor,
 	})
 	d.front = door.New(on.front, door.Options{Handler: d.intake, MaxConnections: s.MaxConnections, WebConfig: s.WebConfig, Log: d.log})
+	d.auth.Replace(credentials(s))
+	second, err := admin.New(admin.Options{
+		Store: d.store, Scheduler: d.relay, Describe: d.describe, Auth: d.auth, Meter: d.meter, Log: d.log,
+		Keys: func() (keys []eventsv2.Key) {
+			for _, k := range d.settings.Load().Keys {
+				keys = append(keys, k.Key)
+			}
+			return keys
+		},
+		Config: func() admin.Loaded { return *d.loaded.Load() },
+		Now:    d.clock.Now, Started: d.clock.wall, Version: shoutrrr.Version(),
+	})
+	if err != nil {
+		return err
+	}
+	d.admin = door.New(on.admin, door.Options{Handler: second, MaxConnections: adminConnections, WebConfig: s.AdminWebConfig, Log: d.log})
+	return nil
+}
+
+// adminConnections is plenty for people and their monitoring.
+const adminConnections = 256
+
+func credentials(s *settings.Settings) []door.Credential {
+	list := make([]door.Credential, len(s.Tokens))
+	for i, t := range s.Tokens {
+		list[i] = door.NewCredential(t.Name, t.Operator, t.Secret.Reveal())
+	}
+	return list
+}
+
+// atTheDoor counts what the front door did.
+func (d *program) atTheDoor(r intake.Result) {
+	if r.Status == http.StatusAccepted {
+		d.meter.Accepted(r.Route.Name, r.Kind, r.Repaired, r.Coalesced, r.Took)
+		return
+	}
+	d.meter.TurnedAway(r.Why)
+}
+
+func (d *program) describe(key eventsv2.Key) admin.Named {
+	found := d.settings.Load().Lookup(key)
+	return admin.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream}
 }
 
 // route says where a lane sends to and how fast.
@@ -191,10 +256,14 @@ func (d *program) reload() {
 	defer supervisor{}.ready("accepting events at " + d.front.Addr().String())
 	before := d.settings.Load()
 	after, err := d.from.load()
+	d.meter.Reloaded(time.Now(), err)
 	if err != nil {
+		d.loaded.Store(&admin.Loaded{At: d.loaded.Load().At, Err: err})
 		d.log.Error("the configuration is wrong, the old one stays", "error", err)
 		return
 	}
+	d.loaded.Store(&admin.Loaded{At: time.Now()})
+	d.auth.Replace(credentials(after))
 	changes, needStart := settings.Diff(before, after)
 	d.settings.Store(after)
 	d.relay.Reconfigure()

@@ -63,7 +63,7 @@ func (r *Relay) settleBatch(ctx context.Context, batch []settling) {
 	}
 	for _, s := range batch {
 		r.log(&s)
-		r.o.Done(s.event, s.x)
+		r.o.Done(r.name(s.event.Lane), s.event, s.x)
 		if s.x.State == queue.Waiting {
 			select {
 			case r.woken <- struct{}{}:
@@ -90,7 +90,7 @@ func (r *Relay) log(s *settling) {
 	}
 	switch s.x.State {
 	case queue.Delivered:
-		r.o.Log.Info("delivered", append(attrs, "after", s.x.At.Sub(s.event.Accepted).Round(time.Millisecond))...)
+		r.o.Log.Info("delivered", append(attrs, "after", s.x.At.Sub(s.event.Accepted).Round(time.Millisecond).String())...)
 	case queue.Refused, queue.Expired:
 		r.o.Log.Error(s.x.State.String(), append(attrs, "why", s.x.Reason)...)
 	case queue.Waiting:

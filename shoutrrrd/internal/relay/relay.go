@@ -57,7 +57,7 @@ type Options struct {
 	Retention time.Duration
 	Seed      uint64
 	// Done is told of each settlement after its commit, for metrics.
-	Done func(queue.Event, queue.Settlement)
+	Done func(lane string, e queue.Event, x queue.Settlement)
 }
 
 // Relay delivers what is in the queue.
@@ -98,7 +98,7 @@ type settling struct {
 // New returns a relay that does nothing until Run.
 func New(o Options) *Relay {
 	if o.Done == nil {
-		o.Done = func(queue.Event, queue.Settlement) {}
+		o.Done = func(string, queue.Event, queue.Settlement) {}
 	}
 	return &Relay{
 		o:           o,

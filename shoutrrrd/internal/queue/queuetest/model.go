@@ -343,6 +343,9 @@ func (m *Model) Counts(context.Context) ([]queue.Count, error) {
 		case queue.Dropped:
 		default:
 			c.Waiting[e.Severity]++
+			if e.State != queue.Blocked && e.Priority == queue.Critical && (c.OldestCritical.IsZero() || e.Accepted.Before(c.OldestCritical)) {
+				c.OldestCritical = e.Accepted
+			}
 			if e.State != queue.Blocked && (c.Oldest.IsZero() || e.Accepted.Before(c.Oldest)) {
 				c.Oldest = e.Accepted
 			}

@@ -135,44 +135,48 @@ func (s *Store) Counts(ctx context.Context) ([]queue.Count, error) {
 	oldest, err := s.oldest(ctx)
 	for i := range counts {
 		if counts[i].Total() > 0 {
-			counts[i].Oldest = oldest[counts[i].Lane]
+			counts[i].Oldest, counts[i].OldestCritical = oldest[counts[i].Lane].any, oldest[counts[i].Lane].critical
 		}
 	}
 	return counts, err
 }
 
-// oldest returns when the oldest undelivered event of each lane was accepted. A
-// blocked one is younger than its head.
-func (s *Store) oldest(ctx context.Context) (map[int64]time.Time, error) {
-	oldest := map[int64]time.Time{}
-	note := func(lane, at int64) {
-		if known, ok := oldest[lane]; !ok || at < millis(known) {
-			oldest[lane] = fromMillis(at)
+// ages are when the oldest head of a lane was accepted, and the oldest critical one.
+type ages struct{ any, critical time.Time }
+
+// oldest looks at the heads only: what is blocked came later, unless it was
+// requeued.
+func (s *Store) oldest(ctx context.Context) (map[int64]ages, error) {
+	oldest := map[int64]ages{}
+	note := func(scan func(...any) error) error {
+		var lane, at int64
+		var rank queue.Rank
+		err := scan(&lane, &rank, &at)
+		known, accepted := oldest[lane], fromMillis(at)
+		known.any = earliest(known.any, accepted)
+		if rank == queue.Critical {
+			known.critical = earliest(known.critical, accepted)
 		}
+		oldest[lane] = known
+		return err
 	}
 	lanes, _ := s.Lanes(ctx)
 	for _, lane := range lanes {
 		for rank := range queue.Ranks {
-			err := s.rows(ctx, `SELECT accepted FROM event WHERE lane = ?1 AND priority = ?2 AND state = 0 ORDER BY id LIMIT 1`, []any{lane.ID, rank},
-				func(scan func(...any) error) error {
-					var at int64
-					err := scan(&at)
-					note(lane.ID, at)
-					return err
-				})
+			err := s.rows(ctx, `SELECT lane, priority, accepted FROM event WHERE lane = ?1 AND priority = ?2 AND state = 0 ORDER BY id LIMIT 1`, []any{lane.ID, rank}, note)
 			if err != nil {
 				return nil, err
 			}
 		}
 	}
-	err := s.rows(ctx, `SELECT lane, min(accepted) FROM event INDEXED BY event_due WHERE state = 2 GROUP BY lane`, nil,
-		func(scan func(...any) error) error {
-			var lane, at int64
-			err := scan(&lane, &at)
-			note(lane, at)
-			return err
-		})
-	return oldest, err
+	return oldest, s.rows(ctx, `SELECT lane, priority, min(accepted) FROM event INDEXED BY event_due WHERE state = 2 GROUP BY lane, priority`, nil, note)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // count changes a lane's counts as part of the transaction in hand.
