@@ -125,6 +125,7 @@ func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority qu
 	}
 	w.last++
 	w.written += len(e.Body)
+	w.wrote = true
 	body := string(e.Body)
 	err := w.exec(`INSERT INTO event (id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, pool, repairs, checksum, body)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)`,
@@ -202,6 +203,7 @@ func (w *writer) coalesce(e *queue.New, lane int64, c chain, had queue.Rank) (qu
 	severity := min(had, e.Severity)
 	body := string(e.Body)
 	w.written += len(body)
+	w.wrote = true
 	err := w.exec(`UPDATE event SET severity = ?2, fresh = ?3, repeats = repeats + 1, repairs = ?4, checksum = ?5, body = ?6 WHERE id = ?1`,
 		c.tail, severity, millis(e.Accepted), strings.Join(e.Repairs, "\n"), checksum(lane, string(e.Action), e.DedupKey, body), body)
 	placed := queue.Placed{ID: c.tail, Lane: lane, Coalesced: true}

@@ -59,6 +59,7 @@ type writer struct {
 	undo     []func()            // what the memory takes back if it is not
 	announce []announcement      // what became ready
 	queued   int                 // undelivered events
+	wrote    bool                // for certain, so that its success says that the disk works
 }
 
 // announcement is an event that became ready.
@@ -155,6 +156,7 @@ func (w *writer) commit(batch []*request) {
 // and never if that fails.
 func (w *writer) transact(do func() error) error {
 	clear(w.dirty)
+	w.wrote = false
 	w.after, w.undo, w.announce, w.queued = w.after[:0], w.undo[:0], w.announce[:0], w.s.queued
 	if w.s.broken.Load() {
 		return w.s.Healthy()
@@ -174,7 +176,9 @@ func (w *writer) transact(do func() error) error {
 	if err != nil {
 		return w.fail(err)
 	}
-	w.s.failure.Store(nil)
+	if w.wrote { // an UPDATE of no row says nothing about the disk
+		w.s.failure.Store(nil)
+	}
 	w.s.mu.Lock()
 	w.s.queued = w.queued
 	for _, learn := range w.after {
@@ -223,6 +227,7 @@ func (w *writer) fail(err error) error {
 // probe writes something that nobody needs, to learn whether the disk works again.
 func (w *writer) probe() {
 	_ = w.transact(func() error { // its failure is kept where Healthy looks
+		w.wrote = true
 		return w.exec(`INSERT INTO meta (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value`,
 			strconv.FormatInt(w.s.o.Now().UnixNano(), 10))
 	})

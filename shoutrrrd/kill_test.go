@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/pagerdutytest"
+)
+
+// story is what one writer has submitted: events of one chain after the other,
+// with those that got a 202.
+type story struct {
+	chain string
+	acked []bool // by number; even numbers are triggers, odd ones resolves
+}
+
+// writer submits events of its own chains for as long as it may. An event without
+// an answer may or may not have been kept; the next one follows in any case.
+func (s *story) write(ctx context.Context, p *process, client *http.Client) {
+	for ctx.Err() == nil {
+		n := len(s.acked)
+		s.acked = append(s.acked, false)
+		action := []string{"trigger", "resolve"}[n%2]
+		body := fmt.Sprintf(`{"routing_key":%q,"event_action":%q,"dedup_key":%q,"payload":{"summary":"event %d","source":"test","severity":"error","custom_details":{"n":%d}}}`,
+			testKey, action, s.chain, n, n)
+		status := p.post(ctx, client, body)
+		if status == 0 {
+			return // the daemon is gone
+		}
+		s.acked[n] = status == http.StatusAccepted
+	}
+}
+
+// TestKill ends the daemon at any instant, hundreds of times, while clients write
+// and the upstream fails now and then. Whatever got a 202 arrives; what arrives
+// twice has the same dedup key; nothing overtakes within a chain.
+func TestKill(t *testing.T) {
+	kills := 200
+	if text := os.Getenv("SHOUTRRRD_KILLS"); text != "" {
+		kills, _ = strconv.Atoi(text)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %d kills", seed, kills)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, Seed: seed, MaxEntries: 1_000_000})
+	for _, text := range []string{"500:probability=0.01:count=-1", "reset-after:probability=0.01:count=-1"} {
+		fault, err := pagerdutytest.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		upstream.Inject(fault)
+	}
+	dir := t.TempDir()
+	args := []string{"--upstream", upstream.URL(), "--rate", "100000", "--retention", "1m"}
+	stories := make([]*story, 8)
+	for i := range stories {
+		stories[i] = &story{chain: fmt.Sprintf("chain-%d", i)}
+	}
+	logs := &strings.Builder{}
+	for range kills {
+		p := launch(t, dir, nil, args...)
+		if random.IntN(5) == 0 { // during the start
+			<-time.After(time.Duration(random.IntN(30)) * time.Millisecond)
+			p.kill()
+			continue
+		}
+		if !p.await() {
+			t.Fatalf("the daemon does not start any more:\n%s", p.log)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var writing sync.WaitGroup
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(stories)}}
+		for _, s := range stories {
+			writing.Go(func() { s.write(ctx, p, client) })
+		}
+		<-time.After(time.Duration(5+random.IntN(120)) * time.Millisecond)
+		p.kill()
+		writing.Wait()
+		cancel()
+		client.CloseIdleConnections()
+		logs.WriteString(p.log.String())
+	}
+	p := start(t, dir, args...)
+	p.drained(t, 2*time.Minute)
+	if err := p.stop(t); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	acked, arrived := judge(t, stories, upstream.Journal())
+	t.Logf("%d events got a 202, %d requests were accepted upstream", acked, arrived)
+	if acked < kills {
+		t.Errorf("only %d events got a 202: the test has tested nothing", acked)
+	}
+	keyleak.Check(t, testKey, keyleak.Text("the logs", logs.String()+p.log.String()))
+}
+
+// judge compares what was promised with what arrived.
+func judge(t *testing.T, stories []*story, journal []pagerdutytest.Entry) (acked, arrived int) {
+	t.Helper()
+	got := map[string]map[int]bool{}
+	last := map[string]int{}
+	for _, entry := range journal {
+		if entry.Outcome == "" || entry.Outcome == pagerdutytest.OutcomeRefused || entry.Outcome == pagerdutytest.OutcomeThrottled {
+			if entry.Outcome != "" {
+				t.Errorf("refused upstream: %s", entry)
+			}
+			continue
+		}
+		arrived++
+		var event struct {
+			DedupKey string `json:"dedup_key"`
+			Payload  struct {
+				CustomDetails struct {
+					N int `json:"n"`
+				} `json:"custom_details"`
+			} `json:"payload"`
+		}
+		if err := json.Unmarshal(entry.Body, &event); err != nil {
+			t.Fatal(err)
+		}
+		n := event.Payload.CustomDetails.N
+		if got[event.DedupKey] == nil {
+			got[event.DedupKey] = map[int]bool{}
+		}
+		if n < last[event.DedupKey] {
+			t.Errorf("event %d of %s arrived after event %d", n, event.DedupKey, last[event.DedupKey])
+		}
+		last[event.DedupKey] = n
+		got[event.DedupKey][n] = true
+	}
+	for _, s := range stories {
+		for n, promised := range s.acked {
+			if !promised {
+				continue
+			}
+			acked++
+			if !got[s.chain][n] && !s.coalesced(n, got[s.chain]) {
+				t.Errorf("event %d of %s got a 202 and never arrived", n, s.chain)
+			}
+		}
+	}
+	return acked, arrived
+}
+
+// coalesced reports whether a trigger arrived as a part of a later one: that is
+// allowed as long as nothing else was promised between the two.
+func (s *story) coalesced(n int, got map[int]bool) bool {
+	for later := n + 1; n%2 == 0 && later < len(s.acked); later++ {
+		if later%2 == 0 && got[later] {
+			return true
+		}
+		if later%2 == 1 && (s.acked[later] || got[later]) {
+			return false
+		}
+	}
+	return false
+}
