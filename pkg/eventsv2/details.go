@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,34 +43,6 @@ func ParseDetails(text []byte) (Details, error) {
 	return details, nil
 }
 
-// looseMembers reads an object like [ParseDetails] but for what is inside of it,
-// and for a name that stands twice: the last one counts, as most readers have it.
-func looseMembers(text []byte) (members Details, repeated int, err error) {
-	if !utf8.Valid(text) {
-		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
-	}
-	compact := bytes.NewBuffer(make([]byte, 0, len(text)))
-	if err := json.Compact(compact, text); err != nil {
-		return nil, 0, err
-	}
-	w := walker{text: mendSurrogates(compact.Bytes()), loose: true}
-	if w.text[0] != '{' {
-		return nil, 0, ErrNotObject
-	}
-	members = make(Details, 0, 8)
-	err = w.object(func(name string, value []byte) {
-		for i := range members {
-			if strings.EqualFold(members[i].Name, name) {
-				members[i].Value = value
-				repeated++
-				return
-			}
-		}
-		members = append(members, Member{Name: name, Value: value})
-	})
-	return members, repeated, err
-}
-
 // Get returns the value of the named member, and whether there is one.
 func (d Details) Get(name string) (json.RawMessage, bool) {
 	for _, m := range d {
@@ -103,9 +76,8 @@ func jsonError(text []byte) error {
 
 // walker goes over compact, valid JSON; it checks nothing but repeated names.
 type walker struct {
-	text  []byte
-	at    int
-	loose bool // names may repeat
+	text []byte
+	at   int
 }
 
 func (w *walker) object(member func(name string, value []byte)) error {
@@ -116,7 +88,7 @@ func (w *walker) object(member func(name string, value []byte)) error {
 			w.at++
 		}
 		name := w.name()
-		if !w.loose && !seen.add(name) {
+		if !seen.add(name) {
 			return twice(name)
 		}
 		w.at++ // :
@@ -146,6 +118,7 @@ type names struct {
 	few  [16]string
 	n    int
 	many map[string]bool
+	last map[string]int // the number that a name was given last
 }
 
 // add reports whether the name is new.
@@ -169,6 +142,23 @@ func (s *names) add(name string) bool {
 	}
 	s.many[name] = true
 	return true
+}
+
+// free returns the name if it is new, else the name with the first number behind
+// it that makes it new.
+func (s *names) free(name string) string {
+	if s.add(name) {
+		return name
+	}
+	if s.last == nil {
+		s.last = make(map[string]int)
+	}
+	for n := max(s.last[name], 1) + 1; ; n++ {
+		if numbered := name + "_" + strconv.Itoa(n); s.add(numbered) {
+			s.last[name] = n // or a thousand of one name would be tried a thousand times each
+			return numbered
+		}
+	}
 }
 
 func (w *walker) array() error {

@@ -178,7 +178,7 @@ func appendString(dst []byte, s string) []byte {
 			r, size := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && size == 1 {
 				dst = append(dst, s[start:i]...)
-				dst = append(dst, `\ufffd`...)
+				dst = append(dst, "\ufffd"...)
 				start = i + 1
 			}
 			i += size
@@ -226,7 +226,7 @@ func stringSize(s string) int {
 func runeSize(r rune, size int) int {
 	switch {
 	case r == utf8.RuneError && size == 1:
-		return 6
+		return len("\ufffd")
 	case r == '"', r == '\\', r == '\n', r == '\r', r == '\t':
 		return 2
 	case r < ' ':

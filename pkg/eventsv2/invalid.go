@@ -35,16 +35,34 @@ func (e *Invalid) AppendJSON(dst []byte) []byte {
 	return append(dst, `]}`...)
 }
 
-// PagerDuty's reasons, as they are seen in its answers. That of a wrong action is
-// made after the one of a wrong severity, as nobody has published it.
+// keyReasons are what is said to a routing key that is none.
+type keyReasons struct{ blank, noText, length, letters string }
+
+// PagerDuty's texts, full stop included.
+var alertReasons = keyReasons{
+	blank:   "'routing_key' cannot be blank",
+	noText:  "'routing_key' must be a string", // made after the others
+	length:  "Length of 'routing_key' is incorrect (should be 32 characters)",
+	letters: "'routing_key' cannot contain non-alphanumeric characters.",
+}
+
+// Of change events only "links should have at most 50 item(s)" is known. These are
+// that validator's words for other flaws.
+var changeReasons = keyReasons{
+	blank:   "routing_key can't be blank",
+	noText:  "routing_key is invalid",
+	length:  "routing_key should be 32 character(s)",
+	letters: "routing_key has invalid format",
+}
+
+// Those of a wrong action, of a missing dedup key, of an orchestration's key and
+// of the size have not been published: they are made after those that have.
 const (
-	reasonNoJSON      = "JSON parse error"
-	reasonNoKey       = "'routing_key' cannot be blank"
-	reasonKeyLength   = "Length of 'routing_key' is incorrect (should be 32 characters)"
-	reasonKeyLetters  = "'routing_key' cannot contain non-alphanumeric characters."
-	reasonNoAction    = "'event_action' is missing or blank"
-	reasonWrongAction = "'event_action' is invalid (must be one of the following: 'trigger', 'acknowledge' or 'resolve')"
-	reasonNoDedupKey  = "'dedup_key' is missing or blank"
-	reasonRulesetKey  = "'routing_key' belongs to an orchestration, which takes no change events"
-	reasonTooLarge    = "the event is too large (maximum is 512000 bytes)"
+	reasonNoJSON       = "JSON parse error"
+	reasonNoAction     = "'event_action' is missing or blank"
+	reasonNoTextAction = "'event_action' must be a string"
+	reasonWrongAction  = "'event_action' is invalid (must be one of the following: 'trigger', 'acknowledge' or 'resolve')"
+	reasonNoDedupKey   = "'dedup_key' is missing or blank"
+	reasonRulesetKey   = "routing_key is invalid (must be the integration key of a service, not of a ruleset)"
+	reasonTooLarge     = "Event is too large (maximum is 512000 bytes)"
 )

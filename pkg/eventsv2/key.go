@@ -107,6 +107,31 @@ func (k Key) Scrub(text string) string {
 	return b.String()
 }
 
+// occurrences counts the places of text where the key stands, in any case of letters.
+// A key is a run of 32 letters and digits, so that looking at every 32nd character
+// finds each run that can hold one.
+func occurrences[T ~string | ~[]byte](k Key, text T) (n int) {
+	for at := keyLength - 1; at < len(text); at += keyLength {
+		if k.secret == nil || !isAlphanumeric(text[at]) {
+			continue
+		}
+		from, end := at, at+1
+		for from > 0 && isAlphanumeric(text[from-1]) {
+			from--
+		}
+		for end < len(text) && isAlphanumeric(text[end]) {
+			end++
+		}
+		for ; from+keyLength <= end; from++ {
+			if strings.EqualFold(string(text[from:from+keyLength]), *k.secret) {
+				n++
+			}
+		}
+		at = end
+	}
+	return n
+}
+
 func isAlphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

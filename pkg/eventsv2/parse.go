@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// ParseEvent reads back what [Event.AppendJSON] wrote, without the routing key:
-// the event has the zero Key.
+// ParseEvent reads back what [Event.AppendJSON] wrote, with the routing key or
+// without one, so that encoding it again gives the same bytes. It repairs nothing.
 func ParseEvent(body []byte) (Event, error) {
 	var in struct {
+		Key       string  `json:"routing_key"`
 		Action    Action  `json:"event_action"`
 		DedupKey  string  `json:"dedup_key"`
 		Client    string  `json:"client"`
@@ -37,6 +38,13 @@ func ParseEvent(body []byte) (Event, error) {
 			Summary: p.Summary, Source: p.Source, Severity: p.Severity, Timestamp: p.Timestamp,
 			Component: p.Component, Group: p.Group, Class: p.Class,
 		},
+	}
+	if in.Key != "" {
+		key, err := ParseKey(in.Key)
+		if err != nil {
+			return Event{}, fmt.Errorf("read the routing_key of an encoded event: %w", err)
+		}
+		e.RoutingKey = key
 	}
 	if len(p.CustomDetails) > 0 {
 		details, err := ParseDetails(p.CustomDetails)

@@ -1,14 +1,9 @@
 package eventsv2
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,156 +13,229 @@ import (
 type RepairOptions struct {
 	// Now is the time of arrival, for an event without a usable timestamp.
 	Now time.Time
-	// NewDedupKey makes a key for a trigger without one. It has to be unique:
-	// PagerDuty would make a UUID.
+	// NewDedupKey makes a key for a trigger without one. It has to be unique, as
+	// the UUID is that PagerDuty would make.
 	NewDedupKey func() string
 }
-
-// Names of the details that tell what was repaired. FreeName gives another one if
-// they are taken.
-const (
-	repairsName = "relay_repairs"
-	messageName = "message_full"
-)
 
 // Repair reads an alert event as any client may have sent it and returns the
 // nearest one that PagerDuty accepts, with a line for each thing that was changed.
 // Clients take PagerDuty's 400 as final, so what is refused here is a page that
-// nobody gets; only what cannot be meant is an *[Invalid]. The repairs are told to
-// the responder as well, in custom_details. The event passes [Event.Validate] and
-// has at most [MaxEventBytes].
+// nobody gets; only what cannot be meant is an *[Invalid]. What an event has no
+// place for is moved into custom_details, since PagerDuty drops it without a word,
+// and the repairs are told there as well.
+//
+// The event passes [Event.Validate], has at most [MaxEventBytes], holds its key in
+// no other place, and shares no memory with body. To repair it again changes
+// nothing.
 func Repair(body []byte, o RepairOptions) (Event, []string, error) {
-	r := repairer{o: o}
-	top, ok := r.read(body)
-	if !ok {
+	r := repairer{reader: newReader(body), o: o}
+	if !r.top() {
 		return Event{}, nil, &Invalid{Reasons: []string{reasonNoJSON}, unreadable: true}
 	}
-	e := &r.e
-	var action, dedup json.RawMessage
-	for _, m := range top {
-		switch strings.ToLower(m.Name) {
-		case "routing_key":
-			r.key = m.Value
-		case "event_action":
-			action = m.Value
-		case "dedup_key":
-			dedup = m.Value
-		case "client":
-			e.Client = r.text("client", m.Value)
-		case "client_url":
-			e.ClientURL = r.text("client_url", m.Value)
-		case "payload":
-			r.payload(m.Value)
-		case "links":
-			r.links(m.Value)
-		case "images":
-			r.images(m.Value)
-		case "contexts": // the name of Events API v1, which some send to v2
-			r.note("contexts became links and images")
-			r.contexts(m.Value)
-		case "details":
-			r.note("details became payload.custom_details")
-			r.customDetails(m.Value)
-		default:
-			r.unknown(m.Name, m.Value)
-		}
-	}
-	reasons := r.identify(action, dedup)
+	reasons := r.routingKey(&alertReasons)
+	reasons = append(reasons, r.action()...)
 	if len(reasons) > 0 {
 		return Event{}, nil, &Invalid{Reasons: reasons}
 	}
+	r.scrub()
+	r.dedupKey()
+	r.tidy()
 	if err := r.complete(); err != nil {
-		return Event{}, nil, err
+		return Event{}, nil, &Invalid{Reasons: []string{reasonTooLarge}}
 	}
-	return *e, r.told(), nil
+	return r.e, r.told(), nil
 }
 
 // repairer is an event on its way to what PagerDuty accepts.
 type repairer struct {
-	o         RepairOptions
-	e         Event
-	key       json.RawMessage
-	lines     []string
-	details   Details // to be added: what has no place of its own
-	stamp     bool    // a timestamp was given and understood
-	isChange  bool
-	severity  string // as it was given
-	size      int    // of what was given
+	reader
+	o RepairOptions
+	e Event
+
+	given  given
+	taken  names   // by the details
+	kept   Details // what has no place of its own
+	lines  []string
+	untold int // lines too many
 }
 
-func (r *repairer) note(format string, args ...any) {
-	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+// given are members as they were sent.
+type given struct {
+	key, action, dedup       string
+	keyIsNoText, actIsNoText bool
+	severity                 string
+
+	// The names of Events API v1.
+	serviceKey, eventType, incidentKey, description string
 }
 
-// read gives the members of the outermost object, each name once.
-func (r *repairer) read(body []byte) (Details, bool) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	r.size = len(body)
-	top, repeated, err := looseMembers(body)
-	if err != nil {
-		return nil, false
+// alertMembers are the members of an alert event, in both versions of the API.
+var alertMembers = []string{
+	"routing_key", "event_action", "dedup_key", "client", "client_url", "payload", "links", "images",
+	"service_key", "event_type", "incident_key", "description", "details", "contexts",
+}
+
+// top reads the outermost object.
+func (r *repairer) top() bool {
+	if r.peek() != '{' {
+		return false
 	}
-	for range repeated {
-		r.note("a member stood twice: the last one counts")
+	r.at++
+	for first := true; r.more(first, '}'); first = false {
+		name := r.name()
+		if r.topMember(string(name)) {
+			continue
+		}
+		meant := nearest(string(name), alertMembers)
+		if meant == "" || !r.topMember(meant) {
+			r.unknown(string(name))
+			continue
+		}
+		r.note("%s was read as %s", quote(string(name)), meant)
 	}
-	return top, true
+	return r.ended()
 }
 
-// identify settles what says which event it is; it returns PagerDuty's reasons if
-// that cannot be known.
-func (r *repairer) identify(action, dedup json.RawMessage) (reasons []string) {
-	e := &r.e
-	given := strings.TrimSpace(plain(r.key))
-	switch key, err := ParseKey(given); {
-	case err == nil:
-		e.RoutingKey = key
-	case given == "":
-		reasons = append(reasons, reasonNoKey)
+func (r *repairer) topMember(name string) bool {
+	e, g := &r.e, &r.given
+	switch name {
+	case "routing_key":
+		g.key, g.keyIsNoText = r.identifier(name, g.key)
+	case "event_action":
+		g.action, g.actIsNoText = r.identifier(name, g.action)
+	case "dedup_key":
+		r.set(&g.dedup, name)
+	case "client":
+		r.set(&e.Client, name)
+	case "client_url":
+		r.set(&e.ClientURL, name)
+	case "payload":
+		r.payload()
+	case "links":
+		r.list(name, r.addLink)
+	case "images":
+		r.list(name, r.addImage)
 	default:
-		if utf8.RuneCountInString(given) != keyLength {
-			reasons = append(reasons, reasonKeyLength)
-		}
-		if strings.ContainsFunc(given, func(c rune) bool { return c > 127 || !isAlphanumeric(byte(c)) }) {
-			reasons = append(reasons, reasonKeyLetters)
-		}
+		return r.oldMember(name)
 	}
-	if r.isChange {
-		return reasons
-	}
-	word := plain(action)
-	e.Action = Action(strings.ToLower(strings.TrimSpace(word)))
-	switch {
-	case e.Action == "":
-		reasons = append(reasons, reasonNoAction)
-	case !slices.Contains(Actions(), e.Action):
-		reasons = append(reasons, reasonWrongAction)
-	case string(e.Action) != word:
-		r.note("event_action %q became %s", word, e.Action)
-	}
-	return append(reasons, r.identity(dedup)...)
+	return true
 }
 
-// identity settles the dedup key. One that PagerDuty would refuse is hashed, so
-// that trigger and resolve still meet.
-func (r *repairer) identity(given json.RawMessage) (reasons []string) {
-	e := &r.e
-	key := r.text("dedup_key", given)
+// oldMember reads what only Events API v1 has. Some send it to v2, where it would
+// be dropped or refused.
+func (r *repairer) oldMember(name string) bool {
+	g := &r.given
+	switch name {
+	case "service_key":
+		g.serviceKey, _ = r.identifier(name, g.serviceKey)
+	case "event_type":
+		g.eventType, _ = r.identifier(name, g.eventType)
+	case "incident_key":
+		r.set(&g.incidentKey, name)
+	case "description":
+		r.set(&g.description, name)
+	case "contexts":
+		r.list(name, r.addContext)
+	case "details":
+		if r.customDetails(name) {
+			r.note("details became payload.custom_details")
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// identifier reads a text that has to be right as it is. It is not kept if it
+// stands twice: it may be a secret.
+func (r *repairer) identifier(name, before string) (text string, noText bool) {
+	if r.peek() == '"' {
+		text = r.text()
+	} else if value := string(r.value()); value != "null" {
+		return "", true
+	}
+	if before != "" && before != text {
+		r.note("%s stood twice: the last one counts", name)
+	}
+	return text, false
+}
+
+// routingKey settles the key, or says what PagerDuty says to it.
+func (r *repairer) routingKey(reasons *keyReasons) (wrong []string) {
+	g := &r.given
+	if g.key == "" && g.serviceKey != "" && !g.keyIsNoText {
+		g.key = g.serviceKey
+		r.note("service_key was read as routing_key")
+	}
+	text := strings.TrimSpace(g.key)
+	switch key, err := ParseKey(text); {
+	case err == nil:
+		r.e.RoutingKey = key
+		if text != g.key {
+			r.note("routing_key had white space around it")
+		}
+		return nil
+	case g.keyIsNoText:
+		return []string{reasons.noText}
+	case text == "":
+		return []string{reasons.blank}
+	}
+	if utf8.RuneCountInString(text) != keyLength {
+		wrong = append(wrong, reasons.length)
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf || !isAlphanumeric(byte(c)) }) {
+		wrong = append(wrong, reasons.letters)
+	}
+	return wrong
+}
+
+// action settles what the event does, or says what PagerDuty says to it.
+func (r *repairer) action() (wrong []string) {
+	g := &r.given
+	if g.action == "" && g.eventType != "" && !g.actIsNoText {
+		g.action = g.eventType
+		r.note("event_type was read as event_action")
+	}
+	word := Action(strings.ToLower(strings.TrimSpace(g.action)))
 	switch {
-	case strings.TrimSpace(key) == "" && e.Action == Trigger:
-		e.DedupKey = r.o.NewDedupKey() // as PagerDuty does: no repair
-	case strings.TrimSpace(key) == "":
+	case g.actIsNoText:
+		return []string{reasonNoTextAction}
+	case word == "":
+		return []string{reasonNoAction}
+	case !slices.Contains(Actions(), word):
+		return []string{reasonWrongAction}
+	case string(word) != g.action:
+		r.note("event_action %q became %s", r.shown(g.action), word)
+	}
+	r.e.Action = word
+	if isBlank(g.dedup) && !isBlank(g.incidentKey) {
+		g.dedup, g.incidentKey = g.incidentKey, ""
+		r.note("incident_key was read as dedup_key")
+	}
+	if isBlank(g.dedup) && word != Trigger {
 		return []string{reasonNoDedupKey}
-	case utf8.RuneCountInString(key) > MaxDedupKey:
+	}
+	return nil
+}
+
+// dedupKey settles the dedup key. One that PagerDuty would refuse is hashed as
+// Alertmanager does it, so that trigger and resolve still meet.
+func (r *repairer) dedupKey() {
+	e, key := &r.e, r.given.dedup
+	n := utf8.RuneCountInString(key)
+	switch {
+	case isBlank(key):
+		e.DedupKey = r.o.NewDedupKey() // as PagerDuty does: no repair
+	case occurrences(e.RoutingKey, key) > 0: // people see the dedup key
 		e.DedupKey = digest(key)
-		r.note("dedup_key had %d characters, at most %d are allowed: its SHA-256 stands for it", utf8.RuneCountInString(key), MaxDedupKey)
-		r.keep("dedup_key", e.RoutingKey.Scrub(key))
-	case e.RoutingKey.Scrub(key) != key:
-		e.DedupKey = digest(key) // it is shown to people
 		r.note("dedup_key held the integration key: its SHA-256 stands for it")
+	case n > MaxDedupKey:
+		e.DedupKey = digest(key)
+		r.note("dedup_key had %d characters, at most %d are allowed: its SHA-256 stands for it", n, MaxDedupKey)
 	default:
 		e.DedupKey = key
 	}
-	return nil
 }
 
 func digest(text string) string {
@@ -179,125 +247,41 @@ func digest(text string) string {
 // makes the event fit.
 func (r *repairer) complete() error {
 	e := &r.e
-	if e.Action != Trigger && !e.Payload.given() && len(r.details) == 0 {
-		return nil // PagerDuty needs none, and there is nothing to say
+	r.shorten()
+	if e.Action != Trigger && !e.Payload.useful() && len(r.kept) == 0 {
+		e.Payload = Payload{}
+		return r.fit() // PagerDuty needs none, and there is nothing to say
 	}
-	r.clientURL()
-	r.fillSummary(e.DedupKey)
+	if e.DedupKey != r.given.dedup && occurrences(e.RoutingKey, r.given.dedup) == 0 {
+		r.keepText("dedup_key", r.given.dedup)
+	}
+	r.fillSummary()
 	r.fillSource()
 	r.fillSeverity()
-	if !r.stamp {
-		e.Payload.Timestamp = r.o.Now
-	}
-	e.Payload.CustomDetails = r.merged(e.Payload.CustomDetails)
-	if len(r.lines) > 0 {
-		e.Tell(repairsName, strings.Join(r.told(), "; "))
-	}
-	return r.fit(e)
+	r.finishDetails()
+	return r.fit()
 }
 
-// told returns the lines; they may quote what a client has put in a wrong place.
-func (r *repairer) told() []string {
-	for i, line := range r.lines {
-		r.lines[i] = r.e.RoutingKey.Scrub(line)
-	}
-	return r.lines
+// useful reports whether the payload of an acknowledge or resolve says anything.
+// Some agents send {"summary":"","source":"","severity":""} with each.
+func (p *Payload) useful() bool {
+	bare := *p
+	bare.Timestamp = time.Time{}
+	return bare.given()
 }
 
-// fit is spared an event that cannot be too long: encoding makes at most six bytes
-// of one.
-func (r *repairer) fit(e *Event) error {
-	if r.size < MaxEventBytes/8 {
-		return nil
+// finishDetails gives the time of arrival to an event without any, and adds what
+// was kept and told.
+func (r *repairer) finishDetails() {
+	p := &r.e.Payload
+	if p.Timestamp.IsZero() {
+		p.Timestamp = r.o.Now
 	}
-	done, err := e.Fit(MaxEventBytes)
-	if err == nil {
-		r.lines = append(r.lines, done...)
-		return nil
+	for _, m := range r.kept {
+		p.CustomDetails = append(p.CustomDetails, Member{r.taken.free(m.Name), m.Value})
 	}
-	// Something beside the details is too long: links, images or a name.
-	e.Links, e.Images = nil, nil
-	for _, field := range []*string{&e.Client, &e.ClientURL, &e.Payload.Source, &e.Payload.Component, &e.Payload.Group, &e.Payload.Class} {
-		if len(*field) > maxMessageBytes {
-			*field = cut(*field, maxMessageBytes)
-		}
+	if lines := r.told(); len(lines) > 0 {
+		told := Text(r.taken.free(repairsName), strings.Join(lines, "; "))
+		p.CustomDetails = append(Details{told}, p.CustomDetails...) // first, where Fit leaves it
 	}
-	r.note("the event was too large: links and images were left out, long fields cut")
-	if done, err = e.Fit(MaxEventBytes); err != nil {
-		return &Invalid{Reasons: []string{reasonTooLarge}}
-	}
-	r.lines = append(r.lines, done...)
-	return nil
-}
-
-// merged adds what was kept to the details, under names that are free.
-func (r *repairer) merged(details Details) Details {
-	for _, m := range r.details {
-		details = append(details[:len(details):len(details)], Member{details.FreeName(m.Name), m.Value})
-	}
-	return details
-}
-
-// keep puts a text that has lost its place among the details.
-func (r *repairer) keep(name, text string) { r.details = append(r.details, Text(name, text)) }
-
-// unknown keeps what PagerDuty would drop without a word.
-func (r *repairer) unknown(name string, value json.RawMessage) {
-	if string(value) == "null" || string(value) == `""` {
-		return
-	}
-	if strings.EqualFold(name, "agent") { // the mark that PagerDuty's own agents leave
-		return
-	}
-	r.note("%s is no member of an event: it stands in custom_details", wordOrLength(name))
-	r.details = append(r.details, Member{name, value})
-}
-
-// wordOrLength quotes a name unless it is long enough to be a key that was pasted
-// into the wrong place.
-func wordOrLength(name string) string {
-	if utf8.RuneCountInString(name) > 19 {
-		return fmt.Sprintf("a name of %d characters", utf8.RuneCountInString(name))
-	}
-	return strconv.Quote(name)
-}
-
-// text reads a member that has to be a text.
-func (r *repairer) text(name string, value json.RawMessage) string {
-	if len(value) == 0 || value[0] == '"' || string(value) == "null" {
-		return plain(value)
-	}
-	r.note("%s was no text", name)
-	return string(value)
-}
-
-// plain is the text of a JSON string, and the JSON of anything else but null.
-func plain(value json.RawMessage) string {
-	if len(value) == 0 || string(value) == "null" {
-		return ""
-	}
-	if value[0] != '"' {
-		return string(value)
-	}
-	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	var text string
-	_ = json.Unmarshal(value, &text) // it is a valid JSON string
-	return text
-}
-
-func (r *repairer) clientURL() {
-	e := &r.e
-	if e.ClientURL == "" || isWebURL(e.ClientURL) {
-		return
-	}
-	r.note("client_url is no http URL: it stands in custom_details")
-	r.keep("client_url", e.ClientURL)
-	e.ClientURL = ""
-}
-
-func isWebURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https"))
 }

@@ -1,76 +1,95 @@
 package eventsv2
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 )
 
 // RepairChange is [Repair] for a change event.
 func RepairChange(body []byte, o RepairOptions) (Change, []string, error) {
-	r := repairer{o: o, isChange: true}
-	top, ok := r.read(body)
-	if !ok {
+	r := repairer{reader: newReader(body), o: o}
+	if !r.top() {
 		return Change{}, nil, &Invalid{Reasons: []string{reasonNoJSON}, change: true}
 	}
-	for _, m := range top {
-		switch strings.ToLower(m.Name) {
-		case "routing_key":
-			r.key = m.Value
-		case "payload":
-			r.payload(m.Value)
-		case "links":
-			r.links(m.Value)
-		case "images": // "the Change Events API only supports links"
-			r.imageLinks(m.Value)
-		default:
-			r.unknown(m.Name, m.Value)
-		}
-	}
-	reasons := r.identify(nil, nil)
+	reasons := r.routingKey(&changeReasons)
 	if len(reasons) == 0 && strings.HasPrefix(r.e.RoutingKey.Reveal(), "R") {
 		reasons = []string{reasonRulesetKey}
 	}
 	if len(reasons) > 0 {
 		return Change{}, nil, &Invalid{Reasons: reasons, change: true}
 	}
-	return r.completeChange()
-}
-
-func (r *repairer) imageLinks(value json.RawMessage) {
-	r.images(value)
-	for _, image := range r.e.Images {
-		r.e.Links = append(r.e.Links, Link{Href: firstOf(image.Href, image.Src), Text: image.Alt})
-	}
-	if len(r.e.Images) > 0 {
-		r.note("images became links, which is all that a change event may have")
-	}
-	r.e.Images = nil
-}
-
-func (r *repairer) completeChange() (Change, []string, error) {
-	e := &r.e
-	r.fillSummary("")
-	if !r.stamp {
-		e.Payload.Timestamp = r.o.Now
-	}
-	for i := MaxChangeLinks; i < len(e.Links); i++ {
-		r.keep(fmt.Sprintf("link_%d", i), strings.TrimSpace(e.Links[i].Text+" "+e.Links[i].Href))
-	}
-	if len(e.Links) > MaxChangeLinks {
-		r.note("%d links, at most %d are allowed: the others stand in custom_details", len(e.Links), MaxChangeLinks)
-		e.Links = e.Links[:MaxChangeLinks]
-	}
-	e.Payload.CustomDetails = r.merged(e.Payload.CustomDetails)
-	if len(r.lines) > 0 {
-		e.Tell(repairsName, strings.Join(r.told(), "; "))
-	}
+	r.scrub()
+	r.tidy()
+	r.moveImages()
+	r.moveAlertMembers()
+	r.shorten()
+	r.fillSummary()
+	r.boundLinks()
+	r.finishDetails()
 	// As an alert event it is longer, so what fits there fits as a change event.
-	if err := r.fit(e); err != nil {
+	if err := r.fit(); err != nil {
 		return Change{}, nil, &Invalid{Reasons: []string{reasonTooLarge}, change: true}
 	}
+	p := &r.e.Payload
 	return Change{
-		RoutingKey: e.RoutingKey, Summary: e.Payload.Summary, Source: e.Payload.Source, Timestamp: e.Payload.Timestamp,
-		CustomDetails: e.Payload.CustomDetails, Links: e.Links,
+		RoutingKey: r.e.RoutingKey, Summary: p.Summary, Source: p.Source, Timestamp: p.Timestamp,
+		CustomDetails: p.CustomDetails, Links: r.e.Links,
 	}, r.told(), nil
+}
+
+// moveImages: "the Change Events API only supports links".
+func (r *repairer) moveImages() {
+	e := &r.e
+	if len(e.Images) == 0 {
+		return
+	}
+	r.note("images became links, which is all that a change event may have")
+	for _, image := range e.Images {
+		e.Links = append(e.Links, Link{Href: image.Src, Text: image.Alt})
+		if image.Href != "" && image.Href != image.Src {
+			e.Links = append(e.Links, Link{Href: image.Href, Text: image.Alt})
+		}
+	}
+	e.Images = nil
+}
+
+// moveAlertMembers keeps what only an alert event has.
+func (r *repairer) moveAlertMembers() {
+	e := &r.e
+	p := &e.Payload
+	key := e.RoutingKey
+	p.Severity = ""
+	for _, m := range []struct {
+		name string
+		text *string
+	}{
+		{"event_action", &r.given.action},
+		{"dedup_key", &r.given.dedup},
+		{"client", &e.Client},
+		{"client_url", &e.ClientURL},
+		{"severity", &r.given.severity},
+		{"component", &p.Component},
+		{"group", &p.Group},
+		{"class", &p.Class},
+	} {
+		if isBlank(*m.text) {
+			continue
+		}
+		r.note("a change event has no %s: it stands in custom_details", m.name)
+		r.keepText(m.name, key.Scrub(*m.text))
+		*m.text = ""
+	}
+}
+
+// boundLinks keeps those that are too many in the details.
+func (r *repairer) boundLinks() {
+	e := &r.e
+	if len(e.Links) <= MaxChangeLinks {
+		return
+	}
+	r.note("%d links, at most %d are allowed: the others stand in custom_details", len(e.Links), MaxChangeLinks)
+	for i, link := range e.Links[MaxChangeLinks:] {
+		r.keepText(fmt.Sprintf("links_%d", MaxChangeLinks+i), strings.TrimSpace(link.Text+" "+link.Href))
+	}
+	e.Links = e.Links[:MaxChangeLinks]
 }

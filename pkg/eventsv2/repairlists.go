@@ -1,0 +1,145 @@
+package eventsv2
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// list reads the elements of an array. What should stand in one and stands alone
+// is its only element.
+func (r *repairer) list(name string, add func(at string, el element)) {
+	if r.peek() != '[' {
+		if value := r.value(); !isEmpty(value) {
+			r.note("%s was no list", name)
+			add(name+"_0", elementOf(value))
+		}
+		return
+	}
+	r.at++
+	for first, i := true, 0; r.more(first, ']'); first, i = false, i+1 {
+		if value := r.value(); !isEmpty(value) {
+			add(fmt.Sprintf("%s_%d", name, i), elementOf(value))
+		}
+	}
+}
+
+// element is a link, an image, or one of v1's contexts.
+type element struct {
+	raw                        json.RawMessage
+	kind, href, text, src, alt string
+	extra                      bool // it has what none of them has
+}
+
+func elementOf(raw json.RawMessage) element {
+	el := element{raw: raw}
+	r := reader{src: raw}
+	switch raw[0] {
+	case '"':
+		el.href = strings.TrimSpace(r.text())
+		return el
+	case '{':
+	default:
+		return el
+	}
+	r.at++
+	for first := true; r.more(first, '}'); first = false {
+		name := string(r.name())
+		var field *string
+		switch strings.ToLower(name) {
+		case "type":
+			field = &el.kind
+		case "href":
+			field = &el.href
+		case "text":
+			field = &el.text
+		case "src":
+			field = &el.src
+		case "alt":
+			field = &el.alt
+		}
+		quoted := r.peek() == '"'
+		value := r.value()
+		if field == nil {
+			el.extra = el.extra || !isEmpty(value)
+		} else if quoted {
+			said := reader{src: value}
+			*field = said.text()
+		} else if !isEmpty(value) {
+			*field = string(value)
+		}
+	}
+	el.href, el.src = strings.TrimSpace(el.href), strings.TrimSpace(el.src)
+	return el
+}
+
+// addLink takes a link if it leads anywhere. What is left of it stands in the
+// details.
+func (r *repairer) addLink(at string, el element) {
+	if !isURL(el.href) {
+		r.note("%s had no usable href: it stands in custom_details", index(at))
+		r.keep(at, el.raw)
+		return
+	}
+	r.e.Links = append(r.e.Links, Link{Href: el.href, Text: el.text})
+	if el.extra || el.src != "" || el.alt != "" {
+		r.note("%s had more than a link has: it stands in custom_details", index(at))
+		r.keep(at, el.raw)
+	}
+}
+
+// addImage takes an image if PagerDuty can show it. One that is served by http
+// becomes a link: that still leads there.
+func (r *repairer) addImage(at string, el element) {
+	if el.src == "" && el.raw[0] == '"' {
+		el.src, el.href = el.href, ""
+	}
+	if el.alt == "" && el.text != "" {
+		r.note("%s: text became alt", index(at))
+		el.alt, el.text = el.text, ""
+	}
+	extra := el.extra || el.text != ""
+	if el.href != "" && !isURL(el.href) {
+		el.href, extra = "", true
+	}
+	switch {
+	case isHTTPS(el.src):
+		r.e.Images = append(r.e.Images, Image{Src: el.src, Href: el.href, Alt: el.alt})
+	case isURL(el.src):
+		r.note("%s was not served by https: it became a link", index(at))
+		r.e.Links = append(r.e.Links, Link{Href: el.src, Text: el.alt})
+		extra = extra || el.href != ""
+	default:
+		r.note("%s had no usable src: it stands in custom_details", index(at))
+		r.keep(at, el.raw)
+		return
+	}
+	if extra {
+		r.note("%s had more than an image has: it stands in custom_details", index(at))
+		r.keep(at, el.raw)
+	}
+}
+
+// addContext reads what Events API v1 has for links and images.
+func (r *repairer) addContext(at string, el element) {
+	if strings.EqualFold(el.kind, "image") || el.kind == "" && el.src != "" {
+		r.note("%s became an image", index(at))
+		r.addImage(at, el)
+		return
+	}
+	r.note("%s became a link", index(at))
+	r.addLink(at, el)
+}
+
+// index writes links_3 as people write it.
+func index(at string) string {
+	cut := strings.LastIndexByte(at, '_')
+	return at[:cut] + "[" + at[cut+1:] + "]"
+}
+
+// isURL reports whether a text is what PagerDuty documents as format url.
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme != "" && u.Host != ""
+}
