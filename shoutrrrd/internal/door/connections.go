@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// connections keeps the number of open connections within its bound. While it is
-// reached nothing is accepted, so that further ones cost nothing but a place in
-// the kernel's queue; the one that has been idle for longest makes room.
+// connections keeps the number of connections that are served within its bound.
+// While it is reached one more is held and nothing else accepted, so that further
+// ones cost nothing but a place in the kernel's queue; the one that has been idle
+// for longest makes room.
 type connections struct {
 	net.Listener
 	slots   chan struct{} // nil: no bound
@@ -35,21 +36,21 @@ func newConnections(l net.Listener, most int, answer time.Duration, tls bool) *c
 	return c
 }
 
-// Accept waits for a free place first.
+// Accept takes a connection and waits for a free place for it.
 func (c *connections) Accept() (net.Conn, error) {
-	if err := c.place(); err != nil {
-		return nil, err
-	}
 	raw, err := c.Listener.Accept()
 	if err != nil {
-		c.free()
+		return nil, err
+	}
+	if err := c.take(); err != nil {
+		_ = raw.Close() // nobody has been answered
 		return nil, err
 	}
 	c.open.Add(1)
 	return &conn{Conn: raw, of: c}, nil
 }
 
-func (c *connections) place() error {
+func (c *connections) take() error {
 	if c.slots == nil {
 		return nil
 	}
