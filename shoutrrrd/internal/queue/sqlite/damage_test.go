@@ -1,0 +1,207 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// filled returns a queue's file that holds events of that many chains, and their
+// bodies.
+func filled(t *testing.T, chains int) (file []byte, bodies map[string][]byte) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := Open(context.Background(), Options{Path: filepath.Join(dir, "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lane := laneOf(t, s)
+	bodies = map[string][]byte{}
+	for i := range chains {
+		e := event(lane, eventsv2.Trigger, fmt.Sprintf("chain-%d", i), queue.Rank(i%4))
+		e.Body = fmt.Appendf(nil, `{"n":%d,"text":%q}`, i, strings.Repeat("abcdefgh", 40))
+		bodies[e.DedupKey] = e.Body
+		if _, err := s.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err = os.ReadFile(filepath.Join(dir, "queue.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, bodies
+}
+
+// take claims all there is and checks that nothing but what was put comes out. It
+// returns how many came out whole.
+func take(t *testing.T, s *Store, bodies map[string][]byte) (whole int, err error) {
+	t.Helper()
+	lanes, _ := s.Lanes(t.Context())
+	for _, l := range lanes {
+		for {
+			events, err := s.Claim(t.Context(), l.ID, queue.MostUrgent, 10)
+			if err != nil {
+				return whole, err
+			}
+			if len(events) == 0 {
+				break
+			}
+			for _, e := range events {
+				if !bytes.Equal(e.Body, bodies[e.DedupKey]) {
+					t.Fatalf("a changed event came out: %s %.60s", e.DedupKey, e.Body)
+				}
+				whole++
+			}
+		}
+	}
+	return whole, nil
+}
+
+// A file that is no database is set aside, whole, and the relay goes on with a new
+// one.
+func TestDamagedFileIsSetAside(t *testing.T) {
+	file, _ := filled(t, 20)
+	for _, damage := range []struct {
+		name  string
+		after func([]byte) []byte
+	}{
+		{"overwritten header", func(f []byte) []byte { return append([]byte("this is no database at all, "), f[28:]...) }},
+		{"text", func([]byte) []byte { return []byte(strings.Repeat("no database\n", 1000)) }},
+		{"cut off", func(f []byte) []byte { return f[:len(f)/3+17] }},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "queue.db")
+			damaged := damage.after(bytes.Clone(file))
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil { // so that all of it is looked at
+				t.Fatal(err)
+			}
+			s := openTest(t, Options{Path: path})
+			if len(s.Quarantined()) != 1 {
+				t.Fatalf("set aside: %v", s.Quarantined())
+			}
+			kept, err := os.ReadFile(filepath.Join(dir, s.Quarantined()[0]))
+			if err != nil || !bytes.Equal(kept, damaged) {
+				t.Errorf("the damaged file was changed: %v", err)
+			}
+			if _, err := s.Put(t.Context(), event(laneOf(t, s), eventsv2.Trigger, "new", queue.Critical)); err != nil {
+				t.Errorf("the new queue keeps nothing: %v", err)
+			}
+		})
+	}
+}
+
+// Whatever bytes the disk changes: nothing panics, nothing comes out that was not
+// put in, and what can be read is delivered.
+func TestFlippedBytes(t *testing.T) {
+	file, bodies := filled(t, 60)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	all, salvaged := 0, 0
+	for range images(60)/10 + 40 {
+		path := filepath.Join(memoryDir(t), "queue.db")
+		damaged := bytes.Clone(file)
+		for range 1 + random.IntN(30) {
+			damaged[random.IntN(len(damaged))] ^= byte(1 << random.IntN(8))
+		}
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		best := 0
+		for range 3 { // each start may meet damage that the one before has marked
+			s, err := Open(t.Context(), Options{Path: path})
+			if err != nil {
+				t.Fatalf("seed %d: a damaged file keeps the relay from starting: %v", seed, err)
+			}
+			whole, err := take(t, s, bodies)
+			best = max(best, whole)
+			if len(s.Quarantined()) > 0 {
+				salvaged++
+			}
+			_ = s.Close()
+			if !errors.Is(err, queue.ErrBroken) {
+				break
+			}
+		}
+		all += best
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	t.Logf("%d events came out whole, %d files were set aside", all, salvaged)
+	if all == 0 {
+		t.Error("no event was saved from any file")
+	}
+}
+
+// A second relay on the same file would deliver everything twice.
+func TestSecondRelay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	openTest(t, Options{Path: path})
+	if s, err := Open(t.Context(), Options{Path: path}); !errors.Is(err, queue.ErrLocked) {
+		_ = s.Close()
+		t.Errorf("a second store: %v", err)
+	}
+}
+
+// The file holds integration keys, so only its owner may read it.
+func TestFileModes(t *testing.T) {
+	s := openTest(t, Options{})
+	laneOf(t, s)
+	dir := filepath.Dir(s.o.Path)
+	for _, name := range []string{"", "queue.db", "queue.db-wal", "queue.db.lock"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", filepath.Join("queue", name), info.Mode())
+		}
+	}
+}
+
+// A clock that is set back by an hour between two starts delays nothing by an hour.
+func TestClockSetBack(t *testing.T) {
+	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	path := filepath.Join(t.TempDir(), "queue.db")
+	s := openTest(t, Options{Path: path, Now: func() time.Time { return now }})
+	lane := laneOf(t, s)
+	if _, err := s.Put(t.Context(), event(lane, eventsv2.Trigger, "a", queue.Info)); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := s.Claim(t.Context(), lane, queue.MostUrgent, 1)
+	if err != nil || len(claimed) != 1 {
+		t.Fatal(err, claimed)
+	}
+	x := queue.Settlement{ID: claimed[0].ID, Claim: claimed[0].Claim, State: queue.Waiting, At: now, Due: now.Add(time.Minute), Attempts: 1, Tried: true}
+	if err := s.Settle(t.Context(), []queue.Settlement{x}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(-time.Hour)
+	s = openTest(t, Options{Path: path, Now: func() time.Time { return now }})
+	next, err := s.Wake(t.Context(), now.Add(longestWait), 0)
+	if err != nil || !next.IsZero() {
+		t.Fatalf("%v, next wake at %s", err, next)
+	}
+	if claimed, err := s.Claim(t.Context(), lane, queue.MostUrgent, 1); err != nil || len(claimed) != 1 {
+		t.Errorf("the event still waits: %v %v", err, claimed)
+	}
+}
