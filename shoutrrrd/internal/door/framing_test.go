@@ -191,7 +191,7 @@ func start(t *testing.T, o Options) *Server {
 		t.Fatal(err)
 	}
 	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+		o.Log = discard()
 	}
 	s := New(l, o)
 	ended := make(chan error, 1)
@@ -352,3 +352,5 @@ func BenchmarkFraming(b *testing.B) {
 		}
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -3,12 +3,13 @@ package door
 import "net/http"
 
 // hygiene refuses what is for proxies, and closes connections behind requests that
-// [framing] could not read because they were encrypted: with Transfer-Encoding a
-// second reader may have gone by a Content-Length that net/http has dropped.
+// [framing] could not read because they were encrypted: beside Transfer-Encoding a
+// second reader may have gone by a Content-Length that net/http has dropped, and
+// from HTTP/1.0 net/http drops Transfer-Encoding itself.
 func hygiene(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		unread := r.TLS != nil && r.ProtoMajor == 1
-		if unread && (len(r.TransferEncoding) > 0 || r.Header["Transfer-Encoding"] != nil) {
+		if unread && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
 			w.Header().Set("Connection", "close")
 		}
 		if forProxies(r, unread) {
@@ -24,9 +25,7 @@ func hygiene(next http.Handler) http.Handler {
 
 func forProxies(r *http.Request, unread bool) bool {
 	switch {
-	case r.Method == "PRI", r.Method == http.MethodConnect, r.URL.Path == "*" || r.RequestURI == "*":
-		return true
-	case unread && r.ProtoMinor == 0 && (len(r.TransferEncoding) > 0 || r.Header["Transfer-Encoding"] != nil):
+	case r.Method == "PRI", r.Method == http.MethodConnect, r.RequestURI == "*":
 		return true
 	case unread && r.URL.Host != "": // net/http has dropped the Host beside it
 		return true

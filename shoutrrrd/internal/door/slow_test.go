@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -132,7 +131,7 @@ func TestSlowClients(t *testing.T) {
 // timeOpen returns how long a door bears with a client, in the time of the bubble.
 func timeOpen(t *testing.T, behave func(net.Conn, *sync.WaitGroup), sips bool) time.Duration {
 	listener := newPipes()
-	s := New(listener, Options{Handler: large, Log: slog.New(slog.DiscardHandler)})
+	s := New(listener, Options{Handler: large, Log: discard()})
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
 	started := time.Now()
