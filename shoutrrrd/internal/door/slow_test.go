@@ -174,7 +174,7 @@ func sip(c net.Conn) {
 // of three kinds are cut, and honest ones are served all the while.
 func TestSlowClientsOverSockets(t *testing.T) {
 	chunk := []byte(strings.Repeat("x", 64<<10))
-	s := start(t, Options{Header: 300 * time.Millisecond, Whole: 600 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := start(t, Options{Header: time.Second, Whole: 3 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		large.ServeHTTP(w, r)
 		for range 256 * len(r.URL.Query()) { // more than the kernel keeps for a client
 			if _, err := w.Write(chunk); err != nil {
