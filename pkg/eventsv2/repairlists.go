@@ -48,7 +48,7 @@ func elementOf(raw json.RawMessage) element {
 		name := string(r.name())
 		var field *string
 		switch strings.ToLower(name) {
-		case "type":
+		case "type": // of a context: src or href say it as well
 			field = &el.kind
 		case "href":
 			field = &el.href
@@ -83,16 +83,25 @@ func (r *repairer) addLink(at string, el element) {
 		return
 	}
 	r.e.Links = append(r.e.Links, Link{Href: el.href, Text: el.text})
-	if el.extra || el.src != "" || el.alt != "" {
-		r.note("%s had more than a link has: it stands in custom_details", index(at))
-		r.keep(at, el.raw)
+	switch {
+	case el.raw[0] == '"':
+		r.note("%s was no object", index(at))
+	case el.extra || el.src != "" || el.alt != "":
+		r.keepWhole(at, el)
 	}
+}
+
+// keepWhole keeps in the details what no link or image has.
+func (r *repairer) keepWhole(at string, el element) {
+	r.note("%s has parts that PagerDuty would drop: the whole stands in custom_details", index(at))
+	r.keep(at, el.raw)
 }
 
 // addImage takes an image if PagerDuty can show it. One that is served by http
 // becomes a link: that still leads there.
 func (r *repairer) addImage(at string, el element) {
-	if el.src == "" && el.raw[0] == '"' {
+	if el.raw[0] == '"' {
+		r.note("%s was no object", index(at))
 		el.src, el.href = el.href, ""
 	}
 	if el.alt == "" && el.text != "" {
@@ -116,20 +125,23 @@ func (r *repairer) addImage(at string, el element) {
 		return
 	}
 	if extra {
-		r.note("%s had more than an image has: it stands in custom_details", index(at))
-		r.keep(at, el.raw)
+		r.keepWhole(at, el)
 	}
 }
 
 // addContext reads what Events API v1 has for links and images.
 func (r *repairer) addContext(at string, el element) {
-	if strings.EqualFold(el.kind, "image") || el.kind == "" && el.src != "" {
+	switch {
+	case isURL(el.src):
 		r.note("%s became an image", index(at))
 		r.addImage(at, el)
-		return
+	case isURL(el.href):
+		r.note("%s became a link", index(at))
+		r.addLink(at, el)
+	default:
+		r.note("%s is neither a link nor an image: it stands in custom_details", index(at))
+		r.keep(at, el.raw)
 	}
-	r.note("%s became a link", index(at))
-	r.addLink(at, el)
 }
 
 // index writes links_3 as people write it.

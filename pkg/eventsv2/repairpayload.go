@@ -145,10 +145,14 @@ func (r *repairer) tidy() {
 			p.Summary = strings.Map(dropControl, g.description)
 			r.note("description was read as payload.summary")
 		} else {
+			r.note("description is no member of an event: it stands in custom_details")
 			r.keepText("description", g.description)
 		}
 	}
-	r.keepText("incident_key", r.given.incidentKey)
+	if key := r.given.incidentKey; !isBlank(key) {
+		r.note("incident_key is no member of an event: it stands in custom_details")
+		r.keepText("incident_key", key)
+	}
 }
 
 func isControl(c rune) bool { return c < ' ' && c != '\n' && c != '\r' && c != '\t' }
@@ -166,7 +170,7 @@ func (r *repairer) fillSummary() {
 	p := &r.e.Payload
 	if isBlank(p.Summary) {
 		p.Summary = r.anySummary()
-		r.note("payload.summary was missing")
+		r.note("payload.summary was missing: %q stands for it", r.shown(p.Summary))
 	}
 	short, whole := CutSummary(p.Summary)
 	if whole {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
@@ -12,8 +11,6 @@ import (
 // ErrBlankMessage is returned for a message that says nothing: PagerDuty refuses
 // a blank summary.
 var ErrBlankMessage = errors.New("the message is empty: PagerDuty needs a summary")
-
-const ellipsis = "…"
 
 // compose makes the summary of a message and a title, and adds to the details
 // what the summary cannot hold. A responder reads the whole text or is told
@@ -47,29 +44,14 @@ func firstLine(text string) (line string, whole bool) {
 	for {
 		end := strings.IndexAny(text, "\r\n")
 		if end < 0 {
-			return cutSummary(text)
+			return eventsv2.CutSummary(text)
 		}
 		if line = strings.TrimRightFunc(text[:end], unicode.IsSpace); line != "" {
-			line, _ = cutSummary(line)
+			line, _ = eventsv2.CutSummary(line)
 			return line, false
 		}
 		text = text[end+1:]
 	}
-}
-
-// cutSummary cuts at the limit, which counts characters; the ellipsis is one.
-func cutSummary(line string) (cut string, whole bool) {
-	if utf8.RuneCountInString(line) <= eventsv2.MaxSummary {
-		return line, true
-	}
-	kept := 0
-	for at := range line {
-		if kept == eventsv2.MaxSummary-1 {
-			return line[:at] + ellipsis, false
-		}
-		kept++
-	}
-	return line, true
 }
 
 // withMessage adds the whole text under a name that the caller does not use. It
