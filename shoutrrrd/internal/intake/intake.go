@@ -8,9 +8,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,8 +65,16 @@ const (
 	// is too large can be made to fit.
 	maxBody = 2 << 20
 
+	// maxDrain is what is read of a request that is too large, for its sender to
+	// hear the answer and not a reset connection.
+	maxDrain = 16 << 20
+
+	// maxKept is the size of buffers that are used again. An event has about 600
+	// bytes; one that was large should not hold its memory for ever.
+	maxKept = 64 << 10
+
 	// retryAfter is what a client is told when nothing can be kept.
-	retryAfter = 5 * time.Second
+	retryAfter = "5"
 )
 
 // Door answers PagerDuty's two paths. It is an http.Handler.
@@ -73,6 +82,7 @@ type Door struct {
 	o        Options
 	stopping atomic.Bool
 	buffers  sync.Pool
+	trouble  trouble
 }
 
 var _ http.Handler = (*Door)(nil)
@@ -91,7 +101,8 @@ func New(o Options) *Door {
 // Stop makes the door answer 503 from now on.
 func (d *Door) Stop() { d.stopping.Store(true) }
 
-// ServeHTTP answers /v2/enqueue and /v2/change/enqueue.
+// ServeHTTP answers /v2/enqueue and /v2/change/enqueue. As PagerDuty does, it
+// takes the body for JSON whatever its Content-Type says.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result := Result{}
 	switch r.URL.Path {
@@ -107,47 +118,76 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, `{"status":"error","message":"Method Not Allowed"}`)
 		return
 	}
-	d.enqueue(w, r, &result)
+	buffer := d.buffers.Get().(*bytes.Buffer)
+	d.enqueue(w, r, buffer, &result)
+	if buffer.Cap() <= maxKept {
+		d.buffers.Put(buffer)
+	}
 	d.o.Done(result)
 }
 
-func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, result *Result) {
+func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, result *Result) {
 	if d.stopping.Load() {
 		unavailable(w, result, "stopping", "the relay is stopping")
 		return
 	}
-	buffer := d.buffers.Get().(*bytes.Buffer)
-	defer d.buffers.Put(buffer)
 	buffer.Reset()
-	if _, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
-		d.unread(w, err, result)
+	_, err := buffer.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case err != nil:
+		unread(w, err, result)
+		return
+	case buffer.Len() > maxBody:
+		tooLarge(w, r, result)
 		return
 	}
 	e, key, err := d.read(buffer.Bytes(), result)
 	var invalid *eventsv2.Invalid
-	if errors.As(err, &invalid) {
+	switch {
+	case errors.As(err, &invalid):
 		result.Status, result.Why = http.StatusBadRequest, "invalid"
-		answer(w, http.StatusBadRequest, string(invalid.AppendJSON(nil)))
-		return
-	}
-	if !result.Route.Listed && d.o.OnlyListed() {
+		buffer.Reset()
+		write(w, http.StatusBadRequest, invalid.AppendJSON(buffer.AvailableBuffer()))
+	case !result.Route.Listed && d.o.OnlyListed():
 		result.Status, result.Why = http.StatusBadRequest, "key"
-		answer(w, http.StatusBadRequest, `{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}`)
-		return
+		w.Header()["Content-Type"] = textType
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "Invalid routing key") // PagerDuty's answer to a key that it does not know
+	default:
+		d.keep(w, r, buffer, &e, key, result)
 	}
-	d.keep(w, r, &e, key, result)
 }
 
 // unread answers a request whose body did not come whole. What a broken body
-// leaves in the connection is nobody's request, so that is closed.
-func (d *Door) unread(w http.ResponseWriter, err error, result *Result) {
+// leaves in the connection is nobody's request, so that is closed. Whoever was too
+// slow may try again; a 400 would be final to him.
+func unread(w http.ResponseWriter, err error, result *Result) {
 	w.Header().Set("Connection", "close")
 	result.Status, result.Why = http.StatusBadRequest, "body"
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		answer(w, http.StatusBadRequest, `{"status":"invalid event","message":"Event object is invalid","errors":["the event is too large (maximum is 512000 bytes)"]}`)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		result.Status = http.StatusRequestTimeout
+		answer(w, result.Status, `{"status":"error","message":"the request body did not come in time"}`)
 		return
 	}
-	answer(w, http.StatusBadRequest, `{"status":"unrecognized object","message":"Event object format is unrecognized","errors":["the request body could not be read"]}`)
+	const reason = "the request body could not be read"
+	if result.Kind == queue.Change {
+		answer(w, result.Status, `{"error":["`+reason+`"]}`)
+		return
+	}
+	answer(w, result.Status, `{"status":"unrecognized object","message":"Event object format is unrecognized","errors":["`+reason+`"]}`)
+}
+
+// tooLarge answers a request that is beyond all repair.
+func tooLarge(w http.ResponseWriter, r *http.Request, result *Result) {
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrain) // whether it ends or not, the answer is the same
+	w.Header().Set("Connection", "close")
+	result.Status, result.Why = http.StatusBadRequest, "invalid"
+	const reason = "Event is too large (maximum is 512000 bytes)"
+	if result.Kind == queue.Change {
+		answer(w, result.Status, `{"error":["`+reason+`"]}`)
+		return
+	}
+	answer(w, result.Status, `{"status":"invalid event","message":"Event object is invalid","errors":["`+reason+`"]}`)
 }
 
 // read makes the queue's event of a body.
@@ -176,71 +216,86 @@ func (d *Door) read(body []byte, result *Result) (queue.New, eventsv2.Key, error
 	return e, key, nil
 }
 
-// keep puts the event into the queue and only then says 202.
-func (d *Door) keep(w http.ResponseWriter, r *http.Request, e *queue.New, key eventsv2.Key, result *Result) {
+// keep puts the event into the queue and only then says 202. What was read of the
+// request is not needed any more, its buffer takes the answer.
+func (d *Door) keep(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, e *queue.New, key eventsv2.Key, result *Result) {
 	// The client may leave; the event is kept all the same, as it may have come.
 	ctx := context.WithoutCancel(r.Context())
 	started := time.Now()
+	var placed queue.Placed
 	lane, err := d.lane(ctx, e, key, result.Route)
 	if err == nil {
 		e.Lane, e.Pool = lane, result.Route.Pool
-		var placed queue.Placed
 		placed, err = d.o.Store.Put(ctx, *e)
-		result.Coalesced = placed.Coalesced
 	}
-	result.Took = time.Since(started)
+	result.Took, result.Coalesced = time.Since(started), placed.Coalesced
+	if err != nil {
+		d.turnAway(w, err, result)
+		return
+	}
+	d.trouble.over(d.o.Log)
+	if d.o.Log.Enabled(ctx, slog.LevelDebug) {
+		d.o.Log.Debug("accepted", "event", placed.ID, "lane", result.Route.Name, "kind", e.Kind.String(), "action", e.Action,
+			"severity", e.Severity.String(), "coalesced", placed.Coalesced, "repairs", len(e.Repairs))
+	}
+	result.Status = http.StatusAccepted
+	if e.Kind == queue.Change {
+		answer(w, http.StatusAccepted, `{"status":"success","message":"Change event processed"}`)
+		return
+	}
+	buffer.Reset()
+	body := append(buffer.AvailableBuffer(), `{"status":"success","message":"Event processed","dedup_key":`...)
+	write(w, http.StatusAccepted, append(eventsv2.AppendString(body, e.DedupKey), '}'))
+}
+
+// turnAway answers that the event was not kept and why. The whole of the trouble
+// stands in the log.
+func (d *Door) turnAway(w http.ResponseWriter, err error, result *Result) {
+	d.trouble.tell(d.o.Log, d.o.Now(), result.Route.Name, err)
 	switch {
 	case errors.Is(err, queue.ErrFull):
-		d.o.Log.Warn("an event was turned away", "lane", result.Route.Name, "why", err)
 		unavailable(w, result, "full", "the relay's queue is full")
-	case err != nil:
-		d.o.Log.Error("an event was turned away", "lane", result.Route.Name, "why", err)
-		unavailable(w, result, "unavailable", "the relay cannot keep events now: "+reason(err))
-	case e.Kind == queue.Change:
-		result.Status = http.StatusAccepted
-		answer(w, http.StatusAccepted, `{"status":"success","message":"Change event processed"}`)
+	case errors.Is(err, queue.ErrBroken):
+		unavailable(w, result, "unavailable", "the relay cannot keep events: "+queue.ErrBroken.Error())
+	case errors.Is(err, queue.ErrUnavailable):
+		unavailable(w, result, "unavailable", "the relay cannot keep events now: "+queue.ErrUnavailable.Error())
 	default:
-		result.Status = http.StatusAccepted
-		d.o.Log.Debug("accepted", "lane", result.Route.Name, "action", e.Action, "dedup_key", e.DedupKey, "coalesced", result.Coalesced, "repairs", e.Repairs)
-		body := append(make([]byte, 0, 128), `{"status":"success","message":"Event processed","dedup_key":`...)
-		body = append(eventsv2.AppendString(body, e.DedupKey), '}')
-		write(w, http.StatusAccepted, body)
+		unavailable(w, result, "unavailable", "the relay cannot keep events now: internal error")
 	}
 }
 
-// reason tells the kind of the trouble; the whole of it stands in the log.
-func reason(err error) string {
-	for _, kind := range []error{queue.ErrBroken, queue.ErrUnavailable} {
-		if errors.Is(err, kind) {
-			return kind.Error()
-		}
-	}
-	return "internal error"
-}
-
-// lane returns the lane that the event goes to; in a pool the one that a hash of
-// the dedup key prefers.
+// lane returns the lane that the event goes to. In a pool that is the one which a
+// hash of the dedup key prefers among those that PagerDuty has not refused.
 func (d *Door) lane(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) (int64, error) {
 	if route.Pool == "" || e.Kind == queue.Change {
 		lane, err := d.o.Store.Lane(ctx, key)
 		return lane.ID, err
 	}
-	usable := make([]eventsv2.Key, 0, len(route.Keys))
-	lanes := map[string]int64{}
+	var all, usable choice
 	for _, candidate := range route.Keys {
 		lane, err := d.o.Store.Lane(ctx, candidate)
 		if err != nil {
 			return 0, err
 		}
-		lanes[candidate.Reveal()] = lane.ID
+		all.add(candidate, lane.ID)
 		if lane.KeyRefused.IsZero() {
-			usable = append(usable, candidate)
+			usable.add(candidate, lane.ID)
 		}
 	}
-	if len(usable) == 0 {
-		usable = route.Keys // one of them may be accepted again
+	if len(usable.keys) == 0 {
+		usable = all // one of them may be accepted again
 	}
-	return lanes[usable[eventsv2.Rendezvous(usable, e.DedupKey)].Reveal()], nil
+	return usable.lanes[eventsv2.Rendezvous(usable.keys, e.DedupKey)], nil
+}
+
+// choice is what a pool offers.
+type choice struct {
+	keys  []eventsv2.Key
+	lanes []int64
+}
+
+func (c *choice) add(key eventsv2.Key, lane int64) {
+	c.keys, c.lanes = append(c.keys, key), append(c.lanes, lane)
 }
 
 func newDedupKey() string {
@@ -251,14 +306,16 @@ func newDedupKey() string {
 
 func unavailable(w http.ResponseWriter, result *Result, why, text string) {
 	result.Status, result.Why = http.StatusServiceUnavailable, why
-	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-	body := append([]byte(`{"status":"unavailable","message":`), eventsv2.AppendString(nil, text)...)
-	write(w, http.StatusServiceUnavailable, append(body, '}'))
+	w.Header().Set("Retry-After", retryAfter)
+	answer(w, http.StatusServiceUnavailable, `{"status":"unavailable","message":"`+text+`"}`)
 }
 
 func answer(w http.ResponseWriter, status int, body string) { write(w, status, []byte(body)) }
 
-var jsonType = []string{"application/json"}
+var (
+	jsonType = []string{"application/json"}
+	textType = []string{"text/plain; charset=utf-8"}
+)
 
 func write(w http.ResponseWriter, status int, body []byte) {
 	w.Header()["Content-Type"] = jsonType
