@@ -19,6 +19,7 @@ type setting struct {
 	command string        // a shoutrrr that is built already
 	loads   int           // rounds of the TLS throughput
 	loadFor time.Duration // of one of them
+	rows    int           // of a long queue
 	out     io.Writer
 }
 
@@ -31,6 +32,7 @@ var sections = []struct {
 	{"library", library},
 	{"kept", keptRouter},
 	{"tls", throughput},
+	{"relay", relaySection},
 }
 
 func main() {
@@ -43,16 +45,21 @@ func main() {
 func run(args []string, out io.Writer) error {
 	s := setting{out: out}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "comma-separated sections: oneshot, library, kept, tls (default all)")
+	only := flags.String("only", "", "comma-separated sections: oneshot, library, kept, tls, relay (default all)")
 	load := flags.String("load", "", "what the benchmark starts itself with: be the client named so")
 	target := flags.String("target", "", "with -load: host:port of the server")
 	flags.IntVar(&s.rounds, "rounds", 60, "rounds of the one-shot programs, the first 5 dropped")
 	flags.StringVar(&s.bundle, "bundle", "/etc/ssl/certs/ca-certificates.crt", "the system's CA certificates")
 	flags.StringVar(&s.command, "shoutrrr", "", "measure this program instead of building cmd/shoutrrr")
-	flags.IntVar(&s.loads, "loads", 15, "rounds of the TLS throughput")
+	serve := flags.String("serve", "", "what the benchmark starts itself with: be the server named so")
+	flags.IntVar(&s.rows, "rows", 1_000_000, "events in a long queue of the relay")
+	flags.IntVar(&s.loads, "loads", 15, "rounds of the TLS and relay throughput")
 	flags.DurationVar(&s.loadFor, "load-for", 500*time.Millisecond, "how long each of them sends")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *serve != "" {
+		return serveOwn(*serve, *target, out)
 	}
 	if *load != "" {
 		return runLoad(*load, *target, s.loadFor, os.Stdin, out)

@@ -147,7 +147,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 		"auto_vacuum(INCREMENTAL)",
 		"journal_mode(WAL)",
 		"synchronous("+s.o.synchronous+")",
-		"cache_size(-65536)",
+		"cache_size(-24576)", // the system caches the file as well
 		// The writer checkpoints between two transactions: as a part of COMMIT its
 		// failure would look like one of the commit.
 		"wal_autocheckpoint(0)",
@@ -161,7 +161,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err := w.prepare(ctx); err != nil {
 		return nil, err
 	}
-	s.read = s.database(4, "cache_size(-8192)", "query_only(1)")
+	s.read = s.database(4, "cache_size(-4096)", "query_only(1)")
 	return w, nil
 }
 

@@ -1,0 +1,423 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// relaySection measures the relay against servers that do less.
+func relaySection(s setting) error {
+	dir, err := os.MkdirTemp("", "shoutrrrd-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b := &relayBench{s: s, dir: dir, binary: filepath.Join(dir, "shoutrrrd")}
+	build := exec.Command("go", "build", "-C", "../shoutrrrd", "-trimpath", "-ldflags=-s -w", "-o", b.binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the relay: %w\n%s", err, out)
+	}
+	if b.upstream, err = newPlainReceiver(); err != nil {
+		return err
+	}
+	defer b.upstream.close()
+	t := newTable(s.out, fmt.Sprintf("The relay (%d rounds of %v; durable: each 202 after an fsync)", s.loads, s.loadFor))
+	for _, step := range []func(table) error{b.ingest, b.latency, b.million} {
+		if err := step(t); err != nil {
+			return err
+		}
+	}
+	t.flush()
+	return nil
+}
+
+type relayBench struct {
+	s        setting
+	dir      string
+	binary   string
+	upstream *plainReceiver
+	number   int
+}
+
+// served is a server in a process of its own.
+type served struct {
+	cmd  *exec.Cmd
+	addr string
+	pid  int
+}
+
+func (s *served) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.cmd.Wait() // a server that is told to end has no more to say
+}
+
+// rss is the memory that the process holds, in MiB.
+func (s *served) rss() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmRSS:" {
+			kb, _ := strconv.ParseFloat(fields[1], 64)
+			return kb / 1024
+		}
+	}
+	return 0
+}
+
+// startOwn starts this program as one of the servers to compare with.
+func (b *relayBench) startOwn(kind string) (*served, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "-serve", kind, "-target", filepath.Join(b.dir, kind+".log"))
+	return startServed(cmd, cmd.StdoutPipe, func(line string) string { return strings.TrimSpace(line) })
+}
+
+// startRelay starts the relay on a queue.
+func (b *relayBench) startRelay(queue string, rate int) (*served, error) {
+	cmd := exec.Command(b.binary, "run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", queue, "--log-format", "json",
+		"--upstream", "http://"+b.upstream.addr, "--rate", strconv.Itoa(rate), "--log-level", "info")
+	return startServed(cmd, cmd.StderrPipe, func(line string) string {
+		var entry struct{ Msg, At string }
+		if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "accepting events" {
+			return ""
+		}
+		return strings.TrimSuffix(strings.TrimPrefix(entry.At, "http://"), "/v2/enqueue")
+	})
+}
+
+func startServed(cmd *exec.Cmd, pipe func() (io.ReadCloser, error), addressIn func(string) string) (*served, error) {
+	out, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if addr := addressIn(line); addr != "" {
+			go func() { _, _ = io.Copy(io.Discard, lines) }()
+			return &served{cmd: cmd, addr: addr, pid: cmd.Process.Pid}, nil
+		}
+		if err != nil {
+			_ = cmd.Wait()
+			return nil, fmt.Errorf("%s has not started: %w", cmd.Path, err)
+		}
+	}
+}
+
+// serveOwn is the process of a server to compare with: noop decodes the JSON and
+// answers, append writes the body to a plain file and fsyncs that as well.
+func serveOwn(kind, path string, out io.Writer) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	var file *os.File
+	var mu sync.Mutex
+	if kind == "append" {
+		if file, err = os.Create(path); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out, l.Addr())
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var event any
+		if err == nil {
+			err = json.Unmarshal(body, &event)
+		}
+		if err == nil && file != nil {
+			mu.Lock()
+			if _, err = file.Write(body); err == nil {
+				err = file.Sync()
+			}
+			mu.Unlock()
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header()["Content-Type"] = []string{"application/json"}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, acceptance)
+	}))
+}
+
+// ingest compares what is accepted per second.
+func (b *relayBench) ingest(t table) error {
+	noop, err := b.startOwn("noop")
+	if err != nil {
+		return err
+	}
+	defer noop.stop()
+	plain, err := b.startOwn("append")
+	if err != nil {
+		return err
+	}
+	defer plain.stop()
+	relay, err := b.startRelay(filepath.Join(b.dir, "ingest.db"), 300)
+	if err != nil {
+		return err
+	}
+	defer relay.stop()
+	many, err := b.rates(64, relay, noop)
+	if err != nil {
+		return err
+	}
+	t.row("relay / no-op handler, 64 connections: events per second", ratiosOf(many[0], many[1]), atLeast(0.45), scale(many))
+	one, err := b.rates(1, relay, plain)
+	if err != nil {
+		return err
+	}
+	t.row("relay / append and fsync, 1 connection: events per second", ratiosOf(one[0], one[1]), atLeast(0.5), scale(one))
+	return nil
+}
+
+func scale(rates [][]float64) string {
+	return fmt.Sprintf("%.0f / %.0f", median(rates[0]), median(rates[1]))
+}
+
+// rates measures servers in turn.
+func (b *relayBench) rates(connections int, servers ...*served) ([][]float64, error) {
+	rates := make([][]float64, len(servers))
+	for range b.s.loads {
+		for i, server := range servers {
+			n, err := b.load(server.addr, connections, b.s.loadFor, -1)
+			if err != nil {
+				return nil, err
+			}
+			rates[i] = append(rates[i], float64(n)/b.s.loadFor.Seconds())
+		}
+	}
+	return rates, nil
+}
+
+// load posts events with dedup keys of their own over that many connections, for
+// that long or until so many were accepted.
+func (b *relayBench) load(addr string, connections int, lasts time.Duration, most int64) (int64, error) {
+	b.number++
+	var accepted atomic.Int64
+	var all sync.WaitGroup
+	failed := make(chan error, connections)
+	end := time.Now().Add(lasts)
+	for c := range connections {
+		all.Go(func() {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				failed <- err
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			answers := bufio.NewReader(conn)
+			for i := 0; time.Now().Before(end) && (most < 0 || accepted.Load() < most); i++ {
+				if err := post(conn, answers, addr, fmt.Sprintf("%d-%d-%d", b.number, c, i)); err != nil {
+					failed <- err
+					return
+				}
+				accepted.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	return accepted.Load(), <-failed
+}
+
+// post is a client that costs next to nothing, as it shares the machine with what
+// is measured.
+func post(conn net.Conn, answers *bufio.Reader, addr, dedup string) error {
+	if _, err := conn.Write(request(addr, dedup)); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if err == nil && resp.StatusCode != http.StatusAccepted {
+		err = errors.New(resp.Status)
+	}
+	return err
+}
+
+// request is one event of 600 bytes.
+func request(addr, dedup string) []byte {
+	body := fmt.Sprintf(`{"routing_key":%q,"event_action":"trigger","dedup_key":%q,"payload":{"summary":%q,"source":"db-01.example.com","severity":"info","timestamp":"2026-11-24T10:00:00.000Z","component":"postgres","group":"prod","class":"disk","custom_details":{"mount":"/var/lib/postgresql","used":"95 %%","free":"12.3 GB","runbook":"https://runbooks.example.com/disk","text":""}}}`,
+		integrationKey, dedup, message)
+	if missing := 600 - len(body); missing > 0 {
+		body = strings.Replace(body, `"text":""`, `"text":"`+strings.Repeat("x", missing)+`"`, 1)
+	}
+	return fmt.Appendf(nil, "POST /v2/enqueue HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", addr, len(body), body)
+}
+
+// latency measures how long after its 202 an event reaches the upstream of an idle
+// relay.
+func (b *relayBench) latency(t table) error {
+	relay, err := b.startRelay(filepath.Join(b.dir, "latency.db"), 100_000)
+	if err != nil {
+		return err
+	}
+	defer relay.stop()
+	through, err := b.hops(relay.addr)
+	if err != nil {
+		return err
+	}
+	direct, err := b.hops(b.upstream.addr)
+	if err != nil {
+		return err
+	}
+	over := make([]float64, len(through))
+	raw := median(direct)
+	for i := range over {
+		over[i] = (through[i] - raw) / 1e6 / 2
+	}
+	t.row("from 202 to the upstream, over the raw hop, p50 / 2 ms", ratios(over), atMost(1), fmt.Sprintf("%.2f ms, raw %.2f ms", median(through)/1e6, raw/1e6))
+	return nil
+}
+
+// hops returns, for single events, the nanoseconds from the client's answer (or,
+// if the upstream sees the event before that, from its request) to the upstream.
+func (b *relayBench) hops(addr string) ([]float64, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	answers := bufio.NewReader(conn)
+	for len(b.upstream.seen) > 0 { // what earlier measurements have left
+		<-b.upstream.seen
+	}
+	b.number++
+	var hops []float64
+	for i := range 300 {
+		sent := time.Now()
+		if err := post(conn, answers, addr, fmt.Sprintf("hop-%d-%d", b.number, i)); err != nil {
+			return nil, err
+		}
+		answered := time.Now()
+		seen := <-b.upstream.seen
+		from := answered
+		if addr == b.upstream.addr {
+			from = sent
+		}
+		hops = append(hops, float64(max(0, seen.Sub(from))))
+	}
+	return hops, nil
+}
+
+// million compares a queue of a million events with an empty one.
+func (b *relayBench) million(t table) error {
+	queue := filepath.Join(b.dir, "million.db")
+	relay, err := b.startRelay(queue, 1)
+	if err != nil {
+		return err
+	}
+	empty := relay.rss()
+	var before, after []float64
+	for range b.s.loads {
+		n, err := b.load(relay.addr, 64, b.s.loadFor, -1)
+		if err != nil {
+			return err
+		}
+		before = append(before, float64(n)/b.s.loadFor.Seconds())
+	}
+	if _, err := b.load(relay.addr, 64, 10*time.Minute, int64(b.s.rows)); err != nil {
+		return err
+	}
+	full := relay.rss()
+	for range b.s.loads {
+		n, err := b.load(relay.addr, 64, b.s.loadFor, -1)
+		if err != nil {
+			return err
+		}
+		after = append(after, float64(n)/b.s.loadFor.Seconds())
+	}
+	relay.stop()
+	t.row(fmt.Sprintf("ingest with %d queued / empty: events per second", b.s.rows), ratiosOf(after, before), atLeast(0.5), fmt.Sprintf("%.0f / %.0f", median(after), median(before)))
+	t.row("memory with them, over the empty relay / 100 MiB", ratios{(full - empty) / 100}, atMost(1), fmt.Sprintf("%.0f MiB, empty %.0f MiB", full, empty))
+	started := time.Now()
+	if relay, err = b.startRelay(queue, 100_000); err != nil {
+		return err
+	}
+	t.row("start with them / 2 s", ratios{time.Since(started).Seconds() / 2}, atMost(1), time.Since(started).Round(time.Millisecond).String())
+	large := b.settleRate()
+	relay.stop()
+
+	small := filepath.Join(b.dir, "small.db")
+	if relay, err = b.startRelay(small, 1); err != nil {
+		return err
+	}
+	if _, err := b.load(relay.addr, 64, time.Minute, 10_000); err != nil {
+		return err
+	}
+	relay.stop()
+	if relay, err = b.startRelay(small, 100_000); err != nil {
+		return err
+	}
+	few := b.settleRate()
+	relay.stop()
+	t.row(fmt.Sprintf("settled per second, 10,000 queued / %d queued", b.s.rows), ratios{few / large}, atMost(1.5), fmt.Sprintf("%.0f / %.0f", few, large))
+	return nil
+}
+
+// settleRate is how many events the upstream gets per second.
+func (b *relayBench) settleRate() float64 {
+	const count = 4000
+	for len(b.upstream.seen) > 0 {
+		<-b.upstream.seen
+	}
+	first := <-b.upstream.seen
+	last := first
+	for range count {
+		last = <-b.upstream.seen
+	}
+	return count / last.Sub(first).Seconds()
+}
+
+// plainReceiver is an upstream over plain HTTP that tells when it saw each event.
+type plainReceiver struct {
+	server *http.Server
+	addr   string
+	seen   chan time.Time
+}
+
+func newPlainReceiver() (*plainReceiver, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &plainReceiver{addr: l.Addr().String(), seen: make(chan time.Time, 1<<20)}
+	r.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.seen <- time.Now()
+		_, _ = io.Copy(io.Discard, req.Body)
+		w.Header()["Content-Type"] = []string{"application/json"}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, acceptance)
+	})}
+	go func() { _ = r.server.Serve(l) }()
+	return r, nil
+}
+
+func (r *plainReceiver) close() { _ = r.server.Close() }
