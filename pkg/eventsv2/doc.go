@@ -5,6 +5,9 @@
 // bytes: one attempt, one [Receipt] or one [*Error]. Whether to try again, and
 // when, is a function of that error and the time left: [Retry.Next].
 //
+// A relay reads what other clients send with [Repair], stores it without its key,
+// and completes the stored bytes with [Key.AppendTo].
+//
 // The package keeps no state but the connections of [SharedTransport], reads no
 // clock beyond what an HTTP exchange needs, and never prints an integration key: a [Key] shows itself
 // as a fingerprint in every format, and what a server answers is scrubbed of it.

@@ -56,9 +56,19 @@ func ParseEvent(body []byte) (Event, error) {
 	return e, nil
 }
 
-// Tell puts a note to the responder before the other details, where [Event.Fit]
-// leaves it longest.
+// keyRoom is what the routing key takes in an encoded event.
+const keyRoom = len(`"routing_key":"",`) + keyLength
+
+// Tell puts a note to the responder before the other details, and makes the event
+// fit again. Nothing is told in an event whose texts leave no room.
 func (e *Event) Tell(name, text string) {
 	details := e.Payload.CustomDetails
 	e.Payload.CustomDetails = append(Details{Text(details.FreeName(name), text)}, details...)
+	limit := MaxEventBytes
+	if e.RoutingKey.IsZero() {
+		limit -= keyRoom
+	}
+	if _, err := e.Fit(limit); err != nil {
+		e.Payload.CustomDetails = details
+	}
 }

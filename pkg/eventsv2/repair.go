@@ -84,11 +84,11 @@ func (r *repairer) top() bool {
 	r.at++
 	for first := true; r.more(first, '}'); first = false {
 		name := r.name()
-		if r.topMember(string(name)) {
+		if r.topMember(name) {
 			continue
 		}
 		meant := nearest(string(name), alertMembers)
-		if meant == "" || !r.topMember(meant) {
+		if meant == "" || !r.topMember([]byte(meant)) {
 			r.unknown(string(name))
 			continue
 		}
@@ -97,25 +97,25 @@ func (r *repairer) top() bool {
 	return r.ended()
 }
 
-func (r *repairer) topMember(name string) bool {
+func (r *repairer) topMember(name []byte) bool {
 	e, g := &r.e, &r.given
-	switch name {
+	switch string(name) {
 	case "routing_key":
-		g.key, g.keyIsNoText = r.identifier(name, g.key)
+		g.key, g.keyIsNoText = r.identifier("routing_key", g.key)
 	case "event_action":
-		g.action, g.actIsNoText = r.identifier(name, g.action)
+		g.action, g.actIsNoText = r.identifier("event_action", g.action)
 	case "dedup_key":
-		r.set(&g.dedup, name)
+		r.set(&g.dedup, "dedup_key")
 	case "client":
-		r.set(&e.Client, name)
+		r.set(&e.Client, "client")
 	case "client_url":
-		r.set(&e.ClientURL, name)
+		r.set(&e.ClientURL, "client_url")
 	case "payload":
 		r.payload()
 	case "links":
-		r.list(name, r.addLink)
+		r.list("links", r.addLink)
 	case "images":
-		r.list(name, r.addImage)
+		r.list("images", r.addImage)
 	default:
 		return r.oldMember(name)
 	}
@@ -124,21 +124,21 @@ func (r *repairer) topMember(name string) bool {
 
 // oldMember reads what only Events API v1 has. Some send it to v2, where it would
 // be dropped or refused.
-func (r *repairer) oldMember(name string) bool {
+func (r *repairer) oldMember(name []byte) bool {
 	g := &r.given
-	switch name {
+	switch string(name) {
 	case "service_key":
-		g.serviceKey, _ = r.identifier(name, g.serviceKey)
+		g.serviceKey, _ = r.identifier("service_key", g.serviceKey)
 	case "event_type":
-		g.eventType, _ = r.identifier(name, g.eventType)
+		g.eventType, _ = r.identifier("event_type", g.eventType)
 	case "incident_key":
-		r.set(&g.incidentKey, name)
+		r.set(&g.incidentKey, "incident_key")
 	case "description":
-		r.set(&g.description, name)
+		r.set(&g.description, "description")
 	case "contexts":
-		r.list(name, r.addContext)
+		r.list("contexts", r.addContext)
 	case "details":
-		if r.customDetails(name) {
+		if r.customDetails("details") {
 			r.note("details became payload.custom_details")
 		}
 	default:

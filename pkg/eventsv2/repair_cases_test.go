@@ -290,8 +290,8 @@ var repairCases = []struct {
 	},
 	{
 		"links without href", `…"links":[{"text":"runbook"},{"href":"","text":""},{},null,{"href":"https://e.com"}],"payload":"PAYLOAD"`,
-		`"links":[{"href":"https://e.com"}],"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"links_0":{"text":"runbook"},"links_1":{"href":"","text":""}}}`,
-		[]string{`links[0] had no usable href: it stands in custom_details`, `links[1] had no usable href: it stands in custom_details`},
+		`"links":[{"href":"https://e.com"}],"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"links_0":{"text":"runbook"}}}`,
+		[]string{`links[0] had no usable href: it stands in custom_details`, `links[1] was blank: it was left out`},
 	},
 	{
 		"link that is no URL", `…"links":[{"href":"wiki/page","text":"t"}],"payload":"PAYLOAD"`,

@@ -329,6 +329,28 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// A note in an event that is as large as it may be still goes, with the key.
+func TestTellFits(t *testing.T) {
+	event := fullEvent(t)
+	key := event.RoutingKey
+	event.Payload.CustomDetails = Details{Text("log", "")}
+	event.Payload.CustomDetails = Details{Text("log", strings.Repeat("x", MaxEventBytes-len(event.AppendJSON(nil))))}
+	event.RoutingKey = Key{}
+	if wire := key.AppendTo(nil, event.AppendJSON(nil)); len(wire) != MaxEventBytes {
+		t.Fatalf("the event has %d bytes", len(wire))
+	}
+	event.Tell("relay_repeats", "the latest of 3")
+	wire := key.AppendTo(nil, event.AppendJSON(nil))
+	if len(wire) > MaxEventBytes || !bytes.Contains(wire, []byte(`{"relay_repeats":"the latest of 3","log":"xxx`)) {
+		t.Errorf("the event has %d bytes: %.600s", len(wire), wire)
+	}
+	event.Payload.CustomDetails, event.Client = nil, strings.Repeat("c", MaxEventBytes)
+	event.Tell("relay_repeats", "the latest of 3")
+	if len(event.Payload.CustomDetails) > 0 {
+		t.Error("a note was put where there is no room for it")
+	}
+}
+
 func TestOccurrences(t *testing.T) {
 	key := mustKey(t, secret)
 	rapid.Check(t, func(t *rapid.T) {

@@ -19,9 +19,16 @@ func (r *repairer) list(name string, add func(at string, el element)) {
 	}
 	r.at++
 	for first, i := true, 0; r.more(first, ']'); first, i = false, i+1 {
-		if value := r.value(); !isEmpty(value) {
-			add(fmt.Sprintf("%s_%d", name, i), elementOf(value))
+		value := r.value()
+		if isEmpty(value) {
+			continue
 		}
+		at, el := fmt.Sprintf("%s_%d", name, i), elementOf(value)
+		if value[0] == '{' && el.isBlank() {
+			r.note("%s was blank: it was left out", index(at))
+			continue
+		}
+		add(at, el)
 	}
 }
 
@@ -30,6 +37,10 @@ type element struct {
 	raw                        json.RawMessage
 	kind, href, text, src, alt string
 	extra                      bool // it has what none of them has
+}
+
+func (el *element) isBlank() bool {
+	return !el.extra && isBlank(el.href+el.text+el.src+el.alt)
 }
 
 func elementOf(raw json.RawMessage) element {

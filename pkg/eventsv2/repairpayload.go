@@ -25,11 +25,11 @@ func (r *repairer) payload() {
 	r.at++
 	for first := true; r.more(first, '}'); first = false {
 		name := r.name()
-		if r.payloadMember(string(name)) {
+		if r.payloadMember(name) {
 			continue
 		}
 		meant := nearest(string(name), payloadMembers)
-		if meant == "" || !r.payloadMember(meant) {
+		if meant == "" || !r.payloadMember([]byte(meant)) {
 			r.unknown(string(name))
 			continue
 		}
@@ -37,9 +37,9 @@ func (r *repairer) payload() {
 	}
 }
 
-func (r *repairer) payloadMember(name string) bool {
+func (r *repairer) payloadMember(name []byte) bool {
 	p := &r.e.Payload
-	switch name {
+	switch string(name) {
 	case "summary":
 		r.set(&p.Summary, "payload.summary")
 	case "source":
