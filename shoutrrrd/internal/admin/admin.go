@@ -105,6 +105,8 @@ func New(o Options) (*Door, error) {
 	if o.Meter == nil {
 		o.Meter = NewMeter(o.Version)
 	}
+	loaded := o.Config()
+	o.Meter.Reloaded(loaded.At, loaded.Err)
 	d := &Door{o: o}
 	metrics, err := o.Meter.serve(&collector{door: d, meter: o.Meter}, o.Log)
 	if err != nil {

@@ -1,0 +1,267 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
+)
+
+const (
+	dbKey    = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	otherKey = "Zz9y8x7w6v5u4t3s2r1q0p9o8n7m6l5k"
+)
+
+func mustKey(t testing.TB, text string) eventsv2.Key {
+	t.Helper()
+	key, err := eventsv2.ParseKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// scheduler is a relay that only says what it is told to say, and holds lanes in
+// the store as the relay does.
+type scheduler struct {
+	store    *sqlite.Store
+	mu       sync.Mutex
+	statuses []lane.Status
+}
+
+func (s *scheduler) Statuses() []lane.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.statuses
+}
+
+func (s *scheduler) Hold(ctx context.Context, id int64, by queue.By) error {
+	return s.store.Hold(ctx, id, by)
+}
+
+func (s *scheduler) Unhold(ctx context.Context, id int64, by queue.By) error {
+	return s.store.Unhold(ctx, id, by)
+}
+
+// bench is a second door over a socket, with a queue behind it and all that was
+// written.
+type bench struct {
+	t         testing.TB
+	url       string
+	door      *Door
+	store     *sqlite.Store
+	scheduler *scheduler
+	meter     *Meter
+	log       bytes.Buffer
+	logging   sync.Mutex
+	mu        sync.Mutex
+	now       time.Time
+	said      []keyleak.Sink
+}
+
+func (b *bench) Write(p []byte) (int, error) {
+	b.logging.Lock()
+	defer b.logging.Unlock()
+	return b.log.Write(p)
+}
+
+func (b *bench) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *bench) later(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
+}
+
+// newBench serves a door whose options may be changed first.
+func newBench(t testing.TB, change func(*Options)) *bench {
+	t.Helper()
+	b := &bench{t: t, now: time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)}
+	var err error
+	b.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: b.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.scheduler = &scheduler{store: b.store}
+	b.meter = NewMeter("1.2.3")
+	o := Options{
+		Store: b.store, Scheduler: b.scheduler, Meter: b.meter, Now: b.clock, Started: b.now.Add(-time.Hour), Version: "1.2.3",
+		Log: slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Describe: func(key eventsv2.Key) Named {
+			if key.Reveal() == dbKey {
+				return Named{Name: "db", Pool: "dbs", Upstream: "https://events.pagerduty.com"}
+			}
+			return Named{Name: key.Fingerprint(), Upstream: "https://events.pagerduty.com"}
+		},
+	}
+	if change != nil {
+		change(&o)
+	}
+	if b.door, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := door.New(l, door.Options{Handler: b.door, Log: o.Log})
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve() }()
+	b.url = "http://" + l.Addr().String()
+	t.Cleanup(func() {
+		if err := errors.Join(server.Shutdown(context.Background()), <-ended, b.store.Close()); err != nil {
+			t.Errorf("the end: %v", err)
+		}
+		b.said = append(b.said, keyleak.Text("the log", b.log.String()))
+		keyleak.Check(t, dbKey, b.said...)
+		keyleak.Check(t, otherKey, b.said...)
+	})
+	return b
+}
+
+// put keeps an event.
+func (b *bench) put(key, dedup string, severity queue.Rank, body string) int64 {
+	b.t.Helper()
+	ctx := context.Background()
+	l, err := b.store.Lane(ctx, mustKey(b.t, key))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	placed, err := b.store.Put(ctx, queue.New{
+		Lane: l.ID, Action: eventsv2.Trigger, DedupKey: dedup, Severity: severity, Accepted: b.clock(), Body: []byte(body),
+		Repairs: []string{`severity "CRIT" became critical`},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return placed.ID
+}
+
+// settle claims the next event of a lane and ends the attempt.
+func (b *bench) settle(laneID int64, x queue.Settlement) queue.Event {
+	b.t.Helper()
+	e := b.claim(laneID)
+	x.ID, x.Claim, x.At, x.Tried = e.ID, e.Claim, b.clock(), true
+	if err := b.store.Settle(context.Background(), []queue.Settlement{x}); err != nil {
+		b.t.Fatal(err)
+	}
+	return e
+}
+
+func (b *bench) claim(laneID int64) queue.Event {
+	b.t.Helper()
+	events, err := b.store.Claim(context.Background(), laneID, queue.Oldest, 1)
+	if err != nil || len(events) != 1 {
+		b.t.Fatalf("claimed %d events, %v", len(events), err)
+	}
+	return events[0]
+}
+
+// call is a request; got its answer.
+type call struct {
+	method, path, body string
+	header             map[string]string
+	host               string
+}
+
+type got struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (b *bench) do(c call) got {
+	b.t.Helper()
+	req, err := http.NewRequest(c.method, b.url+c.path, strings.NewReader(c.body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for name, value := range c.header {
+		req.Header.Set(name, value)
+	}
+	if c.host != "" {
+		req.Host = c.host
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var header bytes.Buffer
+	if err := resp.Header.Write(&header); err != nil {
+		b.t.Fatal(err)
+	}
+	b.said = append(b.said, keyleak.Text(c.path, string(body)), keyleak.Text("the header of "+c.path, header.String()))
+	return got{resp.StatusCode, resp.Header, string(body)}
+}
+
+func (b *bench) get(path string) got { b.t.Helper(); return b.do(call{method: "GET", path: path}) }
+
+func (b *bench) post(path, body string) got {
+	b.t.Helper()
+	return b.do(call{method: "POST", path: path, body: body})
+}
+
+// read decodes an answer that has to be a 200.
+func (b *bench) read(g got, into any) {
+	b.t.Helper()
+	if g.status != http.StatusOK || g.header.Get("Content-Type") != "application/json" {
+		b.t.Fatalf("got %d %s", g.status, g.body)
+	}
+	if err := json.Unmarshal([]byte(g.body), into); err != nil {
+		b.t.Fatalf("%v: %s", err, g.body)
+	}
+}
+
+func body(summary string) string {
+	return fmt.Sprintf(`{"event_action":"trigger","payload":{"summary":%q,"source":"web-1","severity":"critical"}}`, summary)
+}
+
+// sameJSON compares an answer with the JSON that the contract shows, whatever the
+// order of members.
+func sameJSON(t *testing.T, answer, want string) {
+	t.Helper()
+	var a, w bytes.Buffer
+	for _, x := range []struct {
+		text string
+		into *bytes.Buffer
+	}{{answer, &a}, {want, &w}} {
+		var value any
+		if err := json.Unmarshal([]byte(x.text), &value); err != nil {
+			t.Fatalf("%v: %s", err, x.text)
+		}
+		encoder := json.NewEncoder(x.into)
+		encoder.SetIndent("", " ")
+		if err := encoder.Encode(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.String() != w.String() {
+		t.Errorf("got\n%s\nwant\n%s", a.String(), w.String())
+	}
+}
