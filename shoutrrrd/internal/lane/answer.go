@@ -17,9 +17,6 @@ const (
 	maxPause     = 15 * time.Minute
 	longestPause = 24 * time.Hour // that a Retry-After can ask for
 
-	// probeEvery is how often a critical event may try a paused lane.
-	probeEvery = 10 * time.Second
-
 	// After a failure of the server the same event is sent again, sooner at first.
 	firstRetry = time.Second
 	maxRetry   = time.Minute
@@ -85,29 +82,29 @@ func (c *Core) answered(now time.Time, in Answered) {
 		x.Due = now.Add(c.again(in.Err, x.Attempts))
 		c.sick(now, l, f, in.Err)
 	case away, stray:
-		c.unreached(now, l, f.probe, v == stray, x.Reason)
+		c.unreached(now, l, f, v == stray, x.Reason)
 	case refused:
 		x.State, x.Attempts = queue.Refused, x.Attempts+1
-		c.refused(now, l, in.Err)
+		c.refused(now, l, f, in.Err)
 	case cut:
 		x.Tried = false
 		if in.Err.Sent {
-			l.windows[f.share].hold(now)
+			l.hold(now, f)
 		}
-		l.host.giveUpProbe(l)
+		f.host.giveUpProbe(l)
 	}
-	c.decide(Settle{l.kept.ID, x})
+	c.settle(l, x)
 	c.fill(now, l)
 }
 
 func (c *Core) accepted(now time.Time, l *lane, f flight) {
-	l.windows[f.share].hold(now)
+	l.hold(now, f)
 	l.stats.Delivered++
-	l.gentle = false
-	changed := l.kept.Pauses > 0 || !l.kept.PausedUntil.IsZero() && f.probe
-	l.kept.Pauses = 0
-	if f.probe {
-		l.kept.PausedUntil = time.Time{}
+	l.took = true
+	changed := false
+	if f.throttled == l.stats.Throttled { // what left before the last 429 says nothing about the time after it
+		changed = l.kept.Pauses > 0 || now.Before(l.kept.PausedUntil)
+		l.kept.Pauses, l.kept.PausedUntil, l.gentle = 0, time.Time{}, false
 	}
 	if !l.kept.KeyRefused.IsZero() {
 		l.kept.KeyRefused, changed = time.Time{}, true
@@ -116,22 +113,22 @@ func (c *Core) accepted(now time.Time, l *lane, f flight) {
 	if l.grow(now) || changed {
 		c.decide(Save{l.kept})
 	}
-	c.reached(now, l.host)
+	c.reached(now, f.host)
 }
 
 // sick takes a server's failure, which is an answer, or the loss of one, which is
 // not. Either way the event may have been accepted, and counts: that also keeps
 // a sick server from getting more than the lane's rate.
 func (c *Core) sick(now time.Time, l *lane, f flight, err *eventsv2.Error) {
-	l.windows[f.share].hold(now)
+	l.hold(now, f)
 	if err.Status == 0 {
-		c.unreached(now, l, f.probe, false, err.Error())
+		c.unreached(now, l, f, false, err.Error())
 		return
 	}
-	c.reached(now, l.host)
+	c.reached(now, f.host)
 }
 
-func (c *Core) refused(now time.Time, l *lane, err *eventsv2.Error) {
+func (c *Core) refused(now time.Time, l *lane, f flight, err *eventsv2.Error) {
 	l.stats.Refused++
 	key := errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden)
 	if key && l.kept.KeyRefused.IsZero() {
@@ -139,7 +136,7 @@ func (c *Core) refused(now time.Time, l *lane, err *eventsv2.Error) {
 		c.decide(Save{l.kept})
 		c.decide(Tell{Lane: l.kept.ID, What: KeyIsRefused, Why: err.Error()})
 	}
-	c.reached(now, l.host)
+	c.reached(now, f.host)
 }
 
 // again is how long an event waits after the server failed on it.
@@ -172,12 +169,12 @@ func (c *Core) limited(now time.Time, l *lane, f flight, err *eventsv2.Error) {
 		l.probed = now // it has just tried
 	}
 	l.gentle = true
-	if l.lower(now) {
+	if l.took && l.lower(now) {
 		c.decide(Tell{Lane: l.kept.ID, What: LimitLowered, Why: err.Error()})
 	}
-	l.limited = now
+	l.took, l.limited = false, now
 	c.decide(Save{l.kept})
-	c.reached(now, l.host)
+	c.reached(now, f.host)
 }
 
 // spread gives 75 to 125 % of a wait of our own, so that the many who met the

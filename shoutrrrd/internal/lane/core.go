@@ -16,11 +16,23 @@ type Options struct {
 
 	// Seed decides all jitter.
 	Seed uint64
+
+	// Told says that every settlement that is on the disk is told with [Settled]. An
+	// attempt then counts as in flight until that: a disk that stands still cannot
+	// hide more acceptances from the next process than it takes for granted after
+	// an unclean end.
+	Told bool
 }
 
 const (
 	// resolveGrace is how much longer an acknowledge or resolve is worth sending.
 	resolveGrace = time.Hour
+
+	// mostFlying is how many attempts one lane makes at once: at 200 ms each they are
+	// 2,400 a minute, far beyond any limit. criticalFlying come on top for critical
+	// events, as a server that hangs holds the others for half a minute each.
+	mostFlying     = 8
+	criticalFlying = 2
 
 	// claimAgain is when a claim is repeated that the store could not answer.
 	claimAgain = time.Second
@@ -29,6 +41,7 @@ const (
 // Core is the state of all lanes. It is not safe for concurrent use.
 type Core struct {
 	o        Options
+	rules    rules
 	random   *rand.Rand
 	lanes    map[int64]*lane
 	hosts    map[string]*host
@@ -38,10 +51,24 @@ type Core struct {
 	out      []Decision
 }
 
+// rules are the numbers of the design. They are fields so that tests can break
+// them and see that somebody notices.
+type rules struct {
+	window     time.Duration // over which PagerDuty counts
+	kept       int           // one slot of so many is kept for critical events
+	oldest     int           // one slot of so many is the oldest chain's
+	probeEvery time.Duration // how often a critical event may try a paused lane
+	fromSend   bool          // a slot is held from the start of the attempt on
+}
+
+// PagerDuty counts "looking back from the current time"
+// (https://developer.pagerduty.com/docs/rate-limits), over a minute.
+var designed = rules{window: time.Minute, kept: 10, oldest: 10, probeEvery: 10 * time.Second}
+
 // New returns a core without lanes.
 func New(o Options) *Core {
 	return &Core{
-		o: o, random: rand.New(rand.NewPCG(o.Seed, 0x5eed)),
+		o: o, rules: designed, random: rand.New(rand.NewPCG(o.Seed, 0x5eed)),
 		lanes: map[int64]*lane{}, hosts: map[string]*host{},
 	}
 }
@@ -52,16 +79,19 @@ func (c *Core) Next() (time.Time, bool) { return c.alarms.next() }
 
 // lane is one lane's state.
 type lane struct {
+	rules    *rules
 	kept     queue.Lane // what the store keeps of it
 	host     *host
 	limit    int // configured
 	hinted   [queue.Ranks]bool
 	claiming bool
 	flying   map[int64]flight
+	settling int // answered, and not yet on the disk
 	windows  [shares]window
 	turn     int // slots since the oldest chain had its own
 	probed   time.Time
 	gentle   bool // after a pause, until something is accepted: one at a time
+	took     bool // something was accepted since the last 429
 	limited  time.Time
 	grown    time.Time
 	alarm    time.Time
@@ -70,16 +100,22 @@ type lane struct {
 
 // flight is an attempt that has not been answered.
 type flight struct {
-	event queue.Event
-	share share
-	probe bool // of a paused lane or of a host that is down
+	event     queue.Event
+	share     share
+	host      *host // that it goes to: a lane's can change meanwhile
+	started   time.Time
+	trial     bool // of a host that is down
+	throttled int  // 429s that the lane had met when it started
 }
 
 func (c *Core) open(now time.Time, in Opened) {
 	if c.lanes[in.Lane.ID] != nil {
 		return
 	}
-	l := &lane{kept: in.Lane, limit: max(1, in.Limit), flying: map[int64]flight{}, grown: now}
+	l := &lane{
+		rules: &c.rules, kept: in.Lane, limit: max(1, in.Limit), flying: map[int64]flight{}, grown: now,
+		took: len(in.Recent) > 0,
+	}
 	c.lanes[in.Lane.ID] = l
 	c.attach(l, in.Host)
 	for _, at := range in.Recent {
@@ -116,9 +152,11 @@ func (c *Core) configure(now time.Time, in Configured) {
 			l.kept.Learned, l.kept.Ceiling = 0, 0
 		}
 	}
-	if l.host.name != in.Host {
-		l.host.lanes = slices.DeleteFunc(l.host.lanes, func(other *lane) bool { return other == l })
+	if old := l.host; old.name != in.Host {
+		old.lanes = slices.DeleteFunc(old.lanes, func(other *lane) bool { return other == l })
 		c.attach(l, in.Host)
+		old.giveUpProbe(l)
+		c.probe(now, old)
 	}
 	c.fill(now, l)
 }
@@ -131,67 +169,6 @@ func (c *Core) attach(l *lane, name string) {
 	}
 	h.lanes = append(h.lanes, l)
 	l.host = h
-}
-
-// rate is what the lane really uses of its limit.
-func (l *lane) rate() int {
-	if l.kept.Learned > 0 && l.kept.Learned < l.limit {
-		return l.kept.Learned
-	}
-	return l.limit
-}
-
-// reserve is the share of the window that is kept for critical events: a burst of
-// infos must not close it on the page that matters.
-func (l *lane) reserve() int {
-	rate := l.rate()
-	if rate < 2 {
-		return 0
-	}
-	return max(1, rate/10)
-}
-
-// most is how many attempts may be in flight at once. A server that hangs holds
-// them for half a minute each, so critical events have two of their own.
-func (l *lane) most(critical bool) int {
-	most := min(8, max(1, l.rate()/10))
-	if critical && l.rate() > 1 {
-		most += 2
-	}
-	if l.gentle {
-		return 1
-	}
-	return most
-}
-
-func (l *lane) hints() bool { return slices.Contains(l.hinted[:], true) }
-
-// room is how many slots of a share there are.
-func (l *lane) room(of share) int {
-	if of == kept {
-		return l.reserve()
-	}
-	return l.rate() - l.reserve()
-}
-
-// used is the number of slots that are taken of both shares.
-func (l *lane) used(now time.Time) int {
-	return l.windows[common].used(now) + l.windows[kept].used(now)
-}
-
-// holdAny takes a slot for an event of which nobody knows what share it had.
-func (l *lane) holdAny(now, answered time.Time) {
-	of := common
-	if l.windows[common].used(now) >= l.room(common) && l.windows[kept].used(now) < l.room(kept) {
-		of = kept
-	}
-	l.windows[of].hold(answered)
-}
-
-// free is how many slots of a share are free. After the limit was lowered a share
-// may have room of its own while both together have none.
-func (l *lane) free(now time.Time, of share) int {
-	return min(l.room(of)-l.windows[of].used(now), l.rate()-l.used(now))
 }
 
 // fillAll looks at every lane, in the order of their numbers: a map has none, and
@@ -245,78 +222,6 @@ func (c *Core) claim(l *lane, pick queue.Pick, n int) {
 	c.decide(Claim{l.kept.ID, pick, n})
 }
 
-// next says what may be claimed now; if nothing, when that changes by itself,
-// and the zero time if it does not.
-func (l *lane) next(now time.Time) (pick queue.Pick, n int, at time.Time) {
-	critical := l.hinted[queue.Critical]
-	if now.Before(l.kept.PausedUntil) {
-		return l.nextPaused(now, critical)
-	}
-	flying := len(l.flying)
-	if n := min(l.free(now, common), l.most(false)-flying); n > 0 {
-		if l.turn%10 == 9 {
-			return queue.Oldest, 1, at
-		}
-		return queue.MostUrgent, min(n, 9-l.turn%10), at
-	}
-	if n := min(l.free(now, kept), l.most(true)-flying); critical && n > 0 {
-		return queue.OnlyCritical, n, at
-	}
-	return 0, 0, l.freeAt(now, critical)
-}
-
-// freeAt is when a slot becomes free by itself that is of use.
-func (l *lane) freeAt(now time.Time, critical bool) time.Time {
-	at := l.shareFreeAt(now, common)
-	if other := l.shareFreeAt(now, kept); critical && (at.IsZero() || !other.IsZero() && other.Before(at)) {
-		at = other
-	}
-	return at
-}
-
-// shareFreeAt is when a share has room, and both together have.
-func (l *lane) shareFreeAt(now time.Time, of share) time.Time {
-	at := l.windows[of].below(l.room(of))
-	if total := l.totalBelow(l.used(now) - l.rate() + 1); total.After(at) {
-		at = total
-	}
-	return at
-}
-
-// totalBelow is when that many slots more are free, of whatever share.
-func (l *lane) totalBelow(n int) (at time.Time) {
-	a, b := l.windows[common].until, l.windows[kept].until
-	for ; n > 0 && len(a)+len(b) > 0; n-- {
-		if len(b) == 0 || len(a) > 0 && a[0].Before(b[0]) {
-			at, a = a[0], a[1:]
-		} else {
-			at, b = b[0], b[1:]
-		}
-	}
-	return at
-}
-
-// nextPaused lets a critical event try a lane that is paused by a 429.
-func (l *lane) nextPaused(now time.Time, critical bool) (queue.Pick, int, time.Time) {
-	if !critical {
-		return 0, 0, l.kept.PausedUntil
-	}
-	if again := l.probed.Add(probeEvery); now.Before(again) && !l.probed.IsZero() {
-		return 0, 0, earlier(again, l.kept.PausedUntil)
-	}
-	if len(l.flying) > 0 || l.free(now, kept) < 1 && l.free(now, common) < 1 {
-		return 0, 0, l.kept.PausedUntil
-	}
-	return queue.OnlyCritical, 1, time.Time{}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // claimed sends what was claimed.
 func (c *Core) claimed(now time.Time, in Claimed) {
 	l := c.lanes[in.Lane]
@@ -324,7 +229,7 @@ func (c *Core) claimed(now time.Time, in Claimed) {
 	if in.Failed {
 		l.host.giveUpProbe(l)
 		c.wake(l, now.Add(claimAgain))
-		return
+		return // the alarm rings for the host's other lanes as well
 	}
 	if len(in.Events) < in.N {
 		l.unhint(in.Pick)
@@ -338,19 +243,28 @@ func (c *Core) claimed(now time.Time, in Claimed) {
 	started := 0
 	for _, e := range in.Events {
 		if c.tooOld(now, &e) {
-			c.decide(Settle{l.kept.ID, queue.Settlement{
+			c.settle(l, queue.Settlement{
 				ID: e.ID, Claim: e.Claim, State: queue.Expired, At: now, Attempts: e.Attempts, Status: e.Status,
 				Reason: "older than " + c.o.MaxAge.String() + " before it could leave",
-			}})
+			})
 			continue
 		}
 		started++
 		c.launch(now, l, e, in.Pick)
 	}
-	if started == 0 {
+	if started == 0 { // nothing to probe with: another lane may have something
 		l.host.giveUpProbe(l)
+		c.probe(now, l.host)
 	}
 	c.fill(now, l)
+}
+
+// settle decides how an event ends for now.
+func (c *Core) settle(l *lane, x queue.Settlement) {
+	if c.o.Told {
+		l.settling++
+	}
+	c.decide(Settle{l.kept.ID, x})
 }
 
 func (l *lane) unhint(pick queue.Pick) {
@@ -373,13 +287,13 @@ func (c *Core) tooOld(now time.Time, e *queue.Event) bool {
 }
 
 func (c *Core) launch(now time.Time, l *lane, e queue.Event, pick queue.Pick) {
-	f := flight{event: e, probe: l.host.down}
+	f := flight{event: e, host: l.host, started: now, trial: l.host.down, throttled: l.stats.Throttled}
 	if pick == queue.OnlyCritical && l.free(now, kept) > 0 {
 		f.share = kept
 	}
 	l.windows[f.share].flying++
 	if now.Before(l.kept.PausedUntil) {
-		f.probe, l.probed = true, now
+		l.probed = now
 	}
 	if pick != queue.OnlyCritical {
 		l.turn++

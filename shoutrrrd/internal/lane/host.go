@@ -38,15 +38,15 @@ func (h *host) giveUpProbe(l *lane) {
 
 // unreached takes a failure to reach the host. Answers to attempts that were
 // already on their way when it went down say nothing new.
-func (c *Core) unreached(now time.Time, l *lane, probe, hard bool, why string) {
-	h := l.host
+func (c *Core) unreached(now time.Time, l *lane, f flight, hard bool, why string) {
+	h := f.host
 	h.fails++
 	switch {
 	case !h.down && (hard || h.fails >= failuresToOpen):
 		h.down, h.probes = true, 1
 		h.probeAt = now.Add(c.spread(firstProbe))
 		c.decide(Tell{Host: h.name, What: HostDown, Why: why, Till: h.probeAt})
-	case h.down && probe && h.probing == l:
+	case h.down && f.trial && h.probing == l:
 		h.probes++
 		h.probeAt = now.Add(c.spread(double(firstProbe, maxProbe, h.probes)))
 	default:

@@ -13,7 +13,9 @@ const (
 
 // lower takes what was accepted before a 429 for the real limit, less a tenth. If
 // that is less than a quarter of the rate, the rate is not the reason (in June
-// 2020 PagerDuty throttled everybody for two hours), and only the pause helps.
+// 2020 PagerDuty throttled everybody for two hours), and only the pause helps. For
+// the same reason it is asked only of the first 429 after an acceptance: those that
+// follow say the same again, while the window empties.
 func (l *lane) lower(now time.Time) bool {
 	rate, worked := l.rate(), l.windows[common].held(now)+l.windows[kept].held(now)
 	if worked*4 < rate {

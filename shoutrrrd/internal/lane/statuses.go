@@ -54,9 +54,12 @@ func (l *lane) timeToPage(now time.Time) time.Duration {
 	case l.host.down:
 		at = l.host.probeAt
 	case now.Before(l.kept.PausedUntil):
-		at = earlier(l.probed.Add(probeEvery), l.kept.PausedUntil)
-	case l.free(now, common) < 1 && l.free(now, kept) < 1:
-		at = l.freeAt(now, true)
+		at = earlier(l.probed.Add(l.rules.probeEvery), l.kept.PausedUntil)
+	}
+	if l.free(now, common) < 1 && l.free(now, kept) < 1 {
+		if slot := l.freeAt(now, true); slot.After(at) {
+			at = slot
+		}
 	}
 	return max(0, at.Sub(now))
 }

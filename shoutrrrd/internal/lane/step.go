@@ -50,6 +50,9 @@ type Answered struct {
 	Err  *eventsv2.Error // nil: accepted
 }
 
+// Settled: the end of an attempt is on the disk. Only with [Options.Told].
+type Settled struct{ Lane int64 }
+
 // Hold: an operator has paused the lane, or resumed it.
 type Hold struct {
 	Lane int64
@@ -72,6 +75,7 @@ func (Configured) isInput() {}
 func (Arrived) isInput()    {}
 func (Claimed) isInput()    {}
 func (Answered) isInput()   {}
+func (Settled) isInput()    {}
 func (Hold) isInput()       {}
 func (Storage) isInput()    {}
 func (Tick) isInput()       {}
@@ -149,6 +153,11 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 		c.claimed(now, in)
 	case Answered:
 		c.answered(now, in)
+	case Settled:
+		if l := c.lanes[in.Lane]; l != nil && l.settling > 0 {
+			l.settling--
+			c.fill(now, l)
+		}
 	case Hold:
 		if l := c.lanes[in.Lane]; l != nil {
 			l.kept.Held, l.kept.HeldBy = in.Held, in.By

@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// windowLength is the time over which PagerDuty counts events: "looking back from
-// the current time" (https://developer.pagerduty.com/docs/rate-limits).
-const windowLength = time.Minute
-
 // share is one of the two parts of a lane's window. They are counted apart: were
 // the kept one the rest of a common window, criticals without end would take each
 // slot that becomes free, and nothing else would ever leave.
@@ -28,9 +24,9 @@ type window struct {
 	flying int         // slots of attempts that have not been answered
 }
 
-// hold takes a slot for an event that was answered then.
-func (w *window) hold(answered time.Time) {
-	w.until = append(w.until, answered.Add(windowLength))
+// hold takes a slot until then.
+func (w *window) hold(until time.Time) {
+	w.until = append(w.until, until)
 	for i := len(w.until) - 1; i > 0 && w.until[i].Before(w.until[i-1]); i-- { // only at the start
 		w.until[i], w.until[i-1] = w.until[i-1], w.until[i]
 	}
