@@ -34,7 +34,9 @@ func ParseWords(filter string) (Words, error) {
 			return Words{}, err
 		}
 		if w.name == "" {
-			texts = append(texts, w.value)
+			if w.value != "" {
+				texts = append(texts, w.value)
+			}
 			continue
 		}
 		if err := words.add(w.name, w.operator, w.value); err != nil {
