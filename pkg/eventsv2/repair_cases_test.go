@@ -91,6 +91,16 @@ var repairCases = []struct {
 		[]string{`client stood twice: the last one counts, the other stands in custom_details`, `payload.summary stood twice: the last one counts, the other stands in custom_details`},
 	},
 	{
+		"repeated and blank", `…"client":"a","client":"","client":null,"client":"a","payload":"PAYLOAD"`,
+		`"client":"a","PAYLOAD"`,
+		nil,
+	},
+	{
+		"a name that is a piece of the key", `…"0123456789ab":1,"payload":"PAYLOAD"`,
+		`"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"0123456789ab":1}}`,
+		[]string{`"key-3eb1bd43" is no member of an event: it stands in custom_details`},
+	},
+	{
 		"repeated action", `{"routing_key":"KEY","event_action":"resolve","event_action":"trigger","dedup_key":"d","payload":"PAYLOAD"}`,
 		`"PAYLOAD"`,
 		[]string{`event_action stood twice: the last one counts`},

@@ -190,6 +190,26 @@ func TestReadTime(t *testing.T) {
 	}
 }
 
+// An abbreviation must not mean what it means where this runs.
+func TestReadTimeAnywhere(t *testing.T) {
+	before := time.Local
+	t.Cleanup(func() { time.Local = before })
+	time.Local = time.FixedZone("CET", 3600)
+	if got, _ := readTime("Fri, 22 Oct 2021 05:01:32 CET"); !got.IsZero() {
+		t.Errorf("got %s, want no time", got)
+	}
+}
+
+// What is long without need is kept while there is room for it.
+func TestRepairCutsOnlyForRoom(t *testing.T) {
+	client, log := strings.Repeat("c", 2*maxMessageBytes), strings.Repeat("x", sureToFit)
+	got, lines := repairCase(t, wholeCase(`…"client":"`+client+`","payload":{"summary":"s","source":"o","severity":"info","custom_details":{"log":"`+log+`"}}`))
+	want := `"client":"` + client + `","payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":{"log":"` + log + `"}}`
+	if got != want || len(lines) > 0 {
+		t.Errorf("got %d bytes, %q, want %d", len(got), lines, len(want))
+	}
+}
+
 func TestRepairTimestamp(t *testing.T) {
 	for given, want := range map[string]struct{ stamp, line string }{
 		`"2021-10-22 5:01:32"`: {`"timestamp":"2021-10-22T05:01:32.000Z"`, `payload.timestamp "2021-10-22 5:01:32" was read as 2021-10-22T05:01:32.000Z`},

@@ -58,7 +58,6 @@ func (r *repairer) moveAlertMembers() {
 	e := &r.e
 	p := &e.Payload
 	key := e.RoutingKey
-	p.Severity = ""
 	for _, m := range []struct {
 		name string
 		text *string
