@@ -139,7 +139,7 @@ func (m *Meter) TurnedAway(reason string) { m.turned.WithLabelValues(reason).Inc
 // Settled counts how an event's stay in a worker's hands ended.
 func (m *Meter) Settled(lane string, e queue.Event, x queue.Settlement) {
 	label := m.label(lane)
-	if x.Tried || x.State == queue.Delivered || x.Status > 0 {
+	if x.Tried { // an expiry repeats the status of an attempt that was counted
 		m.attempts.WithLabelValues(label, class(x)).Inc()
 	}
 	switch x.State {
