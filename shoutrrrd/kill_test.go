@@ -45,6 +45,7 @@ func (s *story) write(ctx context.Context, p *process, client *http.Client) {
 // and the upstream fails now and then. Whatever got a 202 arrives; what arrives
 // twice has the same dedup key; nothing overtakes within a chain.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	kills := 200
 	if text := os.Getenv("SHOUTRRRD_KILLS"); text != "" {
 		kills, _ = strconv.Atoi(text)

@@ -50,6 +50,7 @@ func (p *process) flood(t testing.TB, n int, body func(i int) string) {
 // A critical event behind a hundred thousand infos leaves within a second of its
 // 202, and the infos keep to the limit.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: 300})
 	p := start(t, t.TempDir(), "--upstream", upstream.URL(), "--rate", "300")
 	p.flood(t, 100_000, func(i int) string { return trigger(fmt.Sprintf("info-%d", i), "info", "an info") })
@@ -86,6 +87,7 @@ func TestStorm(t *testing.T) {
 // Ten thousand repeats of one trigger leave as one event, which tells how many
 // they were.
 func TestRepeats(t *testing.T) {
+	t.Parallel()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
 	p := start(t, t.TempDir(), "--upstream", upstream.URL(), "--rate", "100")
 	p.flood(t, 95, func(i int) string { return trigger(fmt.Sprintf("error-%d", i), "error", "fills the window") })
@@ -122,6 +124,7 @@ func TestRepeats(t *testing.T) {
 // The daemon ends within ten seconds although its upstream hangs, and what was in
 // flight leaves after the next start.
 func TestStopWhileUpstreamHangs(t *testing.T) {
+	t.Parallel()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
 	fault, err := pagerdutytest.ParseFault("hang:count=3")
 	if err != nil {
@@ -147,6 +150,7 @@ func TestStopWhileUpstreamHangs(t *testing.T) {
 
 // A second relay on the same queue ends with a clear error.
 func TestSecondDaemon(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start(t, dir, "--upstream", "http://127.0.0.1:9")
 	second := launch(t, dir, nil, "--upstream", "http://127.0.0.1:9")
@@ -159,6 +163,7 @@ func TestSecondDaemon(t *testing.T) {
 
 // SIGHUP reads the file anew; a wrong one changes nothing but a metric.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
 	dir := t.TempDir()
 	config := filepath.Join(dir, "shoutrrrd.yaml")
@@ -216,6 +221,7 @@ func (p *process) get(t testing.TB, path string) string {
 
 // Nothing that people see of a page that failed in every way holds the key.
 func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
 	for _, text := range []string{"429:retry-after=1", "500", "reset-after", "half-body", "400"} {
 		fault, err := pagerdutytest.ParseFault(text)
