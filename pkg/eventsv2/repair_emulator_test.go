@@ -101,6 +101,9 @@ func refused(t testing.TB, err error) {
 	if invalid := (*eventsv2.Invalid)(nil); !errors.As(err, &invalid) || len(invalid.Reasons) == 0 {
 		t.Fatalf("got %v, want an *Invalid with reasons", err)
 	}
+	if strings.Contains(err.Error(), "too large") {
+		t.Fatalf("%v: it can be made to fit", err)
+	}
 	keyleak.Check(t, repairKey, keyleak.Text("the error", err.Error()))
 }
 
