@@ -47,9 +47,6 @@ type Meter struct {
 // Reasons for which the front door turns an event away.
 var reasons = []string{"invalid", "key", "body", "full", "unavailable", "stopping"}
 
-// classes are what attempts end with: "none" is no answer at all.
-var classes = []string{"2xx", "3xx", "4xx", "429", "5xx", "none"}
-
 // NewMeter returns a meter that has counted nothing.
 func NewMeter(version string) *Meter {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
