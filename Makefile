@@ -12,7 +12,7 @@ CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod))
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo bench fuzz
+.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo prove bench fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,10 +23,16 @@ help: ## Show this list
 BUILD_FLAGS := -trimpath -gcflags=all=-l -gcflags=runtime= -ldflags='-s -w -funcalign=16'
 LARGEST := 8000000
 
-build: ## Build the command into bin/shoutrrr, static, stripped and small
+build: bin/shoutrrr bin/shoutrrrd ## Build command and daemon into bin/, static and stripped
+
+.PHONY: bin/shoutrrr bin/shoutrrrd
+bin/shoutrrr:
 	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/shoutrrr ./cmd/shoutrrr
 
-size: build ## Check that the command stays within its 8 MB
+bin/shoutrrrd:
+	CGO_ENABLED=0 $(GO) build -C shoutrrrd -trimpath -ldflags='-s -w' -o ../bin/shoutrrrd .
+
+size: bin/shoutrrr ## Check that the command stays within its 8 MB
 	@size=$$(wc -c < bin/shoutrrr) && echo "bin/shoutrrr: $$size bytes of at most $(LARGEST)" && [ "$$size" -le $(LARGEST) ]
 
 test: ## Install what the tests need, then test every module with the race detector
@@ -62,6 +68,7 @@ staticcheck:
 
 walls: ## Check that imports point down (architecture_test.go)
 	$(GO) test -count=1 -run '^TestWalls' .
+	$(GO) test -C shoutrrrd -count=1 -run '^TestWalls' ./internal/walls
 
 tidy-check:
 	@for dir in $(MODULES); do echo "go mod tidy -diff in $$dir"; (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
@@ -76,10 +83,13 @@ docs-check:
 		$(GO) run ./cmd/shoutrrr docs pagerduty -f markdown > "$$page" && \
 		if ! diff -u $(CONFIG_PAGE) "$$page"; then echo "not what the code says (make docs writes it)"; exit 1; fi
 
-demo: ## Send an incident's life cycle to the emulator, with a 429 and a lost answer, and show the timeline
-	$(GO) run ./cmd/shoutrrr demo
+demo: ## Show the relay before the built-in emulator: an incident's life, a storm, repeats, a crash
+	@CGO_ENABLED=0 $(GO) build -C shoutrrrd -o ../bin/shoutrrrd . && bin/shoutrrrd demo
 
-bench: ## Measure against net/http and curl, as ratios
+prove: ## Look at 50,000 images of power cuts and let the disk fail at every place (about 2 min)
+	cd shoutrrrd && SHOUTRRRD_IMAGES=50000 $(GO) test -count=1 -timeout 20m -run 'PowerLoss|DiskErrors|Flipped' ./internal/queue/sqlite
+
+bench: ## Measure against net/http, curl and plain files, as ratios
 	cd bench && $(GO) run .
 
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
