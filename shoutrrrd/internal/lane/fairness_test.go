@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +11,19 @@ import (
 )
 
 // peaceful is a world without faults, in which a test submits by itself.
-func peaceful(t *testing.T, limit int) *world {
+func peaceful(t tb, limit int, plant string) *world {
 	t.Helper()
-	return newWorld(t, options{seed: 1, limit: limit, keys: 1, maxAge: 72 * time.Hour})
+	return newWorld(t, options{seed: 1, limit: limit, keys: 1, maxAge: 72 * time.Hour, plant: plant})
+}
+
+// withAndWithout runs a test as it is, and once more with a fault that it has to
+// notice.
+func withAndWithout(t *testing.T, plant, want string, test func(t tb, plant string)) {
+	t.Helper()
+	test(t, "")
+	if got := failureOf(func(f *failure) { test(f, plant) }); !strings.Contains(got, want) {
+		t.Errorf("with the fault %q it says %q, want %q", plant, got, want)
+	}
 }
 
 func (w *world) trigger(dedup string, severity queue.Rank) {
@@ -33,7 +44,11 @@ func (w *world) sentAt() map[string]time.Time {
 
 // A critical event leaves at once, whenever it comes, however many infos wait.
 func TestCriticalPassesABacklog(t *testing.T) {
-	w := peaceful(t, 300)
+	withAndWithout(t, "nothing is kept", "has not left within a second", criticalPassesABacklog)
+}
+
+func criticalPassesABacklog(t tb, plant string) {
+	w := peaceful(t, 300, plant)
 	for i := range 3000 {
 		w.trigger(fmt.Sprintf("info-%d", i), queue.Info)
 	}
@@ -52,7 +67,7 @@ func TestCriticalPassesABacklog(t *testing.T) {
 
 // A critical event behind a milder one of its own chain takes that with it.
 func TestCriticalLiftsItsChain(t *testing.T) {
-	w := peaceful(t, 60)
+	w := peaceful(t, 60, "")
 	for i := range 500 {
 		w.trigger(fmt.Sprintf("info-%d", i), queue.Info)
 	}
@@ -70,8 +85,12 @@ func TestCriticalLiftsItsChain(t *testing.T) {
 // Under criticals without end an info still leaves: every tenth slot is the oldest
 // chain's.
 func TestNothingStarves(t *testing.T) {
+	withAndWithout(t, "no tenth slot", "the info has not left", nothingStarves)
+}
+
+func nothingStarves(t tb, plant string) {
 	const limit = 60
-	w := peaceful(t, limit)
+	w := peaceful(t, limit, plant)
 	n := 0
 	more := func() {
 		for range 10 {
@@ -100,7 +119,7 @@ func TestNothingStarves(t *testing.T) {
 // Ten thousand repeats of one trigger behind a backlog leave as one event that
 // knows how many it stands for, and with the gravest of their severities.
 func TestRepeatsLeaveAsOne(t *testing.T) {
-	w := peaceful(t, 30)
+	w := peaceful(t, 30, "")
 	for i := range 100 {
 		w.trigger(fmt.Sprintf("error-%d", i), queue.Error)
 	}

@@ -32,6 +32,7 @@ type options struct {
 	keys     int
 	faults   bool
 	restarts bool
+	people   bool // hold lanes and change the configuration
 	maxAge   time.Duration
 	plant    string // a fault planted into the core's decisions, for the checkers to catch
 }
@@ -54,6 +55,11 @@ type world struct {
 	life    int // number of the current process
 	store   *queuetest.Model
 	hints   []lane.Arrived
+	skew    time.Duration // of the process's clock
+	routes  map[int64]*route
+	failing bool // the store cannot be written
+	stuck   []lane.Settle
+	stopped bool // the process is about to end
 	tickAt  time.Time
 	wakeAt  time.Time
 	up      *upstream
@@ -69,7 +75,7 @@ var epoch = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 func newWorld(t tb, o options) *world {
 	w := &world{
 		t: t, o: o, random: rand.New(rand.NewPCG(o.seed, 1)), now: epoch, store: queuetest.NewModel(),
-		claimed: map[int64]queue.Event{},
+		claimed: map[int64]queue.Event{}, routes: map[int64]*route{},
 	}
 	w.up = newUpstream(w)
 	w.check = newChecker(w)
@@ -79,7 +85,8 @@ func newWorld(t tb, o options) *world {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		_, _ = w.store.Lane(context.Background(), key)
+		l, _ := w.store.Lane(context.Background(), key)
+		w.routes[l.ID] = &route{host: hosts[i%len(hosts)], limit: o.limit}
 	}
 	w.start(false)
 	return w
@@ -109,14 +116,16 @@ func (w *world) inLife(when time.Time, what func()) {
 // start begins a process: the core knows what the store kept.
 func (w *world) start(unclean bool) {
 	w.life++
-	w.tickAt = time.Time{}
-	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life)})
+	w.tickAt, w.failing, w.stuck, w.stopped = time.Time{}, false, nil, false
+	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true})
+	lane.Break(w.core, w.o.plant)
 	w.store.Restart()
 	clear(w.claimed)
 	lanes, _ := w.store.Lanes(context.Background())
 	for _, l := range lanes {
-		recent, _ := w.store.Recent(context.Background(), l.ID, w.now.Add(-time.Minute))
-		w.step(lane.Opened{Lane: l, Host: "pagerduty", Limit: w.o.limit, Recent: recent, Unclean: unclean})
+		recent, _ := w.store.Recent(context.Background(), l.ID, w.wall().Add(-time.Minute))
+		r := w.routes[l.ID]
+		w.step(lane.Opened{Lane: l, Host: r.host, Limit: r.limit, Recent: recent, Unclean: unclean})
 	}
 	w.wake()
 }
@@ -144,7 +153,7 @@ func (w *world) settleDown() {
 	}
 	if at, ok := w.core.Next(); ok && !at.Equal(w.tickAt) {
 		w.tickAt = at
-		w.inLife(at, func() {
+		w.inLife(at.Add(-w.skew), func() {
 			w.tickAt = time.Time{}
 			w.step(lane.Tick{})
 		})
@@ -153,9 +162,19 @@ func (w *world) settleDown() {
 
 // step is what the relay does with an input, without its goroutines.
 func (w *world) step(in lane.Input) {
+	switch in.(type) {
+	case lane.Arrived:
+		if w.o.plant == "forgets that something waits" && w.random.IntN(20) == 0 {
+			return
+		}
+	case lane.Storage:
+		if w.o.plant == "claims while the disk is full" {
+			return
+		}
+	}
 	pending := []lane.Input{in}
 	for len(pending) > 0 {
-		decisions := w.core.Step(w.now, pending[0])
+		decisions := w.core.Step(w.wall(), pending[0])
 		pending = pending[1:]
 		var answers []lane.Input
 		for _, d := range decisions {
@@ -178,8 +197,15 @@ func (w *world) carryOut(d lane.Decision) lane.Input {
 		return lane.Claimed{Lane: d.Lane, Pick: d.Pick, N: d.N, Events: events}
 	case lane.Attempt:
 		w.attempt(d.Event)
+		if w.o.plant == "promotes before the end" {
+			_ = w.store.Settle(context.Background(), []queue.Settlement{{ID: d.Event.ID, Claim: d.Event.Claim, State: queue.Delivered, At: w.wall()}})
+		}
 	case lane.Settle:
 		w.check.settled(w.claimed[d.ID], d.Settlement)
+		if w.o.plant == "promotes before the end" {
+			delete(w.claimed, d.ID)
+			return lane.Settled{Lane: d.Lane}
+		}
 		w.inLife(w.now.Add(w.some(20*time.Millisecond)), func() { w.settle(d) })
 	case lane.Release:
 		w.store.Release(d.Events)
@@ -187,11 +213,19 @@ func (w *world) carryOut(d lane.Decision) lane.Input {
 		_ = w.store.SaveLane(context.Background(), d.Lane)
 	case lane.Tell:
 		w.check.reached[string(d.What)]++
+		w.check.told(d)
 	}
 	return nil
 }
 
+// settle keeps how an event ended, when the store can be written.
 func (w *world) settle(d lane.Settle) {
+	if w.failing {
+		if w.stuck = append(w.stuck, d); len(w.stuck) == 1 {
+			w.step(lane.Storage{Failing: true})
+		}
+		return
+	}
 	delete(w.claimed, d.ID)
 	if err := w.store.Settle(context.Background(), []queue.Settlement{d.Settlement}); err != nil {
 		w.fatalf("settle: %v", err)
@@ -199,12 +233,13 @@ func (w *world) settle(d lane.Settle) {
 	if d.State == queue.Waiting {
 		w.wakeUp(d.Due)
 	}
+	w.step(lane.Settled{Lane: d.Lane})
 }
 
 // wake makes what is due ready, and comes back when more is.
 func (w *world) wake() {
 	w.wakeAt = time.Time{}
-	if next, _ := w.store.Wake(context.Background(), w.now, 0); !next.IsZero() {
+	if next, _ := w.store.Wake(context.Background(), w.wall(), 0); !next.IsZero() {
 		w.wakeUp(next)
 	}
 }
@@ -214,7 +249,7 @@ func (w *world) wakeUp(at time.Time) {
 		return
 	}
 	w.wakeAt = at
-	w.inLife(at, func() {
+	w.inLife(at.Add(-w.skew), func() {
 		if w.wakeAt.Equal(at) {
 			w.wake()
 		}
@@ -224,9 +259,9 @@ func (w *world) wakeUp(at time.Time) {
 // attempt sends an event; it arrives and is answered later.
 func (w *world) attempt(e queue.Event) {
 	w.check.sent(e)
-	life := w.life
+	life, host := w.life, w.routes[e.Lane].host
 	w.at(w.now.Add(w.some(200*time.Millisecond)), func() {
-		err, after := w.up.receive(e)
+		err, after := w.up.receive(e, host)
 		w.at(w.now.Add(after), func() {
 			if w.life == life {
 				w.check.answered(e, err)
@@ -279,7 +314,7 @@ func (w *world) arrive() {
 
 func (w *world) anything() queue.New {
 	e := queue.New{
-		Lane: 1 + w.random.Int64N(int64(w.o.keys)), Severity: queue.Rank(w.random.IntN(4)), Accepted: w.now,
+		Lane: 1 + w.random.Int64N(int64(w.o.keys)), Severity: queue.Rank(w.random.IntN(4)), Accepted: w.wall(),
 		Action: eventsv2.Trigger, DedupKey: fmt.Sprintf("issue-%d", w.random.IntN(60)),
 	}
 	switch w.random.IntN(8) {
@@ -309,22 +344,9 @@ func (w *world) submit(e queue.New) {
 	}
 }
 
-// live lets the process end now and then, mostly without warning.
-func (w *world) live() {
-	if !w.quiet && w.o.restarts {
-		unclean := w.random.IntN(4) > 0
-		if !unclean && len(w.claimed) > 0 {
-			unclean = true // what is in flight makes an end unclean
-		}
-		w.check.restarted(unclean)
-		w.start(unclean)
-		w.at(w.now.Add(w.some(8*time.Hour)), w.live)
-	}
-}
-
 // tidy deletes what has been delivered, as the model looks at all there is.
 func (w *world) tidy() {
-	_, _ = w.store.Purge(context.Background(), w.now.Add(-5*time.Minute), 1_000_000)
+	_, _ = w.store.Purge(context.Background(), w.wall().Add(-5*time.Minute), 1_000_000)
 	w.at(w.now.Add(10*time.Minute), w.tidy)
 }
 
@@ -339,14 +361,31 @@ func simulate(t tb, o options) *world {
 	if o.faults {
 		w.at(w.now.Add(w.some(30*time.Minute)), w.up.trouble)
 	}
+	if o.people {
+		w.at(w.now.Add(w.some(2*time.Hour)), w.operate)
+	}
 	w.run(epoch.Add(o.length))
 	w.quiet = true
 	w.up.heal()
-	// The longest pause, and then the backlog at the rate that is left.
-	backlog := w.check.waiting()
-	w.run(w.now.Add(26*time.Hour + time.Duration(backlog)*time.Minute/time.Duration(max(1, o.limit/20))))
+	w.rest()
+	w.run(w.now.Add(w.bound()))
 	w.check.end()
 	return w
+}
+
+// bound is how long everything takes to leave when all faults are over.
+func (w *world) bound() time.Duration {
+	backlog := time.Duration(w.check.waiting())
+	if !w.o.faults && w.o.truth == 0 && !w.o.restarts && !w.o.people { // at the rate itself, one lane having it all
+		return 2*time.Minute + backlog*time.Minute/time.Duration(w.o.limit)
+	}
+	// After the longest pause, at the rate that may be left of the limit; if that is
+	// still too much, each 429 costs two minutes.
+	slow := max(1, w.o.limit/40)
+	if w.o.truth > 0 {
+		slow = min(slow, w.o.truth)
+	}
+	return 2*time.Hour + backlog*3*time.Minute/time.Duration(slow)
 }
 
 // planted changes a decision for a negative control.

@@ -13,12 +13,16 @@ import (
 type upstream struct {
 	w        *world
 	mood     string
+	struck   string // the host that the mood is about; "" for all
+	truth    int
 	taken    map[int64][]time.Time // per lane, of the last minute
 	retryIn  bool                  // 429s say when to come again
 	troubles int
 }
 
-func newUpstream(w *world) *upstream { return &upstream{w: w, taken: map[int64][]time.Time{}} }
+func newUpstream(w *world) *upstream {
+	return &upstream{w: w, truth: w.o.truth, taken: map[int64][]time.Time{}}
+}
 
 // trouble changes the mood for a while.
 func (u *upstream) trouble() {
@@ -28,7 +32,15 @@ func (u *upstream) trouble() {
 	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", ""}
 	u.mood = moods[u.w.random.IntN(len(moods))]
 	u.retryIn = u.w.random.IntN(2) == 0
-	u.w.at(u.w.now.Add(u.w.some(20*time.Minute)), func() {
+	u.struck = append([]string{""}, hosts...)[u.w.random.IntN(1+len(hosts))]
+	longest := 20 * time.Minute
+	if u.w.random.IntN(10) == 0 {
+		longest = 3 * time.Hour
+	}
+	if u.w.o.truth > 0 {
+		u.truth = []int{u.w.o.truth, u.w.o.truth, max(1, u.w.o.truth/2), 2 * u.w.o.truth}[u.w.random.IntN(4)]
+	}
+	u.w.at(u.w.now.Add(u.w.some(longest)), func() {
 		if u.w.quiet {
 			return
 		}
@@ -37,36 +49,43 @@ func (u *upstream) trouble() {
 	})
 }
 
-func (u *upstream) heal() { u.mood = "healed" }
+func (u *upstream) heal() { u.mood, u.truth = "healed", u.w.o.truth }
 
 var errAway = errors.New("connection refused")
 
 // receive takes one request and returns its answer and how long that takes.
-func (u *upstream) receive(e queue.Event) (*eventsv2.Error, time.Duration) {
+func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Duration) {
 	after := u.w.some(200 * time.Millisecond)
 	chance := u.w.random.IntN(100)
+	mood := u.mood
+	if u.struck != "" && u.struck != host && mood != "healed" {
+		mood = ""
+	}
 	switch {
-	case u.mood == "away":
+	case mood == "away":
 		return &eventsv2.Error{Err: errAway}, after
-	case u.mood == "elsewhere":
+	case mood == "elsewhere":
 		return &eventsv2.Error{Status: 302}, after
-	case u.mood == "throttled":
+	case mood == "throttled":
 		return u.throttle(), after
-	case u.mood == "sick" && chance < 60, strings.HasPrefix(e.DedupKey, "poison") && u.mood != "healed":
+	case mood == "sick" && chance < 60:
+		return &eventsv2.Error{Status: 500 + chance%5}, after
+	case strings.HasPrefix(e.DedupKey, "poison") && mood != "healed":
+		u.w.check.reached["poison"]++
 		return &eventsv2.Error{Status: 500 + chance%5}, after
 	case e.DedupKey == "bad":
 		return &eventsv2.Error{Status: 400, Message: "'payload.severity' is invalid"}, after
 	case u.full(e.Lane):
 		return u.throttle(), after
-	case u.mood == "lossy" && chance < 20: // before it was taken
+	case mood == "lossy" && chance < 20: // before it was taken
 		return &eventsv2.Error{Err: errAway, Sent: true}, after
 	}
-	if u.mood == "slow" {
+	if mood == "slow" {
 		after = u.w.some(25 * time.Second)
 	}
 	u.taken[e.Lane] = append(u.taken[e.Lane], u.w.now)
 	u.w.check.accepted(e)
-	if u.mood == "lossy" && chance < 40 { // and after
+	if mood == "lossy" && chance < 40 { // and after
 		u.w.check.reached["lost answer"]++
 		return &eventsv2.Error{Err: errAway, Sent: true}, after
 	}
@@ -88,5 +107,5 @@ func (u *upstream) full(lane int64) bool {
 		times = times[1:]
 	}
 	u.taken[lane] = times
-	return u.w.o.truth > 0 && len(times) >= u.w.o.truth
+	return u.truth > 0 && len(times) >= u.truth
 }

@@ -67,6 +67,24 @@ func (m *Model) SaveLane(_ context.Context, lane queue.Lane) error {
 	return nil
 }
 
+// Hold pauses a lane in an operator's name.
+func (m *Model) Hold(_ context.Context, lane int64, by queue.By) error {
+	return m.hold(lane, true, by)
+}
+
+// Unhold resumes it.
+func (m *Model) Unhold(_ context.Context, lane int64, _ queue.By) error {
+	return m.hold(lane, false, queue.By{})
+}
+
+func (m *Model) hold(lane int64, held bool, by queue.By) error {
+	if lane < 1 || lane > int64(len(m.lanes)) {
+		return queue.ErrNotFound
+	}
+	m.lanes[lane-1].Held, m.lanes[lane-1].HeldBy = held, by
+	return nil
+}
+
 // chain returns the undelivered events of a chain, its head first.
 func (m *Model) chain(lane int64, dedup string) []*queue.Event {
 	var chain []*queue.Event
