@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pagerdutytest"
+)
+
+// smallDisk mounts a file system of its own, whose size and mode can be changed.
+// Only root may.
+func smallDisk(t *testing.T, size string) (dir string, remount func(options string)) {
+	t.Helper()
+	dir = t.TempDir()
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a small disk")
+	}
+	mount := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
+			t.Fatalf("mount: %v %s", err, out)
+		}
+	}
+	mount("-t", "tmpfs", "-o", "size="+size+",mode=0700", "tmpfs", dir)
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir, func(options string) { mount("-o", "remount,"+options, dir) }
+}
+
+// answer posts an event and returns the whole answer.
+func (p *process) answer(t *testing.T, body string) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.Post(p.front+"/v2/enqueue", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+// trouble posts events until one is turned away, with a 503 that says why and when
+// to come again. It returns the dedup keys of those that got a 202.
+func (p *process) trouble(t *testing.T, most int) (promised []string) {
+	t.Helper()
+	filler := strings.Repeat("x", 900)
+	for i := range most {
+		dedup := fmt.Sprintf("event-%d", i)
+		resp, said := p.answer(t, trigger(dedup, "error", filler))
+		switch resp.StatusCode {
+		case http.StatusAccepted:
+			promised = append(promised, dedup)
+		case http.StatusServiceUnavailable:
+			if resp.Header.Get("Retry-After") == "" || !strings.Contains(said, "cannot be written") {
+				t.Errorf("the 503 does not say why or for how long: %v %s", resp.Header, said)
+			}
+			if ready, err := http.Get(p.admin + "/readyz"); err != nil || ready.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("the relay says that it is ready: %v", err)
+			}
+			return promised
+		default:
+			t.Fatalf("status %d: %s", resp.StatusCode, said)
+		}
+	}
+	t.Fatalf("%d events were accepted and the disk has had no trouble", most)
+	return nil
+}
+
+// relieved waits until events are accepted again, and then for those that were
+// promised.
+func (p *process) relieved(t *testing.T, upstream *pagerdutytest.Server, promised []string) {
+	t.Helper()
+	eventually(t, "events are accepted again", 10*time.Second, func() bool {
+		resp, _ := p.answer(t, trigger("relief", "error", "the disk works again"))
+		return resp.StatusCode == http.StatusAccepted
+	})
+	p.drained(t, time.Minute)
+	arrived := map[string]bool{}
+	for _, entry := range upstream.Journal() {
+		arrived[entry.DedupKey] = true
+	}
+	for _, dedup := range append(promised, "relief") {
+		if !arrived[dedup] {
+			t.Errorf("%s got a 202 and did not arrive", dedup)
+		}
+	}
+}
+
+// A full disk costs nothing that was promised; with room again the relay goes on by
+// itself.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	dir, remount := smallDisk(t, "3m")
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
+	p := start(t, dir, "--upstream", upstream.URL(), "--rate", "100000")
+	promised := p.trouble(t, 20_000)
+	remount("size=256m")
+	p.relieved(t, upstream, promised)
+}
+
+// So does a file system that turns read-only, as some do when their disk fails.
+func TestDiskReadOnly(t *testing.T) {
+	t.Parallel()
+	dir, remount := smallDisk(t, "64m")
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
+	p := start(t, dir, "--upstream", upstream.URL(), "--rate", "100000")
+	if resp, said := p.answer(t, trigger("before", "error", "all is well")); resp.StatusCode != http.StatusAccepted {
+		t.Fatal(resp.Status, said)
+	}
+	p.drained(t, 10*time.Second)
+	if err := p.stop(t); err != nil {
+		t.Fatal(err)
+	}
+	remount("ro")
+	ended := launch(t, dir, nil, "--upstream", upstream.URL())
+	var exit *exec.ExitError
+	if err := <-ended.ended; !errors.As(err, &exit) || exit.ExitCode() != exitMachine {
+		t.Errorf("on a read-only disk the start ended with %v:\n%s", err, ended.log)
+	}
+	remount("rw")
+	p = start(t, dir, "--upstream", upstream.URL(), "--rate", "100000")
+	p.relieved(t, upstream, []string{"before"})
+}
