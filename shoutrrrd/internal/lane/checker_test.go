@@ -32,6 +32,7 @@ type checker struct {
 	pauses   map[int64]*pause
 	down     map[string]bool
 	blind    time.Time // until then it does not know how many slots the core holds
+	latest   time.Time // that a process's clock has shown
 	reached  map[string]int
 }
 
@@ -196,7 +197,10 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 			p.until = time.Time{} // it is told in the time of a clock that is wrong
 		}
 	}
-	if unclean || skewed != 0 {
+	if before := c.w.wall().Add(-skewed); before.After(c.latest) {
+		c.latest = before
+	}
+	if unclean || skewed != 0 || c.w.wall().Before(c.latest) { // deliveries of the future count as of now
 		c.blind = c.w.now.Add(time.Minute)
 	}
 	if skewed > 0 { // to the new process all that was accepted is an hour old

@@ -17,6 +17,10 @@ import (
 // Store is what the suite asks of a store.
 type Store interface {
 	Lane(ctx context.Context, key eventsv2.Key) (queue.Lane, error)
+	Lanes(ctx context.Context) ([]queue.Lane, error)
+	SaveLane(ctx context.Context, lane queue.Lane) error
+	Hold(ctx context.Context, lane int64, by queue.By) error
+	Unhold(ctx context.Context, lane int64, by queue.By) error
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
 	Claim(ctx context.Context, lane int64, pick queue.Pick, n int) ([]queue.Event, error)
 	Release(events []queue.Event)
@@ -57,8 +61,10 @@ type machine struct {
 // pair is one claim, as the store and as the model know it.
 type pair struct{ store, model queue.Event }
 
-// Conformance compares a store with the model over random operations.
+// Conformance shows every rule of a store, and compares it with the model over
+// random operations.
 func Conformance(t *testing.T, open Open) {
+	t.Run("rules", func(t *testing.T) { testRules(t, open) })
 	t.Run("random operations", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m := &machine{t: t, model: NewModel(), now: time.UnixMilli(1_800_000_000_000).UTC()}
