@@ -67,7 +67,7 @@ func TestStatus(t *testing.T) {
 			return Loaded{At: o.Started, Err: errors.New("shoutrrrd.yaml:3:1: there is no setting rat; did you mean rate?")}
 		}
 	})
-	b.put(dbKey, "a", queue.Critical, body("disk full"))
+	b.put(dbKey, "a", queue.Info, body("disk full"))
 	b.put(otherKey, "b", queue.Info, body("disk full"))
 	b.scheduler.statuses = []lane.Status{
 		{Lane: 1, Condition: lane.Flowing, Limit: 300, Learned: 300, TimeToPage: 2 * time.Second},
@@ -83,6 +83,7 @@ func TestStatus(t *testing.T) {
 		StartedAt string `json:"started_at"`
 		Now       string
 		TTP       *float64 `json:"time_to_page_s"`
+		Oldest    *float64 `json:"oldest_critical_s"`
 		Config    map[string]string
 		Lanes     []struct{ Name string }
 	}
@@ -96,6 +97,17 @@ func TestStatus(t *testing.T) {
 	}
 	if !strings.Contains(status.Config["error"], "did you mean rate?") || len(status.Lanes) != 2 {
 		t.Errorf("config %v, %d lanes", status.Config, len(status.Lanes))
+	}
+
+	if status.Oldest != nil {
+		t.Errorf("no critical event waits, and yet the oldest is %v s old", *status.Oldest)
+	}
+	b.put(dbKey, "c", queue.Critical, body("disk full"))
+	b.later(90 * time.Second)
+	b.put(dbKey, "d", queue.Critical, body("disk full"))
+	b.read(b.get("/api/status"), &status)
+	if status.Oldest == nil || *status.Oldest != 90 {
+		t.Errorf("the oldest critical event is %v s old, want 90", status.Oldest)
 	}
 
 	failure = queue.ErrUnavailable

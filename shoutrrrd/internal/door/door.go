@@ -3,12 +3,15 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
@@ -71,7 +74,7 @@ func New(listener net.Listener, o Options) *Server {
 		// It would answer OPTIONS * before the handler sees it.
 		DisableGeneralOptionsHandler: true,
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: o.Whole, PingTimeout: o.Header, WriteByteTimeout: o.Whole},
-		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:                     log.New(serverLog{o.Log}, "", 0),
 	}
 	return s
 }
@@ -105,4 +108,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	_ = s.http.Close() // they are cut already
 	return fmt.Errorf("requests in hand were cut: %w", err)
+}
+
+// serverLog takes what net/http has to say: of clients that misbehave, which is
+// for those who look for it, and of handlers that have panicked.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(p, []byte("panic")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(string(p)))
+	return len(p), nil
 }

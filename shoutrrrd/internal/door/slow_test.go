@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -356,5 +357,29 @@ func TestShutdownCuts(t *testing.T) {
 	cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v, want that requests were cut", err)
+	}
+}
+
+// A handler that panics ends its connection and nothing else, and is told of.
+func TestPanic(t *testing.T) {
+	var told, debug strings.Builder
+	handler := http.NewServeMux()
+	handler.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("a mistake") })
+	s := start(t, Options{Handler: handler, Log: slog.New(slog.NewTextHandler(&told, nil))})
+	if got := talk(t, s.Addr().String(), "GET /panic HTTP/1.1\r\nHost: relay\r\n\r\n", 0); len(got) > 0 {
+		t.Errorf("answers %v, want none", got)
+	}
+	if got := first(talk(t, s.Addr().String(), hidden, 0)); got != http.StatusNotFound {
+		t.Errorf("the next request got %d", got)
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if text := told.String(); !strings.Contains(text, "a mistake") || !strings.Contains(text, "level=ERROR") {
+		t.Errorf("the log says %q", text)
+	}
+	quiet := serverLog{slog.New(slog.NewTextHandler(&debug, nil))}
+	if _, err := quiet.Write([]byte("http: TLS handshake error from 10.0.0.5: EOF\n")); err != nil || debug.Len() > 0 {
+		t.Errorf("a client's mistake is told as %q, %v", debug.String(), err)
 	}
 }

@@ -40,7 +40,7 @@ func BenchmarkIngest(b *testing.B) {
 }
 
 // nowhere keeps nothing.
-type nowhere struct{ memory }
+type nowhere struct{}
 
 func (nowhere) Lane(context.Context, eventsv2.Key) (queue.Lane, error) { return queue.Lane{ID: 1}, nil }
 
