@@ -31,7 +31,7 @@ func (d *Door) by(w http.ResponseWriter, r *http.Request) (by queue.By, ok bool)
 		d.fail(w, http.StatusBadRequest, err.Error())
 		return by, false
 	}
-	by.Who, by.At = who, d.o.Now()
+	by.Who, by.At = d.scrub(r.Context(), who), d.o.Now()
 	return by, true
 }
 

@@ -53,18 +53,19 @@ func problem(w http.ResponseWriter, status int, message string) {
 }
 
 // failed answers for an error of the queue. What is nobody's mistake is logged
-// whole here and told in one sentence there.
+// whole here and told in one sentence there; the path as a pattern, as clients put
+// anything into it.
 func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
 		d.fail(w, http.StatusNotFound, "there is no such event")
 		return
 	case r.Context().Err() != nil:
-		d.o.Log.Warn("an answer took too long", "path", r.URL.Path, "error", d.scrub(context.Background(), err.Error()))
+		d.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", d.scrub(context.Background(), err.Error()))
 		problem(w, http.StatusServiceUnavailable, "the queue did not answer within "+answerWithin.String()+"; try again")
 		return
 	}
-	d.o.Log.Error("the queue has failed", "path", r.URL.Path, "error", d.scrub(context.Background(), err.Error()))
+	d.o.Log.Error("the queue has failed", "path", r.Pattern, "error", d.scrub(context.Background(), err.Error()))
 	w.Header().Set("Retry-After", strconv.Itoa(5))
 	problem(w, http.StatusServiceUnavailable, "the queue has failed; the log says why")
 }

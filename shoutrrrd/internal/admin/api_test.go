@@ -400,8 +400,11 @@ func TestHostileText(t *testing.T) {
 	if diff := cmp.Diff(want, full.Body.Payload.CustomDetails); diff != "" {
 		t.Errorf("the details (-want +got):\n%s", diff)
 	}
-	b.post(fmt.Sprintf("/api/events/%d/requeue", id), `{"why":"with the key `+dbKey+`"}`)
-	if history := strings.Join(b.history(id), "|"); !strings.Contains(history, "with the key "+own) {
+	b.do(call{
+		method: "POST", path: fmt.Sprintf("/api/events/%d/requeue", id), body: `{"why":"with the key ` + dbKey + `"}`,
+		header: map[string]string{"X-Shoutrrr-Actor": "ana " + otherKey},
+	})
+	if history := strings.Join(b.history(id), "|"); !strings.Contains(history, "requeued ana "+others+" with the key "+own) {
 		t.Errorf("the history is %s", history)
 	}
 }

@@ -237,14 +237,14 @@ func (s failing) Counts(context.Context) ([]queue.Count, error) { return nil, s.
 // has not, and the metrics still say that it fails.
 func TestFailingQueue(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Store = failing{o.Store, errors.New("disk I/O error in sector 7")} })
-	for _, path := range []string{"/api/status", "/api/lanes", "/api/lanes/db", "/api/events", "/api/events?lane=db", "/api/events/1", "/api/shape"} {
+	for _, path := range []string{"/api/status", "/api/lanes", "/api/lanes/db", "/api/lanes/" + dbKey, "/api/events", "/api/events?lane=db", "/api/events/1", "/api/shape"} {
 		g := b.get(path)
 		if g.status != http.StatusServiceUnavailable || g.header.Get("Retry-After") == "" || strings.Contains(g.body, "sector") {
 			t.Errorf("%s: %d %s", path, g.status, g.body)
 		}
 	}
-	if n := strings.Count(b.log.String(), "sector 7"); n != 7 {
-		t.Errorf("logged %d times, want once for each of 7 requests", n)
+	if log := b.log.String(); strings.Count(log, "sector 7") != 8 || !strings.Contains(log, "/api/lanes/{lane}") {
+		t.Errorf("want one line for each of 8 requests:\n%s", log)
 	}
 	if g := b.get("/metrics"); g.status != 200 || !strings.Contains(g.body, "shoutrrrd_store_healthy 1") || strings.Contains(g.body, "shoutrrrd_waiting_events") {
 		t.Errorf("metrics: %d %s", g.status, g.body)
