@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,10 +25,11 @@ type story struct {
 	acked []bool // by number; even numbers are triggers, odd ones resolves
 }
 
-// writer submits events of its own chains for as long as it may. An event without
-// an answer may or may not have been kept; the next one follows in any case.
-func (s *story) write(ctx context.Context, p *process, client *http.Client) {
-	for ctx.Err() == nil {
+// write submits events of some chains in turn until the daemon is gone. An event
+// without an answer may or may not have been kept; the next one follows in any case.
+func write(ctx context.Context, p *process, client *http.Client, stories []*story) {
+	for i := 0; ctx.Err() == nil; i++ {
+		s := stories[i%len(stories)]
 		n := len(s.acked)
 		s.acked = append(s.acked, false)
 		action := []string{"trigger", "resolve"}[n%2]
@@ -55,7 +57,7 @@ func TestKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, Seed: seed, MaxEntries: 1_000_000})
-	for _, text := range []string{"500:probability=0.01:count=-1", "reset-after:probability=0.01:count=-1"} {
+	for _, text := range []string{"500:probability=0.003:count=-1", "reset-after:probability=0.003:count=-1"} {
 		fault, err := pagerdutytest.ParseFault(text)
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +66,8 @@ func TestKill(t *testing.T) {
 	}
 	dir := t.TempDir()
 	args := []string{"--upstream", upstream.URL(), "--rate", "100000", "--retention", "1m"}
-	stories := make([]*story, 8)
+	const writers, chains = 8, 64 // each chain is delivered one event after the other, so there are many
+	stories := make([]*story, chains)
 	for i := range stories {
 		stories[i] = &story{chain: fmt.Sprintf("chain-%d", i)}
 	}
@@ -81,9 +84,9 @@ func TestKill(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var writing sync.WaitGroup
-		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(stories)}}
-		for _, s := range stories {
-			writing.Go(func() { s.write(ctx, p, client) })
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: writers}}
+		for own := range slices.Chunk(stories, chains/writers) {
+			writing.Go(func() { write(ctx, p, client, own) })
 		}
 		<-time.After(time.Duration(5+random.IntN(120)) * time.Millisecond)
 		p.kill()
@@ -93,7 +96,7 @@ func TestKill(t *testing.T) {
 		logs.WriteString(p.log.String())
 	}
 	p := start(t, dir, args...)
-	p.drained(t, 2*time.Minute)
+	p.drained(t, 4*time.Minute)
 	if err := p.stop(t); err != nil {
 		t.Errorf("the end: %v", err)
 	}

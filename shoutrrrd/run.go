@@ -174,7 +174,7 @@ func (d *program) open(ctx context.Context) error {
 		d.log.Error("a damaged queue was set aside; what could be read of it was taken over", "file", file)
 	}
 	d.relay = relay.New(relay.Options{
-		Store: d.store, Now: d.clock.Now, Route: d.route, Log: d.log,
+		Store: d.store, Now: d.clock.Now, Route: d.route, Other: d.other, Log: d.log,
 		MaxAge: s.MaxAge, Retention: s.Retention, Seed: uint64(time.Now().UnixNano()),
 		Done: d.meter.Settled,
 	})
@@ -238,6 +238,22 @@ func (d *program) describe(key eventsv2.Key) admin.Named {
 func (d *program) route(l queue.Lane) relay.Route {
 	found := d.settings.Load().Lookup(l.Key)
 	return relay.Route{Name: found.Name, Host: found.Upstream, Post: d.clients.of(found.Upstream), Limit: found.Rate}
+}
+
+// other chooses another lane of an event's pool, by the same hash as the front door.
+func (d *program) other(ctx context.Context, e queue.Event) int64 {
+	var keys []eventsv2.Key
+	var lanes []int64
+	for _, key := range d.settings.Load().PoolKeys(e.Pool) {
+		l, err := d.store.Lane(ctx, key)
+		if err == nil && l.ID != e.Lane && l.KeyRefused.IsZero() {
+			keys, lanes = append(keys, key), append(lanes, l.ID)
+		}
+	}
+	if len(keys) == 0 {
+		return 0
+	}
+	return lanes[eventsv2.Rendezvous(keys, e.DedupKey)]
 }
 
 func (d *program) lookup(key eventsv2.Key) intake.Route {

@@ -254,3 +254,54 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	keyleak.Check(t, testKey, sinks...)
 }
+
+// A pool sends an incident by one key and keeps to it, also after a restart and
+// when the pool grows; a key that PagerDuty refuses is left out, and what met it
+// goes by another one.
+func TestPool(t *testing.T) {
+	t.Parallel()
+	const good, wrong, late = testKey, "0123456789abcdef0123456789abcde0", "0123456789abcdef0123456789abcde1"
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, Keys: []string{good, late}})
+	dir := t.TempDir()
+	config := filepath.Join(dir, "shoutrrrd.yaml")
+	write := func(aliases ...string) {
+		t.Helper()
+		text := "keys:\n"
+		for alias, key := range map[string]string{"good": good, "wrong": wrong, "late": late} {
+			text += fmt.Sprintf("  - alias: %s\n    key: %s\n", alias, key)
+		}
+		text += "pools:\n  - name: db\n    keys: [" + strings.Join(aliases, ", ") + "]\n"
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const incidents = 40
+	write("good", "wrong")
+	p := start(t, dir, "--config", config, "--upstream", upstream.URL())
+	p.flood(t, incidents, func(i int) string { return trigger(fmt.Sprintf("db-%d", i), "error", "Disk full") })
+	p.drained(t, 30*time.Second)
+	var refused struct {
+		KeyRefused bool `json:"key_refused"`
+	}
+	if p.getJSON(t, "/api/lanes/wrong", &refused); !refused.KeyRefused {
+		t.Error("the refused key is not reported")
+	}
+	if err := p.stop(t); err != nil {
+		t.Fatal(err)
+	}
+	write("late", "good", "wrong")
+	p = start(t, dir, "--config", config, "--upstream", upstream.URL())
+	p.flood(t, incidents, func(i int) string {
+		return strings.Replace(trigger(fmt.Sprintf("db-%d", i), "error", "Disk is free again"), `"trigger"`, `"resolve"`, 1)
+	})
+	p.drained(t, 30*time.Second)
+	resolved := 0
+	for _, incident := range upstream.Incidents() {
+		if incident.Status == pagerdutytest.StatusResolved {
+			resolved++
+		}
+	}
+	if resolved != incidents {
+		t.Errorf("%d of %d incidents were resolved by the key that triggered them", resolved, incidents)
+	}
+}

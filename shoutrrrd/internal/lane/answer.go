@@ -84,8 +84,11 @@ func (c *Core) answered(now time.Time, in Answered) {
 	case away, stray:
 		c.unreached(now, l, f, v == stray, x.Reason)
 	case refused:
+		if c.refused(now, l, f, in.Err) && in.Other != 0 && f.event.Action == eventsv2.Trigger {
+			x.Lane = in.Other // the service has another key: the page goes by that
+			break
+		}
 		x.State, x.Attempts = queue.Refused, x.Attempts+1
-		c.refused(now, l, f, in.Err)
 	case cut:
 		x.Tried = false
 		if in.Err.Sent {
@@ -128,7 +131,8 @@ func (c *Core) sick(now time.Time, l *lane, f flight, err *eventsv2.Error) {
 	c.reached(now, f.host)
 }
 
-func (c *Core) refused(now time.Time, l *lane, f flight, err *eventsv2.Error) {
+// refused reports whether it is the key that was refused.
+func (c *Core) refused(now time.Time, l *lane, f flight, err *eventsv2.Error) bool {
 	l.stats.Refused++
 	key := errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden)
 	if key && l.kept.KeyRefused.IsZero() {
@@ -137,6 +141,7 @@ func (c *Core) refused(now time.Time, l *lane, f flight, err *eventsv2.Error) {
 		c.decide(Tell{Lane: l.kept.ID, What: KeyIsRefused, Why: err.Error()})
 	}
 	c.reached(now, f.host)
+	return key
 }
 
 // again is how long an event waits after the server failed on it.

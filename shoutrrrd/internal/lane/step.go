@@ -48,6 +48,9 @@ type Answered struct {
 	Lane int64
 	ID   int64
 	Err  *eventsv2.Error // nil: accepted
+	// Other is a lane of the event's pool whose key is not known to be refused; 0
+	// if there is none.
+	Other int64
 }
 
 // Settled: the end of an attempt is on the disk. Only with [Options.Told].

@@ -181,6 +181,7 @@ type Settlement struct {
 	State    State     // Delivered, Refused, Expired; Waiting until Due; Ready for at once
 	At       time.Time // when the attempt ended
 	Due      time.Time
+	Lane     int64  // with Ready: where the event's whole chain moves to; 0: it stays
 	Attempts int    // what counts from now on
 	Status   int    // of the answer, 0 if there was none
 	Reason   string // of the failure, without any key

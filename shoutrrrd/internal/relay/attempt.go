@@ -26,6 +26,9 @@ func (r *Relay) attempt(work context.Context, e queue.Event) {
 	if err != nil && !errors.As(err, &answered.Err) {
 		answered.Err = &eventsv2.Error{Err: err} // Post promises an *eventsv2.Error; whatever else comes is worth another attempt
 	}
+	if e.Pool != "" && answered.Err != nil {
+		answered.Other = r.o.Other(work, e)
+	}
 	r.inputs.put(answered)
 }
 

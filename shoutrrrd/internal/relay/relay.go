@@ -49,9 +49,12 @@ type Options struct {
 	Store Store
 	// Now has to be steady: a clock that is set back while the relay runs would
 	// keep waiting events from their time, and the window from moving.
-	Now    func() time.Time
-	Route  func(queue.Lane) Route
-	Log    *slog.Logger
+	Now   func() time.Time
+	Route func(queue.Lane) Route
+	Log   *slog.Logger
+	// Other returns another lane of the event's pool that could take it, 0 if there
+	// is none. Defaults to none.
+	Other  func(ctx context.Context, e queue.Event) int64
 	MaxAge time.Duration
 	// Retention is how long delivered and dropped events are kept.
 	Retention time.Duration
@@ -99,6 +102,9 @@ type settling struct {
 func New(o Options) *Relay {
 	if o.Done == nil {
 		o.Done = func(string, queue.Event, queue.Settlement) {}
+	}
+	if o.Other == nil {
+		o.Other = func(context.Context, queue.Event) int64 { return 0 }
 	}
 	return &Relay{
 		o:           o,

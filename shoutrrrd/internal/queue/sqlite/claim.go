@@ -182,6 +182,18 @@ func (w *writer) settle(x *queue.Settlement) error {
 	if x.State.Ended() {
 		return w.end(x.ID, c, x)
 	}
+	if x.Lane != 0 && x.Lane != c.lane {
+		moved, err := w.move(c, x.Lane)
+		if err != nil {
+			return err
+		}
+		if !moved { // there is a chain of the same name already: an operator has to look
+			dead := *x
+			dead.State = queue.Refused
+			return w.end(x.ID, c, &dead)
+		}
+		c.lane = x.Lane
+	}
 	var priority queue.Rank
 	err := w.queryRow(`UPDATE event SET state = ?2, due = ?3, attempts = ?4, status = ?5, reason = ?6 WHERE id = ?1 RETURNING priority`,
 		[]any{x.ID, x.State, millis(x.Due), x.Attempts, x.Status, x.Reason}, []any{&priority})
