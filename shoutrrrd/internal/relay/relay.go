@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -74,6 +75,7 @@ type Relay struct {
 	core  *lane.Core
 	lanes map[int64]opened // that the core knows
 
+	busy        atomic.Int64          // when the loop's turn began, in nanoseconds; 0 between two
 	events      map[int64]queue.Event // claimed; the loop's own
 	attempts    sync.WaitGroup
 	settlements *mailbox[settling]
@@ -210,6 +212,8 @@ func (r *Relay) drain(work context.Context, cut context.CancelFunc, grace time.D
 
 // step hands an input to the core and carries out what it decides.
 func (r *Relay) step(work context.Context, in lane.Input) {
+	r.busy.Store(r.o.Now().UnixNano())
+	defer r.busy.Store(0)
 	pending := []lane.Input{in}
 	if arrived, ok := in.(lane.Arrived); ok && !r.knows(arrived.Lane) {
 		pending = []lane.Input{r.open(work, arrived.Lane), in}
@@ -257,9 +261,12 @@ func (r *Relay) carryOut(work context.Context, d lane.Decision) lane.Input {
 	return nil
 }
 
+// stuckAfter is how long one turn of the loop may take: a claim that waits for a
+// slow disk takes seconds at most.
+const stuckAfter = 30 * time.Second
+
 // Alive reports whether the loop still takes its turns, for a watchdog.
 func (r *Relay) Alive() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.core != nil
+	since := r.busy.Load()
+	return since == 0 || r.o.Now().UnixNano()-since < int64(stuckAfter)
 }
