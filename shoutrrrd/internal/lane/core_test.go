@@ -2,121 +2,13 @@ package lane_test
 
 import (
 	"fmt"
-	"go/parser"
-	"go/token"
-	"os"
-	"path"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/containrrr/shoutrrr/internal/keyleak"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
-
-// script drives a core by hand. A claim is answered with as many events as are
-// announced and left.
-type script struct {
-	t        *testing.T
-	core     *lane.Core
-	now      time.Time
-	ready    map[int64][]queue.Event
-	nextID   int64
-	attempts []queue.Event
-	settled  map[int64]queue.Settlement
-	saved    map[int64]queue.Lane
-	tells    []lane.Change
-	released int
-}
-
-func newScript(t *testing.T, o lane.Options) *script {
-	return &script{
-		t: t, core: lane.New(o), now: epoch, ready: map[int64][]queue.Event{},
-		settled: map[int64]queue.Settlement{}, saved: map[int64]queue.Lane{},
-	}
-}
-
-func (s *script) step(in lane.Input) {
-	for _, d := range s.core.Step(s.now, in) {
-		switch d := d.(type) {
-		case lane.Claim:
-			n := min(d.N, len(s.ready[d.Lane]))
-			events := s.ready[d.Lane][:n:n]
-			s.ready[d.Lane] = s.ready[d.Lane][n:]
-			s.step(lane.Claimed{Lane: d.Lane, Pick: d.Pick, N: d.N, Events: events})
-		case lane.Attempt:
-			s.attempts = append(s.attempts, d.Event)
-		case lane.Settle:
-			s.settled[d.ID] = d.Settlement
-		case lane.Save:
-			s.saved[d.Lane.ID] = d.Lane
-		case lane.Tell:
-			s.tells = append(s.tells, d.What)
-		case lane.Release:
-			s.released += len(d.Events)
-		}
-	}
-}
-
-func (s *script) open(id int64, host string, limit int) {
-	s.step(lane.Opened{Lane: queue.Lane{ID: id}, Host: host, Limit: limit})
-}
-
-// arrive announces new events of a lane.
-func (s *script) arrive(id int64, severity queue.Rank, n int) {
-	for range n {
-		s.nextID++
-		s.ready[id] = append(s.ready[id], queue.Event{
-			ID: s.nextID, Lane: id, Action: eventsv2.Trigger, DedupKey: fmt.Sprint(s.nextID), Severity: severity, Priority: severity, Fresh: s.now,
-		})
-	}
-	s.step(lane.Arrived{Lane: id, Rank: severity})
-}
-
-// again announces an event anew that was settled Ready.
-func (s *script) again(e queue.Event) {
-	s.ready[e.Lane] = append(s.ready[e.Lane], e)
-	s.step(lane.Arrived{Lane: e.Lane, Rank: e.Priority})
-}
-
-// answer ends the oldest attempt.
-func (s *script) answer(err *eventsv2.Error) queue.Event {
-	s.t.Helper()
-	if len(s.attempts) == 0 {
-		s.t.Fatal("nothing is in flight")
-	}
-	e := s.attempts[0]
-	s.attempts = s.attempts[1:]
-	s.step(lane.Answered{Lane: e.Lane, ID: e.ID, Err: err})
-	return e
-}
-
-// wait lets time pass, with the ticks that the core wants.
-func (s *script) wait(d time.Duration) {
-	until := s.now.Add(d)
-	for {
-		at, ok := s.core.Next()
-		if !ok || at.After(until) {
-			break
-		}
-		if at.Before(s.now) {
-			s.t.Fatalf("a tick is wanted at %s, which is over", at)
-		}
-		s.now = at
-		s.step(lane.Tick{})
-	}
-	s.now = until
-}
-
-func (s *script) inFlight(want int) {
-	s.t.Helper()
-	if len(s.attempts) != want {
-		s.t.Fatalf("%d attempts are in flight, want %d: %+v", len(s.attempts), want, s.core.Statuses(s.now))
-	}
-}
 
 // Every answer, and what it means for the event, its slot and its lane.
 func TestAnswers(t *testing.T) {
@@ -183,6 +75,57 @@ func TestProbesOfAHost(t *testing.T) {
 	s.inFlight(1) // the info follows at once
 }
 
+// The breaker opens with the third failure in a row, and probes ever more seldom.
+func TestBreaker(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.arrive(1, queue.Critical, 1)
+	for range 2 {
+		s.again(s.answer(&eventsv2.Error{Err: errAway}))
+	}
+	s.inFlight(1)
+	var gaps []time.Duration
+	for range 8 {
+		s.again(s.answer(&eventsv2.Error{Err: errAway}))
+		s.inFlight(0)
+		start := s.now
+		for len(s.attempts) == 0 {
+			s.wait(100 * time.Millisecond)
+		}
+		gaps = append(gaps, s.now.Sub(start))
+	}
+	for i, least := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
+		if from, to := least*time.Second*3/4, least*time.Second*5/4+100*time.Millisecond; gaps[i] < from || gaps[i] > to {
+			t.Errorf("probe %d came after %s, want %s to %s", i+1, gaps[i], from, to)
+		}
+	}
+	s.answer(nil)
+	want := []lane.Change{lane.HostDown, lane.HostUp}
+	if fmt.Sprint(s.tells) != fmt.Sprint(want) {
+		t.Errorf("people are told %q, want %q", s.tells, want)
+	}
+}
+
+// A refused key is told once, and the next acceptance takes it back.
+func TestRefusedKey(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.arrive(1, queue.Critical, 2)
+	s.answer(&eventsv2.Error{Status: 401})
+	s.answer(&eventsv2.Error{Status: 403})
+	if s.saved[1].KeyRefused.IsZero() || !s.core.Statuses(s.now)[0].KeyRefused {
+		t.Errorf("saved as %+v", s.saved[1])
+	}
+	s.acceptAll(1, queue.Info, 1)
+	if !s.saved[1].KeyRefused.IsZero() || s.core.Statuses(s.now)[0].KeyRefused {
+		t.Errorf("saved as %+v after an acceptance", s.saved[1])
+	}
+	want := []lane.Change{lane.KeyIsRefused, lane.KeyIsTaken}
+	if fmt.Sprint(s.tells) != fmt.Sprint(want) {
+		t.Errorf("people are told %q, want %q", s.tells, want)
+	}
+}
+
 // A lane that moves to another host while it probes the old one leaves that to be
 // probed by the lanes that stay.
 func TestProbeMovesAway(t *testing.T) {
@@ -213,9 +156,9 @@ func TestBlanketThrottle(t *testing.T) {
 		t.Run("retry after "+after.String(), func(t *testing.T) {
 			s := newScript(t, lane.Options{})
 			s.open(1, "pagerduty", 300)
-			s.arrive(1, queue.Error, 200)
-			for len(s.attempts) > 0 {
-				s.answer(nil)
+			for range 10 { // the window empties bit by bit while probes meet 429s
+				s.acceptAll(1, queue.Error, 20)
+				s.wait(5 * time.Second)
 			}
 			s.arrive(1, queue.Critical, 5)
 			for end := s.now.Add(2 * time.Hour); s.now.Before(end); s.wait(time.Second) {
@@ -268,6 +211,93 @@ func TestLateAcceptance(t *testing.T) {
 	s.answer(nil)
 	if got := s.core.Statuses(s.now)[0]; got.Condition != lane.Paused || s.saved[1].Pauses != 1 {
 		t.Errorf("the lane is %s after %d pauses", got.Condition, s.saved[1].Pauses)
+	}
+}
+
+// A 429 lowers the limit to less than what was accepted. It grows again while it
+// is used: to just below the place of the 429 at first, and beyond it after a
+// quarter of an hour without another.
+func TestLearnedLimit(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 100)
+	s.acceptAll(1, queue.Critical, 80)
+	s.arrive(1, queue.Critical, 1)
+	s.again(s.answer(&eventsv2.Error{Status: 429, RetryAfter: time.Second}))
+	learned := func() int { return s.core.Statuses(s.now)[0].Learned }
+	if got := learned(); got != 72 {
+		t.Fatalf("after 80 were accepted and a 429 the limit is %d, want 72", got)
+	}
+	s.ready[1] = nil
+	use := func(d time.Duration) {
+		for end := s.now.Add(d); s.now.Before(end); s.wait(61 * time.Second) {
+			s.acceptAll(1, queue.Critical, 100)
+			s.ready[1] = nil
+		}
+	}
+	s.wait(61 * time.Second)
+	use(10 * time.Minute)
+	if got := learned(); got != 77 {
+		t.Errorf("after ten minutes of use the limit is %d, want 77, just below 80", got)
+	}
+	s.wait(30 * time.Minute)
+	if got := learned(); got != 77 {
+		t.Errorf("without any use the limit has become %d", got)
+	}
+	use(20 * time.Minute)
+	if got := learned(); got != 100 || s.saved[1].Learned != 0 {
+		t.Errorf("after half an hour the limit is %d, want 100 as configured", got)
+	}
+}
+
+// After a pause one event goes first; the others follow when it was accepted.
+func TestOneGoesFirst(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.arrive(1, queue.Info, 1)
+	s.again(s.answer(&eventsv2.Error{Status: 429}))
+	s.arrive(1, queue.Info, 20)
+	s.wait(2 * time.Minute)
+	s.inFlight(1)
+	s.again(s.answer(&eventsv2.Error{Status: 429}))
+	if pauses := s.saved[1].Pauses; pauses != 2 {
+		t.Errorf("the second pause in a row is number %d", pauses)
+	}
+	s.wait(100 * time.Second) // three quarters of two minutes are 90 s
+	if at := s.saved[1].PausedUntil.Sub(s.now); at > 50*time.Second || at < -10*time.Second {
+		t.Errorf("the second pause ends in %s", at)
+	}
+	s.wait(time.Minute)
+	s.inFlight(1)
+	s.answer(nil)
+	s.inFlight(6)
+}
+
+// An event that is too old is given up without a slot; an acknowledge or resolve
+// lives an hour longer than its trigger.
+func TestTooOld(t *testing.T) {
+	const age = 72 * time.Hour
+	for _, c := range []struct {
+		action eventsv2.Action
+		age    time.Duration
+		sent   bool
+	}{
+		{eventsv2.Trigger, age, true},
+		{eventsv2.Trigger, age + time.Millisecond, false},
+		{"", age + time.Millisecond, false},
+		{eventsv2.Resolve, age + time.Hour, true},
+		{eventsv2.Acknowledge, age + time.Hour, true},
+		{eventsv2.Resolve, age + time.Hour + time.Millisecond, false},
+	} {
+		s := newScript(t, lane.Options{MaxAge: age})
+		s.open(1, "pagerduty", 60)
+		s.again(queue.Event{ID: 1, Lane: 1, Action: c.action, Attempts: 2, Fresh: s.now.Add(-c.age)})
+		x, ended := s.settled[1]
+		if sent := len(s.attempts) == 1; sent != c.sent || ended == c.sent {
+			t.Errorf("%q of %s: sent %v, settled %+v", c.action, c.age, sent, x)
+		}
+		if ended && (x.State != queue.Expired || x.Tried || x.Attempts != 2 || s.core.Statuses(s.now)[0].Used != 0) {
+			t.Errorf("%q of %s: settled as %+v", c.action, c.age, x)
+		}
 	}
 }
 
@@ -332,72 +362,5 @@ func TestIdleLanesCostNothing(t *testing.T) {
 	}
 	if at, ok := s.core.Next(); ok {
 		t.Errorf("a tick is wanted at %s", at)
-	}
-}
-
-// No decision and no status shows an integration key, however it is printed.
-func TestNoKeyIsShown(t *testing.T) {
-	const text = "0123456789abcdef0123456789abcdef"
-	key, err := eventsv2.ParseKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	core := lane.New(lane.Options{})
-	decisions := core.Step(epoch, lane.Opened{Lane: queue.Lane{ID: 1, Key: key}, Host: "pagerduty", Limit: 60})
-	e := queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, Fresh: epoch}
-	decisions = append(decisions, core.Step(epoch, lane.Claimed{Lane: 1, N: 1, Events: []queue.Event{e}})...)
-	decisions = append(decisions, core.Step(epoch, lane.Answered{Lane: 1, ID: 1, Err: &eventsv2.Error{Status: 429}})...)
-	var shown strings.Builder
-	saves := 0
-	for _, d := range decisions {
-		if _, ok := d.(lane.Save); ok {
-			saves++
-		}
-		fmt.Fprintf(&shown, "%v %+v %#v\n", d, d, d)
-	}
-	fmt.Fprintf(&shown, "%+v", core.Statuses(epoch))
-	if saves == 0 {
-		t.Error("there was no decision with a key in it")
-	}
-	keyleak.Check(t, text, keyleak.Text("decisions", shown.String()))
-}
-
-// The core has no clock, no randomness but its seed's, no I/O and no threads.
-func TestImports(t *testing.T) {
-	allowed := map[string]bool{
-		"container/heap": true, "context": true, "errors": true, "fmt": true, "math/rand/v2": true, "net/http": true, "slices": true, "time": true,
-		"github.com/containrrr/shoutrrr/pkg/eventsv2":             true,
-		"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue": true,
-	}
-	banned := []string{
-		"time.Now", "time.Since", "time.Until", "time.After(", "time.Tick(", "time.NewTimer", "time.NewTicker", "time.Sleep",
-		"rand.Int", "rand.Float", "rand.N(", "rand.Perm", "rand.Shuffle", "rand.Uint", "http.Get", "http.Client", "http.Default", "go func",
-	}
-	files, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if path.Ext(f.Name()) != ".go" || strings.HasSuffix(f.Name(), "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(f.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range parsed.Imports {
-			if name, _ := strconv.Unquote(i.Path.Value); !allowed[name] {
-				t.Errorf("%s imports %s", f.Name(), name)
-			}
-		}
-		for _, word := range banned {
-			if strings.Contains(string(text), word) {
-				t.Errorf("%s says %s", f.Name(), word)
-			}
-		}
 	}
 }

@@ -37,7 +37,7 @@ func TestOneMonth(t *testing.T) {
 func TestReplay(t *testing.T) {
 	o := ordinary
 	o.length, o.every, o.seed = time.Hour, 10*time.Second, 0
-	for ; o.seed < 1000; o.seed++ {
+	for ; o.seed < replays; o.seed++ {
 		first, second := simulate(t, o), simulate(t, o)
 		if first.log != second.log || first.lines != second.lines {
 			t.Fatalf("%s: %d decisions with hash %x, then %d with hash %x", o, first.lines, first.log, second.lines, second.log)
