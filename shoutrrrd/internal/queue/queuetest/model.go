@@ -217,6 +217,9 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) error 
 		}
 		delete(m.claims, x.ID)
 		e := m.find(x.ID)
+		if x.Lane != 0 && x.Lane != e.Lane && !m.move(e, x.Lane) {
+			x.State = queue.Refused
+		}
 		e.State, e.Attempts, e.Status, e.Reason = x.State, x.Attempts, x.Status, x.Reason
 		switch {
 		case x.State.Ended():
@@ -228,6 +231,22 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) error 
 		}
 	}
 	return stale
+}
+
+// move takes an event's whole chain to another lane, unless that has one of the
+// same dedup key.
+func (m *Model) move(e *queue.Event, to int64) bool {
+	if len(m.chain(to, e.DedupKey)) > 0 {
+		return false
+	}
+	at := [2]string{e.Pool, e.DedupKey}
+	if s, ok := m.sticky[at]; ok {
+		m.sticky[at] = stuck{to, s.used}
+	}
+	for _, other := range m.chain(e.Lane, e.DedupKey) {
+		other.Lane = to
+	}
+	return true
 }
 
 func (m *Model) ended(e *queue.Event, at time.Time) {

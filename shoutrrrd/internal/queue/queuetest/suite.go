@@ -164,6 +164,9 @@ func (m *machine) settle(t *rapid.T) {
 		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: "failed",
 		State: rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
+	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
+		x.Lane = rapid.Int64Range(1, 2).Draw(t, "lane")
+	}
 	if x.State == queue.Waiting {
 		x.Due = m.now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "wait")) * time.Second)
 	}
