@@ -82,14 +82,17 @@ func (c *connections) Close() error {
 	return c.Listener.Close()
 }
 
-// closeOldest closes the connection that has been idle for longest. Its client may
-// just be sending a request; that would have found no place either.
+// closeOldest closes the connection that has been idle for longest.
 func (c *connections) closeOldest() {
 	c.mu.Lock()
-	oldest := c.idle.Front()
-	c.mu.Unlock()
-	if oldest != nil {
-		_ = oldest.Value.(*conn).Close() // nothing is on its way
+	defer c.mu.Unlock()
+	for e := c.idle.Front(); e != nil; e = c.idle.Front() {
+		oldest := c.idle.Remove(e).(*conn)
+		oldest.place = nil
+		if oldest.use.CompareAndSwap(isIdle, isDoomed) { // else a request has just come
+			_ = oldest.Conn.Close() // its reader gives the place back
+			return
+		}
 	}
 }
 
@@ -111,8 +114,11 @@ func (c *connections) changed(nc net.Conn, state http.ConnState) {
 		c.idle.Remove(own.place)
 		own.place = nil
 	}
-	if state == http.StateIdle {
+	switch {
+	case state == http.StateIdle && own.use.CompareAndSwap(isBusy, isIdle):
 		own.place = c.idle.PushBack(own)
+	case state == http.StateActive: // net/http had a pipelined request already
+		own.use.CompareAndSwap(isIdle, isBusy)
 	}
 	c.mu.Unlock()
 	if state == http.StateIdle && c.waiting.Load() {
@@ -120,12 +126,21 @@ func (c *connections) changed(nc net.Conn, state http.ConnState) {
 	}
 }
 
+// What a connection is used for. The first byte of a request makes an idle one
+// busy: net/http says so only when it has read the head.
+const (
+	isBusy int32 = iota
+	isIdle
+	isDoomed // makes room for another one
+)
+
 // conn is a connection that holds a place.
 type conn struct {
 	net.Conn
 	of        *connections
 	closing   sync.Once
 	place     *list.Element // among the idle ones
+	use       atomic.Int32
 	framing   framing
 	broken    atomic.Bool // framing has failed
 	known     bool        // whether it is TLS
@@ -141,6 +156,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n == 0 {
 		return n, err
+	}
+	if c.use.Load() != isBusy && !c.use.CompareAndSwap(isIdle, isBusy) {
+		return 0, net.ErrClosed
 	}
 	c.answering.Store(false)
 	if !c.known {

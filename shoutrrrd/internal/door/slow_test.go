@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,13 +253,19 @@ func ask(t *testing.T, c net.Conn, r *bufio.Reader) {
 // longest makes room.
 func TestMaxConnections(t *testing.T) {
 	s := start(t, Options{Handler: &served{}, MaxConnections: 3})
-	first, firstReader := keepAlive(t, s.Addr().String())
-	second, secondReader := keepAlive(t, s.Addr().String())
-	third, thirdReader := keepAlive(t, s.Addr().String())
-	ask(t, first, firstReader) // so that the second is idle for longest
-	for s.connections.idleNow() < 3 {
-		tick(time.Millisecond) // the client has its answer a moment before
+	idle := func(n int) { // the client has its answer a moment before
+		for s.connections.idleNow() < n {
+			tick(time.Millisecond)
+		}
 	}
+	first, firstReader := keepAlive(t, s.Addr().String())
+	idle(1)
+	second, secondReader := keepAlive(t, s.Addr().String())
+	idle(2)
+	third, thirdReader := keepAlive(t, s.Addr().String())
+	idle(3)
+	ask(t, first, firstReader) // so that the second is idle for longest
+	idle(3)
 	keepAlive(t, s.Addr().String())
 	if n := s.Connections(); n != 3 {
 		t.Errorf("%d connections are open, want 3", n)
@@ -274,6 +281,42 @@ func (c *connections) idleNow() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.idle.Len()
+}
+
+// Nobody's request is cut to make room: clients that use the door at its bound, and
+// open new connections all the while, get an answer to every request that the door
+// has seen.
+func TestMaxConnectionsUnderLoad(t *testing.T) {
+	var handled atomic.Int64
+	s := start(t, Options{MaxConnections: 4, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled.Add(1) })})
+	var answered atomic.Int64
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for range 30 {
+				c, err := net.Dial("tcp", s.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r := bufio.NewReader(c)
+				for range 5 { // until the door makes room
+					if _, err := io.WriteString(c, hidden); err != nil {
+						break
+					}
+					if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusOK {
+						break
+					}
+					answered.Add(1)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	clients.Wait()
+	if handled.Load() != answered.Load() || answered.Load() < 8*30 {
+		t.Errorf("%d requests were handled, %d answered, at least %d are wanted", handled.Load(), answered.Load(), 8*30)
+	}
 }
 
 // Busy connections are not cut for one that waits; it is served when one of them
