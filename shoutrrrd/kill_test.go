@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,4 +169,52 @@ func (s *story) coalesced(n int, got map[int]bool) bool {
 		}
 	}
 	return false
+}
+
+// TestKillAtSystemCall ends the daemon exactly when it asks the kernel for
+// something the nth time: a write of the queue's file, an fsync, or a write to a
+// socket or the log, which is where commit and answer are told apart.
+func TestKillAtSystemCall(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("strace"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("strace is not installed: scripts/test-deps does that")
+		}
+		t.Skip("strace is not installed")
+	}
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, MaxEntries: 1_000_000})
+	dir := t.TempDir()
+	args := []string{"--upstream", upstream.URL(), "--rate", "100000"}
+	stories := make([]*story, 16)
+	for i := range stories {
+		stories[i] = &story{chain: fmt.Sprintf("chain-%d", i)}
+	}
+	killed := 0
+	for _, call := range []string{"pwrite64", "fsync,fdatasync", "write"} {
+		for n := 1; n <= 20; n++ { // strace counts for each thread apart
+			wrapper := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
+			p := launch(t, dir, wrapper, args...)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if p.await() {
+				client := &http.Client{Transport: &http.Transport{}}
+				write(ctx, p, client, stories)
+				client.CloseIdleConnections()
+			}
+			select {
+			case err := <-p.ended:
+				killed++
+				p.ended <- err
+			case <-ctx.Done(): // it has asked for less than that
+			}
+			cancel()
+			p.kill()
+		}
+	}
+	if killed < 30 {
+		t.Errorf("only %d of 60 daemons were killed by what they asked for", killed)
+	}
+	p := start(t, dir, args...)
+	p.drained(t, 2*time.Minute)
+	acked, arrived := judge(t, stories, upstream.Journal())
+	t.Logf("%d daemons killed, %d events got a 202, %d requests were accepted upstream", killed, acked, arrived)
 }
