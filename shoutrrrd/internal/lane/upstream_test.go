@@ -11,13 +11,12 @@ import (
 
 // upstream is PagerDuty and the network before it, as unkind as they have been.
 type upstream struct {
-	w        *world
-	mood     string
-	struck   string // the host that the mood is about; "" for all
-	truth    int
-	taken    map[int64][]time.Time // per lane, of the last minute
-	retryIn  bool                  // 429s say when to come again
-	troubles int
+	w       *world
+	mood    string
+	struck  string // the host that the mood is about; "" for all
+	truth   int
+	taken   map[int64][]time.Time // per lane, of the last minute
+	retryIn bool                  // 429s say when to come again
 }
 
 func newUpstream(w *world) *upstream {
