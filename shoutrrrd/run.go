@@ -67,6 +67,7 @@ type program struct {
 	auth     *door.Authenticator
 	meter    *admin.Meter
 	loaded   atomic.Pointer[admin.Loaded]
+	stopping atomic.Bool
 	started  func(d *program) // for those who start a relay within their own process
 }
 
@@ -141,6 +142,7 @@ func (d *program) wait(ctx context.Context, failures <-chan error) error {
 func (d *program) stop(stop context.CancelFunc, relayed <-chan error) {
 	supervisor{}.stopping()
 	d.log.Info("stopping")
+	d.stopping.Store(true)
 	d.intake.Stop()
 	bounded, cancel := context.WithTimeout(context.Background(), stopWithin/4)
 	defer cancel()
@@ -199,14 +201,37 @@ func (d *program) serve(on *listening) error {
 			}
 			return keys
 		},
-		Config: func() admin.Loaded { return *d.loaded.Load() },
+		Config:    func() admin.Loaded { return *d.loaded.Load() },
+		Hosts:     d.hosts,
+		Accepting: d.accepting,
 		Now:    d.clock.Now, Started: d.clock.wall, Version: shoutrrr.Version(),
 	})
 	if err != nil {
 		return err
 	}
+	if err := d.meter.Connections("front", d.front.Connections); err != nil {
+		return err
+	}
 	d.admin = door.New(on.admin, door.Options{Handler: second, MaxConnections: adminConnections, WebConfig: s.AdminWebConfig, Log: d.log})
-	return nil
+	return d.meter.Connections("admin", d.admin.Connections)
+}
+
+// accepting returns why no event is accepted now, nil if all is well.
+func (d *program) accepting() error {
+	if d.stopping.Load() {
+		return errors.New("the relay is stopping")
+	}
+	return d.store.Healthy()
+}
+
+// hosts are the names by which the second door may be called, beside those of the
+// loopback.
+func (d *program) hosts() []string {
+	host, _, err := net.SplitHostPort(d.settings.Load().Admin)
+	if err != nil || host == "" {
+		return nil
+	}
+	return []string{host}
 }
 
 // adminConnections is plenty for people and their monitoring.

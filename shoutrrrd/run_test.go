@@ -142,7 +142,7 @@ func TestStopWhileUpstreamHangs(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("it took %s to end", took)
 	}
-	p = start(t, dir, "--upstream", upstream.URL())
+	start(t, dir, "--upstream", upstream.URL())
 	for i := range 3 {
 		upstream.WantIncident(t, fmt.Sprintf("hanging-%d", i)).Within(20 * time.Second).Triggered()
 	}

@@ -62,6 +62,7 @@ func (r *Relay) settleBatch(ctx context.Context, batch []settling) {
 		r.inputs.put(lane.Storage{})
 	}
 	for _, s := range batch {
+		r.inputs.put(lane.Settled{Lane: s.event.Lane})
 		r.log(&s)
 		r.o.Done(r.name(s.event.Lane), s.event, s.x)
 		if s.x.State == queue.Waiting {

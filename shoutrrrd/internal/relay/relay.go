@@ -113,7 +113,7 @@ func New(o Options) *Relay {
 		ready:       newHints(),
 		inputs:      newMailbox[lane.Input](),
 		woken:       make(chan struct{}, 1),
-		core:        lane.New(lane.Options{MaxAge: o.MaxAge, Seed: o.Seed}),
+		core:        lane.New(lane.Options{MaxAge: o.MaxAge, Seed: o.Seed, Told: true}),
 		lanes:       map[int64]opened{},
 		events:      map[int64]queue.Event{},
 		settlements: newMailbox[settling](),

@@ -141,10 +141,9 @@ func (w *writer) event(id int64) (queue.Event, error) {
 	}
 	e, err := scanEvent(statement.QueryRowContext(context.Background(), id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return e, verdict{fmt.Errorf("event %d: %w", id, queue.ErrNotFound)}
+		return e.Event, verdict{fmt.Errorf("event %d: %w", id, queue.ErrNotFound)}
 	}
-	e.Claim = 0
-	return e, err
+	return e.Event, err
 }
 
 // Purge deletes up to n delivered or dropped events that ended before then, and

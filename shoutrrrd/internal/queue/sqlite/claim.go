@@ -55,15 +55,15 @@ func (w *writer) claim(lane int64, pick queue.Pick, n int) ([]queue.Event, error
 		if _, claimed := w.s.claims[e.ID]; claimed || len(taken) == n {
 			continue
 		}
-		if !intact(&e) {
-			if err := w.bury(&e); err != nil {
+		if !e.intact() {
+			if err := w.bury(&e.Event); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		w.token++
 		e.Claim, e.InFlight = w.token, true
-		taken = append(taken, e)
+		taken = append(taken, e.Event)
 	}
 	for _, e := range taken {
 		w.setClaim(e.ID, claim{e.Claim, e.Lane, e.Kind, e.Action, e.DedupKey, e.Pool, e.Severity})
@@ -89,13 +89,13 @@ func (w *writer) setClaim(id int64, c claim) {
 }
 
 // candidates reads ready events in the order of the pick.
-func (w *writer) candidates(lane int64, pick queue.Pick, n int) ([]queue.Event, error) {
+func (w *writer) candidates(lane int64, pick queue.Pick, n int) ([]row, error) {
 	const ready = `SELECT ` + columns + ` FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1`
 	switch pick {
 	case queue.OnlyCritical:
 		return w.events(ready+` AND priority = 0 ORDER BY id LIMIT ?2`, lane, n)
 	case queue.Oldest:
-		var all []queue.Event
+		var all []row
 		for rank := range queue.Ranks {
 			some, err := w.events(ready+` AND priority = ?3 ORDER BY id LIMIT ?2`, lane, n, rank)
 			if err != nil {
@@ -103,19 +103,19 @@ func (w *writer) candidates(lane int64, pick queue.Pick, n int) ([]queue.Event, 
 			}
 			all = append(all, some...)
 		}
-		slices.SortFunc(all, func(a, b queue.Event) int { return int(a.ID - b.ID) })
+		slices.SortFunc(all, func(a, b row) int { return int(a.ID - b.ID) })
 		return all, nil
 	}
 	return w.events(ready+` ORDER BY priority, id LIMIT ?2`, lane, n)
 }
 
-func (w *writer) events(text string, args ...any) ([]queue.Event, error) {
+func (w *writer) events(text string, args ...any) ([]row, error) {
 	rows, err := w.query(text, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var events []queue.Event
+	var events []row
 	for rows.Next() {
 		e, err := scanEvent(rows.Scan)
 		if err != nil {

@@ -24,6 +24,8 @@ func (w *writer) prepare(ctx context.Context) error {
 		if err := w.create(ctx); err != nil {
 			return err
 		}
+	case version < 0 || version > schemaVersion+1000: // no program ever has that many
+		return fmt.Errorf("%w: its version is %d", errDamaged, version)
 	case version > schemaVersion:
 		return fmt.Errorf("the file has version %d, this program knows %d: run the newer program", version, schemaVersion)
 	}

@@ -14,12 +14,23 @@ import (
 
 const columns = `id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, due, ended, attempts, repeats, status, reason, pool, repairs, checksum, body`
 
-func scanEvent(scan func(...any) error) (queue.Event, error) {
-	var e queue.Event
+// row is an event as it is stored.
+type row struct {
+	queue.Event
+	checksum int64
+}
+
+// intact reports whether it is what was stored.
+func (r *row) intact() bool {
+	return r.checksum == checksum(r.Lane, string(r.Action), r.DedupKey, string(r.Body))
+}
+
+func scanEvent(scan func(...any) error) (row, error) {
+	var e row
 	var action, repairs string
-	var accepted, fresh, due, ended, sum int64
+	var accepted, fresh, due, ended int64
 	err := scan(&e.ID, &e.Lane, &e.State, &e.Priority, &e.Severity, &e.Kind, &action, &e.DedupKey, &accepted, &fresh, &due, &ended,
-		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &sum, &e.Body)
+		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &e.checksum, &e.Body)
 	if err != nil {
 		return e, err
 	}
@@ -28,17 +39,7 @@ func scanEvent(scan func(...any) error) (queue.Event, error) {
 	if repairs != "" {
 		e.Repairs = strings.Split(repairs, "\n")
 	}
-	// Claim carries the stored checksum to intact; only a claimed event keeps one.
-	e.Claim = uint64(sum)
 	return e, nil
-}
-
-// intact reports whether an event is what was stored, and clears the checksum
-// that scanEvent has left in it.
-func intact(e *queue.Event) bool {
-	stored := int64(e.Claim)
-	e.Claim = 0
-	return stored == checksum(e.Lane, string(e.Action), e.DedupKey, string(e.Body))
 }
 
 // rows reads through the readers' connections.
@@ -65,14 +66,14 @@ func each(rows *sql.Rows, row func(scan func(...any) error) error) error {
 func (s *Store) Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error) {
 	e, err := scanEvent(s.read.QueryRowContext(ctx, `SELECT `+columns+` FROM event WHERE id = ?1`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return e, nil, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
+		return e.Event, nil, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
 	}
 	if err != nil {
-		return e, nil, err
+		return e.Event, nil, err
 	}
-	s.finish(&e)
-	history, err := s.history(ctx, &e)
-	return e, history, err
+	s.finish(&e.Event)
+	history, err := s.history(ctx, &e.Event)
+	return e.Event, history, err
 }
 
 // finish completes what a row does not say.
@@ -80,7 +81,6 @@ func (s *Store) finish(e *queue.Event) {
 	s.mu.RLock()
 	_, e.InFlight = s.claims[e.ID]
 	s.mu.RUnlock()
-	e.Claim = 0
 }
 
 // history tells what the row says and what the log adds, in order.
@@ -135,9 +135,9 @@ func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) 
 		}
 		page.Read++
 		last = e.ID
-		if matches(&e, f) {
-			s.finish(&e)
-			page.Events = append(page.Events, e)
+		if matches(&e.Event, f) {
+			s.finish(&e.Event)
+			page.Events = append(page.Events, e.Event)
 		}
 		return nil
 	})

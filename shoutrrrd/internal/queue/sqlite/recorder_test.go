@@ -47,7 +47,6 @@ type recorder struct {
 	n       int // operations that could have failed
 	under   map[uintptr]uintptr
 	paths   map[uintptr]string
-	methods []*lib.Tsqlite3_io_methods
 	alive   []any // what C only has as numbers
 	tls     *libc.TLS
 	vfs     lib.Tsqlite3_vfs

@@ -80,8 +80,8 @@ func (w *writer) takeEvents(ctx context.Context, old *sql.DB) error {
 	return nil
 }
 
-func (w *writer) take(e *queue.Event) error {
-	if !intact(e) || w.s.byID[e.Lane] == nil || e.State.Ended() && !e.State.Dead() {
+func (w *writer) take(e *row) error {
+	if !e.intact() || w.s.byID[e.Lane] == nil || e.State.Ended() && !e.State.Dead() {
 		return nil
 	}
 	state := e.State
