@@ -22,8 +22,8 @@ import (
 
 const clientAlerts = 500
 
-// relayBefore starts a relay before an emulator that holds to 300 a minute. The
-// relay is a little below that, as both count the same minute.
+// relayBefore starts a relay before an emulator that holds to 300 a minute, as the
+// relay does.
 func relayBefore(t *testing.T) (*process, *pagerdutytest.Server) {
 	t.Helper()
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: 300})

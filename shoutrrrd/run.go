@@ -204,7 +204,7 @@ func (d *program) serve(on *listening) error {
 		Config:    func() admin.Loaded { return *d.loaded.Load() },
 		Hosts:     d.hosts,
 		Accepting: d.accepting,
-		Now:    d.clock.Now, Started: d.clock.wall, Version: shoutrrr.Version(),
+		Now:       d.clock.Now, Started: d.clock.wall, Version: shoutrrr.Version(),
 	})
 	if err != nil {
 		return err

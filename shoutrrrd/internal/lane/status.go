@@ -47,7 +47,7 @@ func (s Status) Forecast(counts queue.Count, now time.Time) (d time.Duration, ok
 		d = s.Until.Sub(now)
 	}
 	free := max(0, s.Learned-s.Used)
-	if rest := counts.Total() - free; rest > 0 {
+	if rest := counts.Total() - free - 1; rest > 0 { // one leaves when the wait is over
 		d += time.Duration(rest) * time.Minute / time.Duration(max(1, s.Learned))
 	}
 	return d, true

@@ -16,7 +16,9 @@ func (r *Relay) openLanes(ctx context.Context) error {
 		return err
 	}
 	for _, l := range known {
-		r.step(ctx, r.openLane(ctx, l))
+		in := r.openLane(ctx, l)
+		in.Unclean = in.Unclean || !r.o.Store.Clean() // a lane that is made later has nothing from before the crash
+		r.step(ctx, in)
 	}
 	return nil
 }
@@ -39,7 +41,7 @@ func (r *Relay) open(ctx context.Context, id int64) lane.Input {
 	return lane.Tick{}
 }
 
-func (r *Relay) openLane(ctx context.Context, l queue.Lane) lane.Input {
+func (r *Relay) openLane(ctx context.Context, l queue.Lane) lane.Opened {
 	route := r.o.Route(l)
 	r.mu.Lock()
 	r.lanes[l.ID] = opened{l, route}
@@ -48,7 +50,7 @@ func (r *Relay) openLane(ctx context.Context, l queue.Lane) lane.Input {
 	if err != nil {
 		r.o.Log.Warn("cannot read what was delivered in the last minute", "lane", route.Name, "error", err)
 	}
-	return lane.Opened{Lane: l, Host: route.Host, Limit: route.Limit, Recent: recent, Unclean: !r.o.Store.Clean() || err != nil}
+	return lane.Opened{Lane: l, Host: route.Host, Limit: route.Limit, Recent: recent, Unclean: err != nil}
 }
 
 // Reconfigure asks for the route of every lane anew.

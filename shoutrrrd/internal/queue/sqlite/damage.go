@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,13 +16,19 @@ import (
 // errDamaged marks a file that SQLite reads and that says what cannot be.
 var errDamaged = errors.New("the file is damaged")
 
-// isDamage reports whether the file cannot be what was written.
+// isDamage reports whether the file cannot be what was written. Every statement of
+// this package is constant and every constraint is one that it keeps, so an error
+// of their kind says that the disk has changed the schema or a row.
 func isDamage(err error) bool {
 	var e *driver.Error
-	if errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_CORRUPT || e.Code()&0xff == lib.SQLITE_NOTADB) {
-		return true
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_ERROR, lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH:
+			return true
+		}
 	}
-	return errors.Is(err, errDamaged)
+	// database/sql has no type for a column that does not hold what it should.
+	return errors.Is(err, errDamaged) || err != nil && strings.Contains(err.Error(), "sql: Scan error")
 }
 
 // isFailedSync reports whether an fsync has failed.
@@ -32,29 +37,22 @@ func isFailedSync(err error) bool {
 	return errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
 }
 
-// suspectSuffix names the mark that a running store leaves beside a file that
-// turned out to be damaged: the next start looks at all of it.
+// suspectSuffix names the mark that a running store leaves beside a file that has
+// contradicted itself. The next start builds a new one from its rows: to find out
+// what else is wrong in it takes longer, and finds less.
 const suspectSuffix = ".suspect"
 
 func (s *Store) suspect() {
 	_ = os.WriteFile(s.o.Path+suspectSuffix, nil, 0o600) // without it the next start trusts the file until it meets the damage again
 }
 
-// examine looks at the whole file if there is a reason to. It does not always: to
-// read a gigabyte takes longer than a start may take.
-func (w *writer) examine(ctx context.Context) error {
-	mark := w.s.o.Path + suspectSuffix
-	if _, err := os.Stat(mark); err != nil {
-		return nil
+// examine refuses a file that has contradicted itself. A file that has not is not
+// looked at: to read a gigabyte takes longer than a start may take.
+func (s *Store) examine() error {
+	if _, err := os.Stat(s.o.Path + suspectSuffix); err == nil {
+		return fmt.Errorf("%w: it contradicted itself while it was used", errDamaged)
 	}
-	var said string
-	if err := w.conn.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); err != nil {
-		return err
-	}
-	if said != "ok" {
-		return fmt.Errorf("%w: %s", errDamaged, said)
-	}
-	return os.Remove(mark)
+	return nil
 }
 
 // setAside renames a damaged file, with what belongs to it, to a name that is

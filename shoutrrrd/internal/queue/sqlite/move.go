@@ -43,5 +43,5 @@ func (w *writer) moveEvent(id, from, to int64) (next sql.NullInt64, err error) {
 	}
 	w.waiting(from, severity, -1)
 	w.waiting(to, severity, +1)
-	return next, w.exec(`UPDATE event SET lane = ?2, checksum = ?3 WHERE id = ?1`, id, to, checksum(to, action, dedup, body))
+	return next, w.exec(`UPDATE event SET lane = ?2, checksum = ?3 WHERE id = ?1`, id, to, checksum(to, severity, action, dedup, body))
 }

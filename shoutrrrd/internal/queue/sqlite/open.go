@@ -29,7 +29,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	case version > schemaVersion:
 		return fmt.Errorf("the file has version %d, this program knows %d: run the newer program", version, schemaVersion)
 	}
-	if err := w.examine(ctx); err != nil {
+	if err := w.s.examine(); err != nil {
 		return err
 	}
 	if err := w.readMeta(ctx); err != nil {

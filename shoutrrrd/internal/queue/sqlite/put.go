@@ -130,7 +130,7 @@ func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority qu
 	err := w.exec(`INSERT INTO event (id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, pool, repairs, checksum, body)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)`,
 		w.last, lane, state, priority, e.Severity, e.Kind, string(e.Action), e.DedupKey, millis(e.Accepted), e.Pool,
-		strings.Join(e.Repairs, "\n"), checksum(lane, string(e.Action), e.DedupKey, body), body)
+		strings.Join(e.Repairs, "\n"), checksum(lane, e.Severity, string(e.Action), e.DedupKey, body), body)
 	if err != nil {
 		return queue.Placed{}, err
 	}
@@ -145,7 +145,7 @@ func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority qu
 func (w *writer) room(rank queue.Rank) error {
 	limit := w.s.o.MaxQueued
 	if rank != queue.Critical {
-		limit -= limit / 100
+		limit = w.s.o.ordinary()
 	}
 	if w.queued >= limit {
 		return verdict{queue.ErrFull}
@@ -205,7 +205,7 @@ func (w *writer) coalesce(e *queue.New, lane int64, c chain, had queue.Rank) (qu
 	w.written += len(body)
 	w.wrote = true
 	err := w.exec(`UPDATE event SET severity = ?2, fresh = ?3, repeats = repeats + 1, repairs = ?4, checksum = ?5, body = ?6 WHERE id = ?1`,
-		c.tail, severity, millis(e.Accepted), strings.Join(e.Repairs, "\n"), checksum(lane, string(e.Action), e.DedupKey, body), body)
+		c.tail, severity, millis(e.Accepted), strings.Join(e.Repairs, "\n"), checksum(lane, severity, string(e.Action), e.DedupKey, body), body)
 	placed := queue.Placed{ID: c.tail, Lane: lane, Coalesced: true}
 	if err != nil || severity == had {
 		return placed, err
@@ -222,8 +222,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum covers what would page the wrong people if the disk changed it: SQLite
 // has no checksums of its own.
-func checksum(lane int64, action, dedup, body string) int64 {
-	sum := crc32.Update(uint32(lane), castagnoli, []byte(action))
+func checksum(lane int64, severity queue.Rank, action, dedup, body string) int64 {
+	sum := crc32.Update(uint32(lane)<<2|uint32(severity), castagnoli, []byte(action))
 	sum = crc32.Update(sum, castagnoli, []byte(dedup))
 	return int64(crc32.Update(sum, castagnoli, []byte(body)))
 }

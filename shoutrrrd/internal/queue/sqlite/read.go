@@ -22,7 +22,7 @@ type row struct {
 
 // intact reports whether it is what was stored.
 func (r *row) intact() bool {
-	return r.checksum == checksum(r.Lane, string(r.Action), r.DedupKey, string(r.Body))
+	return r.checksum == checksum(r.Lane, r.Severity, string(r.Action), r.DedupKey, string(r.Body))
 }
 
 func scanEvent(scan func(...any) error) (row, error) {
@@ -33,6 +33,9 @@ func scanEvent(scan func(...any) error) (row, error) {
 		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &e.checksum, &e.Body)
 	if err != nil {
 		return e, err
+	}
+	if e.Severity >= queue.Ranks || e.Priority >= queue.Ranks || e.Kind > queue.Change {
+		return e, fmt.Errorf("event %d: %w", e.ID, errDamaged)
 	}
 	e.Action = eventsv2.Action(action)
 	e.Accepted, e.Fresh, e.Due, e.Ended = fromMillis(accepted), fromMillis(fresh), fromMillis(due), fromMillis(ended)

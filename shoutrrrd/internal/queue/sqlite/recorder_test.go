@@ -42,14 +42,14 @@ type recorder struct {
 	// fail returns the SQLite error of the nth operation, 0 for none.
 	fail func(n int, kind opKind) int32
 
-	mu      sync.Mutex
-	log     []op
-	n       int // operations that could have failed
-	under   map[uintptr]uintptr
-	paths   map[uintptr]string
-	alive   []any // what C only has as numbers
-	tls     *libc.TLS
-	vfs     lib.Tsqlite3_vfs
+	mu    sync.Mutex
+	log   []op
+	n     int // operations that could have failed
+	under map[uintptr]uintptr
+	paths map[uintptr]string
+	alive []any // what C only has as numbers
+	tls   *libc.TLS
+	vfs   lib.Tsqlite3_vfs
 }
 
 var recorders atomic.Int64

@@ -33,26 +33,30 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 
 // takeLanes keeps the numbers of the lanes: the events' checksums cover them.
 func (w *writer) takeLanes(ctx context.Context, old *sql.DB) error {
-	rows, err := old.QueryContext(ctx, "SELECT id, key FROM lane ORDER BY id")
+	rows, err := old.QueryContext(ctx, "SELECT id, key, held, held_who, held_why, held_at FROM lane ORDER BY id")
 	if err != nil {
 		return nil //nolint:nilerr // a damaged file says what it can
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var id int64
+		var id, heldAt int64
 		var text string
-		if rows.Scan(&id, &text) != nil {
+		var lane queue.Lane
+		if rows.Scan(&id, &text, &lane.Held, &lane.HeldBy.Who, &lane.HeldBy.Why, &heldAt) != nil {
 			break
 		}
 		key, err := eventsv2.ParseKey(text)
 		if err != nil {
 			continue
 		}
-		if err := w.exec("INSERT INTO lane (id, key) VALUES (?1, ?2)", id, text); err != nil {
+		lane.ID, lane.Key, lane.HeldBy.At = id, key, fromMillis(heldAt)
+		err = w.exec("INSERT INTO lane (id, key, held, held_who, held_why, held_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			id, text, lane.Held, lane.HeldBy.Who, lane.HeldBy.Why, heldAt)
+		if err != nil {
 			return err
 		}
 		w.s.mu.Lock()
-		w.s.addLane(&laneState{lane: queue.Lane{ID: id, Key: key}})
+		w.s.addLane(&laneState{lane: lane})
 		w.s.mu.Unlock()
 	}
 	return nil
@@ -68,7 +72,7 @@ func (w *writer) takeEvents(ctx context.Context, old *sql.DB) error {
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return nil
-		case err != nil:
+		case err != nil, e.ID <= after: // in a damaged tree the next one may be an earlier one, for ever
 			after, leap = after+leap, leap*2
 			continue
 		}
@@ -90,6 +94,9 @@ func (w *writer) take(e *row) error {
 		Lane: e.Lane, Pool: e.Pool, Kind: e.Kind, Action: e.Action, DedupKey: e.DedupKey,
 		Severity: e.Severity, Accepted: e.Accepted, Repairs: e.Repairs, Body: e.Body,
 	})
+	if err == nil && !placed.Coalesced { // its age, and what it stands for
+		err = w.exec(`UPDATE event SET fresh = ?2, repeats = ?3, attempts = ?4 WHERE id = ?1`, placed.ID, millis(e.Fresh), e.Repeats, e.Attempts)
+	}
 	if err != nil || !state.Dead() {
 		return err
 	}

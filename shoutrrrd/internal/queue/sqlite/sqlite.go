@@ -205,8 +205,16 @@ func (s *Store) Healthy() error {
 	if failure := s.failure.Load(); failure != nil {
 		return *failure
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.queued >= s.o.ordinary() {
+		return queue.ErrFull
+	}
 	return nil
 }
+
+// ordinary is how many events may wait before only critical ones are kept.
+func (o *Options) ordinary() int { return o.MaxQueued - o.MaxQueued/100 }
 
 // Broken returns a channel that is closed when the store cannot be trusted any
 // more: an fsync has failed, or the file is damaged. The process should end then,
