@@ -14,7 +14,7 @@ func newLogger(sys *system, s *settings.Settings) *slog.Logger {
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // the settings have checked it
 	terminal := sys.isTerminal(sys.stderr)
 	if s.LogFormat == "text" || s.LogFormat == "auto" && terminal {
-		return slog.New(tint.NewHandler(sys.stderr, &tint.Options{
+		return slog.New(tint.NewTextHandler(sys.stderr, &tint.Options{
 			Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal || sys.getenv("NO_COLOR") != "",
 		}))
 	}
