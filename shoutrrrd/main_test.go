@@ -83,11 +83,17 @@ func (l *watchedLog) follow(r io.Reader) {
 // launch starts the daemon with a queue in dir and does not wait for it.
 func launch(t testing.TB, dir string, wrapper []string, args ...string) *process {
 	t.Helper()
+	return launchFiles(t, dir, nil, wrapper, args...)
+}
+
+func launchFiles(t testing.TB, dir string, files []*os.File, wrapper []string, args ...string) *process {
+	t.Helper()
 	line := append(wrapper, filepath.Join(binaries, "shoutrrrd"), "run",
 		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", filepath.Join(dir, "queue.db"), "--log-format", "json")
 	line = append(line, args...)
 	p := &process{cmd: exec.Command(line[0], line[1:]...), log: &watchedLog{lines: make(chan string, 1000)}, ended: make(chan error, 1)}
 	p.cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	p.cmd.ExtraFiles = files
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -101,6 +107,21 @@ func launch(t testing.TB, dir string, wrapper []string, args ...string) *process
 		p.ended <- p.cmd.Wait()
 	}()
 	return p
+}
+
+const hangup = syscall.SIGHUP
+
+// launchWith is launch with more in the environment.
+func launchWith(t testing.TB, dir string, environ []string, args ...string) *process {
+	t.Helper()
+	return launch(t, dir, append([]string{"env"}, environ...), args...)
+}
+
+// launchActivated starts the daemon with sockets that are open already, as systemd
+// does.
+func launchActivated(t testing.TB, dir string, sockets []*os.File, args ...string) *process {
+	t.Helper()
+	return launchFiles(t, dir, sockets, []string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=front:admin exec "$@"`, "sh"}, args...)
 }
 
 // start starts the daemon and waits until it accepts events.

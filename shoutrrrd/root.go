@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/containrrr/shoutrrr"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,7 +59,7 @@ func newRoot(sys *system) *cobra.Command {
 		Short:         "Relay events to PagerDuty, durably",
 		Long:          "shoutrrrd is a relay for PagerDuty's Events API v2. Any client uses it by changing a host:\n202 then means that the event is on this machine's disk. It is delivered in order, the gravest\nfirst, at the rate that PagerDuty takes, however long that is away.",
 		Example:       rootExamples,
-		Version:       shoutrrr.Version(),
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -134,7 +133,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  shoutrrrd version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "shoutrrrd version", shoutrrr.Version())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "shoutrrrd version", version())
 			return err
 		},
 	}

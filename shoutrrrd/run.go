@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/containrrr/shoutrrr"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
@@ -74,7 +73,7 @@ type program struct {
 func newProgram(sys *system, from *sources, s *settings.Settings) *program {
 	d := &program{
 		sys: sys, from: from, log: newLogger(sys, s), clock: newClock(),
-		auth: door.NewAuthenticator(), meter: admin.NewMeter(shoutrrr.Version()),
+		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()),
 	}
 	d.settings.Store(s)
 	d.loaded.Store(&admin.Loaded{At: d.clock.wall})
@@ -112,7 +111,7 @@ func (d *program) run(ctx context.Context) error {
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
 	supervisor{}.ready("accepting events at " + d.front.Addr().String())
-	d.log.Info("accepting events", "admin", "http://"+d.admin.Addr().String(), "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", shoutrrr.Version())
+	d.log.Info("accepting events", "admin", "http://"+d.admin.Addr().String(), "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", version())
 	if d.started != nil {
 		d.started(d)
 	}
@@ -204,7 +203,7 @@ func (d *program) serve(on *listening) error {
 		Config:    func() admin.Loaded { return *d.loaded.Load() },
 		Hosts:     d.hosts,
 		Accepting: d.accepting,
-		Now:       d.clock.Now, Started: d.clock.wall, Version: shoutrrr.Version(),
+		Now:       d.clock.Now, Started: d.clock.wall, Version: version(),
 	})
 	if err != nil {
 		return err
@@ -327,7 +326,7 @@ func (c *clients) of(base string) *eventsv2.Client {
 		c.byBase = map[string]*eventsv2.Client{}
 	}
 	if c.byBase[base] == nil {
-		c.byBase[base] = &eventsv2.Client{BaseURL: base, UserAgent: "shoutrrrd/" + shoutrrr.Version()}
+		c.byBase[base] = &eventsv2.Client{BaseURL: base, UserAgent: "shoutrrrd/" + version()}
 	}
 	return c.byBase[base]
 }

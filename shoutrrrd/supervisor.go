@@ -35,7 +35,7 @@ func (supervisor) listeners() (map[string]net.Listener, error) {
 	return found, nil
 }
 
-func (supervisor) ready(status string) { notify(daemon.SdNotifyReady, "STATUS="+status) }
+func (supervisor) ready(status string) { notify(daemon.SdNotifyReady + "\nSTATUS=" + status) }
 
 func (supervisor) stopping() { notify(daemon.SdNotifyStopping) }
 
@@ -47,11 +47,7 @@ func (supervisor) reloading() {
 	notify(state)
 }
 
-func notify(states ...string) {
-	for _, state := range states {
-		_, _ = daemon.SdNotify(false, state) // without a supervisor nobody listens
-	}
-}
+func notify(state string) { _, _ = daemon.SdNotify(false, state) } // without a supervisor nobody listens
 
 // watch tells the watchdog that all is well while it is.
 func (supervisor) watch(ctx context.Context, healthy func() bool) {

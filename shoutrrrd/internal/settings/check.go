@@ -95,10 +95,10 @@ func (s *Settings) checkLists() (wrong []error) {
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("%q is no address: give host:port, such as 127.0.0.1:8686", address)
+		return fmt.Errorf("%q is no address: give host:port, such as 127.0.0.1:8686", shown(address))
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("%q: the port must be a number from 0 to 65535", address)
+		return fmt.Errorf("%q: the port must be a number from 0 to 65535", shown(address))
 	}
 	return nil
 }

@@ -107,7 +107,14 @@ type document struct {
 }
 
 // read returns the plain values of the file.
-func (d *document) read(path string) (map[string]any, error) {
+func (d *document) read(path string) (values map[string]any, err error) {
+	// goccy/go-yaml panics on some files that are no YAML ("keys: ! "); at a SIGHUP
+	// that would end a relay which works.
+	defer func() {
+		if recover() != nil {
+			values, err = nil, fmt.Errorf("%s: it cannot be read as YAML", path)
+		}
+	}()
 	d.path, d.places = path, map[string]string{}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -117,7 +124,7 @@ func (d *document) read(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, d.explain(err)
 	}
-	values := map[string]any{}
+	values = map[string]any{}
 	for _, doc := range tree.Docs {
 		if err := d.readBody(doc.Body, values); err != nil {
 			return nil, err

@@ -37,7 +37,7 @@ var walls = map[string][]string{
 	"internal/walls":           {},
 	"": {
 		"internal/admin", "internal/door", "internal/intake", "internal/lane", "internal/queue", "internal/queue/sqlite", "internal/relay",
-		"internal/settings", root, root + "/pagerdutytest", root + "/pkg/eventsv2",
+		"internal/settings", root + "/pagerdutytest", root + "/pkg/eventsv2",
 	},
 }
 
