@@ -212,11 +212,16 @@ func failAt(t *testing.T, n int, kind opKind, rc int32, sticky bool) bool {
 	}
 	r.mu.Unlock()
 	workload(s, r, random, 60)
+	// The writer answers before it moves the WAL: wait for that too.
+	_ = s.submit(context.Background(), func(*writer) error { return nil })
 	broken := s.broken.Load()
-	if met && kind == opSync && !broken {
+	r.mu.Lock()
+	hit := met
+	r.mu.Unlock()
+	if hit && kind == opSync && !broken {
 		t.Errorf("operation %d: an fsync has failed and the store goes on", n)
 	}
-	if err := s.Healthy(); sticky && met && err == nil {
+	if err := s.Healthy(); sticky && hit && err == nil {
 		t.Errorf("operation %d: the disk fails for good and the store is healthy", n)
 	}
 	_ = s.Close()
