@@ -106,12 +106,7 @@ func (v *interview) askRest(ctx context.Context, rest []pagerduty.Field) error {
 		names[i] = field.Name
 	}
 	v.say("\nThere are more: " + strings.Join(names, ", ") + ".\n")
-	more, err := v.ask(ctx, "set one of them? yes or no", "no", func(answer string) error {
-		if !slices.Contains([]string{"", "y", "yes", "n", "no"}, strings.ToLower(answer)) {
-			return errors.New("yes or no")
-		}
-		return nil
-	})
+	more, err := v.ask(ctx, "set one of them? yes or no", "no", yesOrNo)
 	if err != nil || !strings.HasPrefix(strings.ToLower(more), "y") {
 		return err
 	}
@@ -160,6 +155,13 @@ func (v *interview) ask(ctx context.Context, what, standard string, wrong func(a
 			v.say("  " + explain(err) + "\n")
 		}
 	}
+}
+
+func yesOrNo(answer string) error {
+	if !slices.Contains([]string{"", "y", "yes", "n", "no"}, strings.ToLower(answer)) {
+		return errors.New("yes or no")
+	}
+	return nil
 }
 
 func (v *interview) say(text string) { _, _ = io.WriteString(v.out, text) } // a terminal that is gone gives no answer either

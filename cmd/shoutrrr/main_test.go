@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// demoKey is the integration key of the examples; the emulator takes any.
+const demoKey = "eb243592faa24ba2a5511afdf565c889"
+
 // binaries is the folder in which the command is built. Scripts have it on their
 // PATH.
 var binaries string

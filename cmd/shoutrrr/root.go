@@ -18,7 +18,8 @@ const rootExamples = `  shoutrrr send -u 'pagerduty:///eb243592faa24ba2a5511afdf
   shoutrrr generate pagerduty --key eb243592faa24ba2a5511afdf565c889 --severity critical
   shoutrrr docs pagerduty
   shoutrrr sandbox exec -- shoutrrr send -u 'pagerduty:///eb243592faa24ba2a5511afdf565c889' -m 'A rehearsal'
-  shoutrrr demo`
+  shoutrrr status
+  shoutrrr queue list --state dead`
 
 // run runs the command and returns its exit status. Errors are told here and
 // nowhere else, unless a command has told them in its own way.
@@ -77,7 +78,7 @@ func newRoot(sys *system) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newSend(sys), newVerify(sys), newGenerate(sys), newDocs(sys),
-		newSandbox(sys), newDemo(sys), newVersion(),
+		newSandbox(sys), newStatus(sys), newQueue(sys), newVersion(),
 	)
 	root.AddCommand(newTopics()...)
 	return root

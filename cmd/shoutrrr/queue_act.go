@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// deed is what an operator does to an event.
+type deed struct {
+	verb, done string // requeue, requeued
+	states     []string
+}
+
+var (
+	requeuing = deed{"requeue", "requeued", []string{"refused", "expired", "dropped"}}
+	dropping  = deed{"drop", "dropped", []string{"ready", "blocked", "waiting", "refused", "expired"}}
+)
+
+const requeueLong = `Have the relay send events again that it has given up: refused, expired or dropped
+ones. They keep their dedup key, so that they cannot page twice, and their place in the
+order. Who and why are kept in the event's history.
+
+With --filter all are meant that a list of these words shows (shoutrrr queue list
+--help); without a state in it, those that are dead. What it would be is told first,
+and asked on a terminal; elsewhere --yes does it.`
+
+const dropLong = `Give events up: they are not sent, and kept as dropped until the relay's retention
+time is over. What is in flight or has been delivered cannot be dropped. Who and why
+are kept in the event's history; requeue takes it back.
+
+With --filter all are meant that a list of these words shows (shoutrrr queue list
+--help); without a state in it, those that are dead. What it would be is told first,
+and asked on a terminal; elsewhere --yes does it.`
+
+func newQueueRequeue(sys *system) *cobra.Command {
+	return newDeed(sys, requeuing, &cobra.Command{
+		Use:     "requeue ID... --why TEXT",
+		Short:   "Have events sent again that were given up",
+		Long:    requeueLong,
+		Example: "  shoutrrr queue requeue 1 --why 'the details are valid now'\n  shoutrrr queue requeue --filter 'state:refused lane:db-oncall' --why 'the key is fixed' --yes",
+	})
+}
+
+func newQueueDrop(sys *system) *cobra.Command {
+	return newDeed(sys, dropping, &cobra.Command{
+		Use:     "drop ID... --why TEXT",
+		Short:   "Give events up",
+		Long:    dropLong,
+		Example: "  shoutrrr queue drop 1 --why 'of last week'\n  shoutrrr queue drop --filter 'state:expired sev:info' --why 'nobody needs them' --yes",
+	})
+}
+
+func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
+	var from relayFlags
+	b := &bulk{what: what, sys: sys}
+	why, filter := "", ""
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if why == "" {
+			return usagef("--why is missing: say in a few words why, it is kept with the event")
+		}
+		if (len(args) == 0) == (filter == "") {
+			return usagef("give numbers of events, or --filter; shoutrrr queue list shows them")
+		}
+		for _, id := range args {
+			if _, err := eventID(id); err != nil {
+				return err
+			}
+		}
+		r, err := from.open(sys)
+		if err != nil {
+			return err
+		}
+		b.relay, b.why, b.json = r, why, from.json
+		if filter != "" {
+			return b.all(cmd.Context(), filter)
+		}
+		return b.each(cmd.Context(), args)
+	}
+	from.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&why, "why", "", "`text` that is kept in the history; required")
+	flags.StringVar(&filter, "filter", "", "`words` that say which events, as in shoutrrr queue list")
+	flags.BoolVarP(&b.yes, "yes", "y", false, "do it without asking, with --filter")
+	mustComplete(cmd, "why", nothing)
+	mustComplete(cmd, "filter", nothing)
+	dead := "dead"
+	cmd.ValidArgsFunction = completeID(sys, &from, dead)
+	return cmd
+}
+
+// bulk does the same to several events.
+type bulk struct {
+	sys   *system
+	relay *relay
+	what  deed
+	why   string
+	json  bool
+	yes   bool
+}
+
+// each does it to the events that were named. One that cannot be done does not keep
+// the others from it.
+func (b *bulk) each(ctx context.Context, ids []string) error {
+	var statuses []int
+	for i, id := range ids {
+		answer, e, err := b.one(ctx, id)
+		if err != nil && exitCode(err) != exitRefused {
+			return b.stopped(i, len(ids), err)
+		}
+		if err != nil {
+			statuses = append(statuses, exitCode(err))
+			tell(b.sys.stderr, "", explain(err))
+			continue
+		}
+		text := oneLine(answer)
+		if !b.json {
+			text = fmt.Sprintf("%s  %s  %s  %s  %s\n", b.what.done, e.ID, singleLine(e.Lane), singleLine(e.Severity), singleLine(e.what()))
+		}
+		if _, err := io.WriteString(b.sys.stdout, text); err != nil {
+			return err
+		}
+	}
+	return told(gravest(statuses))
+}
+
+func (b *bulk) one(ctx context.Context, id string) (answer []byte, e relayEvent, err error) {
+	answer, err = b.relay.do(ctx, "/api/events/"+id+"/"+b.what.verb, b.why, &e)
+	if err != nil {
+		err = aboutEvent(id, err)
+	}
+	return answer, e, err
+}
+
+// stopped is the error of a bulk that ends in the middle: it says how far it came.
+func (b *bulk) stopped(done, of int, err error) error {
+	if of < 2 {
+		return err
+	}
+	return failf(exitCode(err), "%s; %d of %d events were dealt with before", explain(err), done, of)
+}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/containrrr/shoutrrr"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/spf13/cobra"
+)
+
+// relayAddress is where shoutrrrd has its second door if nobody says otherwise.
+const relayAddress = "http://127.0.0.1:8687"
+
+const (
+	longestAnswer = 64 << 20
+	longestToken  = 4 << 10
+	longestActor  = 64
+	// relayPatience is longer than the 20 s that the relay itself gives an answer.
+	relayPatience = 25 * time.Second
+	dialPatience  = 5 * time.Second
+)
+
+// relayFlags say which relay a command talks to, and in which form it tells what it
+// hears.
+type relayFlags struct {
+	url       string
+	tokenFile string
+	json      bool
+}
+
+func (f *relayFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.url, "relay", "", "`URL` of the relay's second door (default $SHOUTRRR_RELAY, else "+relayAddress+")")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the token for it (default $SHOUTRRR_TOKEN_FILE)")
+	flags.BoolVar(&f.json, "json", false, "print the relay's JSON, on one line")
+	mustComplete(cmd, "relay", nothing)
+}
+
+// open finds out where the relay is. Nothing is sent yet.
+func (f *relayFlags) open(sys *system) (*relay, error) {
+	address, named := f.url, "--relay"
+	if address == "" {
+		address, named = sys.getenv("SHOUTRRR_RELAY"), "SHOUTRRR_RELAY"
+	}
+	if address == "" {
+		address = relayAddress
+	}
+	base, err := relayURL(named, address)
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{base: base, actor: actorOf(sys), client: relayClient()}
+	file := f.tokenFile
+	if file == "" {
+		file = sys.getenv("SHOUTRRR_TOKEN_FILE")
+	}
+	if file == "" {
+		return r, nil
+	}
+	if r.token, err = readToken(sys, file); err != nil {
+		return nil, err
+	}
+	if base.Scheme == "http" && !isLoopback(base.Hostname()) {
+		tell(sys.stderr, "warning: ", "the token goes to "+base.Host+" unencrypted: give an https URL")
+	}
+	return r, nil
+}
+
+// relayURL reads an address, to which http:// may be missing. A wrong one is not
+// quoted: somebody may have put a secret into it.
+func relayURL(named, address string) (*url.URL, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, failf(exitConfig, "%s is no URL of a relay: give one such as %s", named, relayAddress)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, failf(exitConfig, "%s takes scheme, host, port and path only; a token comes from a file, by --token-file", named)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// readToken reads a token from its file. On a command line everybody on the machine
+// could read it.
+func readToken(sys *system, name string) (string, error) {
+	file, err := os.Open(name)
+	name = printable(withoutKeys(name))
+	if err != nil {
+		return "", failf(exitConfig, "the token file %s cannot be read: %w", name, withoutPath(err))
+	}
+	defer file.Close() // read only
+	text, err := io.ReadAll(io.LimitReader(file, longestToken+1))
+	token := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", failf(exitConfig, "the token file %s cannot be read: %w", name, withoutPath(err))
+	case token == "" || len(text) > longestToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", failf(exitConfig, "the token file %s should hold one token and nothing else", name)
+	}
+	if info, err := file.Stat(); err == nil && othersRead(info) {
+		tell(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the token: chmod 600 "+name)
+	}
+	return token, nil
+}
+
+// actorOf is who will stand in the history: whoever logged in, also behind sudo. It
+// is a label and no proof; the name of a token goes before it.
+func actorOf(sys *system) string {
+	for _, variable := range []string{"SUDO_USER", "LOGNAME", "USER", "USERNAME"} {
+		name := withoutKeys(sys.getenv(variable))
+		odd := func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }
+		if name != "" && len(name) <= longestActor && !strings.ContainsFunc(name, odd) {
+			return name
+		}
+	}
+	return ""
+}
+
+func relayClient() *http.Client {
+	return &http.Client{
+		Timeout: relayPatience,
+		Transport: &http.Transport{
+			Proxy:       http.ProxyFromEnvironment,
+			DialContext: (&net.Dialer{Timeout: dialPatience}).DialContext,
+		},
+		// A token goes to the host that was named, and to no other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// relay is a relay's second door. docs/admin-api.md is what it answers.
+type relay struct {
+	base   *url.URL
+	token  string
+	actor  string
+	client *http.Client
+	now    time.Time // the relay's clock at its last answer: ages are counted from it
+}
+
+func (r *relay) String() string { return r.base.String() }
+
+// get asks for something and reads the answer into a value. It returns the answer
+// as it came.
+func (r *relay) get(ctx context.Context, path string, query url.Values, into any) ([]byte, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return r.call(ctx, http.MethodGet, path, nil, into)
+}
+
+// do has the relay do something, for a reason that is kept.
+func (r *relay) do(ctx context.Context, path, why string, into any) ([]byte, error) {
+	return r.call(ctx, http.MethodPost, path, []byte(lineJSON(map[string]string{"why": why})), into)
+}
+
+func (r *relay) call(ctx context.Context, method, path string, body []byte, into any) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.base.String()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, failf(exitUsage, "the relay cannot be asked for that: %w", unwrapURL(err))
+	}
+	req.Header.Set("User-Agent", "shoutrrr/"+shoutrrr.Version())
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Shoutrrr-Actor", r.actor)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return nil, r.unreachable(method, err)
+	}
+	defer resp.Body.Close() // it has been read as far as it will be
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
+	if err != nil {
+		return nil, r.unreachable(method, err)
+	}
+	if r.now, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
+		r.now = time.Now()
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, r.refusal(resp.StatusCode, answer)
+	}
+	if json.Unmarshal(answer, into) != nil {
+		return nil, r.stranger("its answer cannot be read")
+	}
+	return answer, nil
+}
+
+// unreachable says that no answer came. The URL that Go puts into its errors is left
+// out: what is searched for may be in it.
+func (r *relay) unreachable(method string, err error) error {
+	var errno syscall.Errno
+	var dns *net.DNSError
+	var timeout net.Error
+	cause := unwrapURL(err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &dns):
+		cause = errors.New("cannot look up " + dns.Name)
+	case errors.As(err, &errno):
+		cause = errno
+	case errors.As(err, &timeout) && timeout.Timeout():
+		cause = errors.New("no answer in time")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		cause = errors.New("the connection was closed before the answer")
+	}
+	next := ""
+	if method == http.MethodPost && !errors.Is(err, syscall.ECONNREFUSED) && dns == nil {
+		next = "; it may have done what it was asked for, look before you repeat it"
+	}
+	return failf(exitUnreachable, "no relay answers at %s (%w): start it with shoutrrrd run, or name it with --relay%s", r, cause, next)
+}
+
+func unwrapURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// stranger says that something else than a relay's second door has answered.
+func (r *relay) stranger(what string) error {
+	return failf(exitUnreachable, "what answers at %s is not the second door of a relay (%s): name with --relay what shoutrrrd run has as --admin", r, what)
+}
+
+// refusal is the error for an answer that is not 200.
+func (r *relay) refusal(status int, answer []byte) error {
+	var told struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(answer, &told) != nil || told.Error == "" {
+		switch status {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return failf(exitTemporary, "%s answers %d %s: try again", r, status, http.StatusText(status))
+		}
+		return r.stranger(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	}
+	switch {
+	case status == http.StatusUnauthorized && r.token == "":
+		return failf(exitKey, "the relay at %s wants a token: name a file that holds one with --token-file or SHOUTRRR_TOKEN_FILE", r)
+	case status == http.StatusUnauthorized:
+		return failf(exitKey, "the relay at %s does not know the token: --token-file or SHOUTRRR_TOKEN_FILE names the file that holds it", r)
+	case status == http.StatusForbidden:
+		return failf(exitKey, "the relay at %s does not allow it: %s", r, told.Error)
+	case status == http.StatusBadRequest:
+		return failf(exitUsage, "%s", told.Error)
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
+		return failf(exitTemporary, "the relay at %s cannot answer now: %s", r, told.Error)
+	}
+	return failf(exitRefused, "%s", told.Error)
+}
+
+// laneNamed is a lane as the relay knows it. Somebody who has only the integration
+// key at hand means its lane, and the key itself must not get into a URL.
+func laneNamed(given string) string {
+	if key, err := eventsv2.ParseKey(given); err == nil {
+		return key.Fingerprint()
+	}
+	return given
+}
+
+// oneLine is the relay's JSON on one line. Characters that could speak to the
+// terminal become escapes, which mean the same.
+func oneLine(answer []byte) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, answer) != nil {
+		return legible(string(answer))
+	}
+	var b strings.Builder
+	for _, r := range compact.String() {
+		switch {
+		case r == unicode.ReplacementChar || legible(string(r)) == string(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String() + "\n"
+}
