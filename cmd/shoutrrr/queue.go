@@ -72,9 +72,9 @@ type selection struct {
 
 func (s *selection) add(cmd *cobra.Command, sys *system, from *relayFlags) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&s.states, "state", nil, "`state` of the events, such as dead or queued (repeatable)")
+	flags.StringArrayVar(&s.states, "state", nil, "`state` of the events, such as dead or queued (repeatable)")
 	flags.StringVar(&s.lane, "lane", "", "`name` or fingerprint of their lane")
-	flags.StringSliceVar(&s.severities, "severity", nil, "their `severity`; '>=error' is error or graver")
+	flags.StringArrayVar(&s.severities, "severity", nil, "their `severity`; '>=error' is error or graver")
 	flags.StringVar(&s.dedupKey, "dedup-key", "", "their dedup `key`")
 	mustComplete(cmd, "state", oneOf(eventStates...))
 	mustComplete(cmd, "severity", oneOf(append(severities, ">=error", ">=warning")...))
@@ -83,21 +83,19 @@ func (s *selection) add(cmd *cobra.Command, sys *system, from *relayFlags) {
 }
 
 // query writes the selection as parameters of the API.
-func (s *selection) query() url.Values {
-	q := url.Values{}
-	put := func(name string, values ...string) {
-		for _, value := range values {
-			if value != "" {
-				q.Add(name, value)
-			}
+func (s *selection) query() string {
+	return parameters("state", strings.Join(s.states, ",")) + parameters("severity", s.severities...) +
+		parameters("lane", laneNamed(s.lane)) + parameters("dedup_key", s.dedupKey) + parameters("q", strings.Join(s.words, " "))
+}
+
+// parameters writes values for a query; an empty one is none.
+func parameters(name string, values ...string) (query string) {
+	for _, value := range values {
+		if value != "" {
+			query += "&" + name + "=" + url.QueryEscape(value)
 		}
 	}
-	put("state", s.states...)
-	put("severity", s.severities...)
-	put("lane", laneNamed(s.lane))
-	put("dedup_key", s.dedupKey)
-	put("q", strings.Join(s.words, " "))
-	return q
+	return query
 }
 
 // largestPage is what the relay gives at once.
@@ -112,25 +110,23 @@ type page struct {
 
 // pages asks for a list page by page until so many events have come, 0 for all.
 // A page may be empty and not be the last.
-func (r *relay) pages(ctx context.Context, q url.Values, limit int, take func(p page, answer []byte) error) error {
+func (r *relay) pages(ctx context.Context, query string, limit int, take func(p *page, answer []byte) error) error {
+	cursor := ""
 	for got := 0; limit == 0 || got < limit; {
-		q.Set("limit", strconv.Itoa(largestPage))
+		size := largestPage
 		if limit > 0 {
-			q.Set("limit", strconv.Itoa(min(largestPage, limit-got)))
+			size = min(size, limit-got)
 		}
-		var p page
-		answer, err := r.get(ctx, "/api/events", q, &p)
+		p := new(page)
+		answer, err := r.get(ctx, "/api/events?limit="+strconv.Itoa(size)+query+parameters("cursor", cursor), p)
 		if err != nil {
 			return err
 		}
 		got += len(p.Events)
-		if err := take(p, answer); err != nil {
+		if err := take(p, answer); err != nil || p.Next == "" {
 			return err
 		}
-		if p.Next == "" {
-			return nil
-		}
-		q.Set("cursor", p.Next)
+		cursor = p.Next
 	}
 	return nil
 }
@@ -173,10 +169,10 @@ func newQueueList(sys *system) *cobra.Command {
 
 // listText writes a list as one table. The widths of its columns follow from the
 // first page, as a queue of a million events is not kept in memory for that.
-func listText(ctx context.Context, sys *system, r *relay, q url.Values, limit int) error {
+func listText(ctx context.Context, sys *system, r *relay, query string, limit int) error {
 	paper, t := sys.paperFor(sys.stdout), eventTable()
 	shown, more := 0, false
-	err := r.pages(ctx, q, limit, func(p page, _ []byte) error {
+	err := r.pages(ctx, query, limit, func(p *page, _ []byte) error {
 		more = p.Next != ""
 		if len(p.Events) == 0 {
 			return nil
@@ -201,47 +197,25 @@ func listText(ctx context.Context, sys *system, r *relay, q url.Values, limit in
 }
 
 func eventTable() *table {
-	return &table{
-		heads: []string{"ID", "AGE", "STATE", "SEVERITY", "LANE", "EVENT"},
-		right: []bool{true, true, false, false, false, false},
-	}
+	return &table{heads: []string{"ID", "AGE", "STATE", "SEVERITY", "LANE", "EVENT"}, right: 0b000011}
 }
 
 func eventRow(e *relayEvent, now time.Time) row {
-	r := row{cells: []cell{
-		{text: e.ID},
-		{text: age(now.Sub(e.AcceptedAt))},
-		{text: e.stateWord(), colour: stateColour(e)},
-		{text: e.Severity, colour: severityColour(e.Severity)},
-		{text: e.Lane},
-		{text: e.what()},
-	}}
+	r := row{cells: []string{e.ID, age(now.Sub(e.AcceptedAt)), e.stateWord(), e.Severity, e.Lane, e.what()}, mood: dim}
 	if e.Repeats > 0 {
-		r.cells[5].text += fmt.Sprintf(" (and %s)", counted(e.Repeats, "repeat"))
+		r.cells[5] += " (and " + counted(e.Repeats, "repeat") + ")"
 	}
 	if why := e.why(); why != "" && e.State != "delivered" {
-		r.note = cell{"(" + why + ")", dim}
+		r.note = "(" + why + ")"
 	}
 	return r
 }
 
-func stateColour(e *relayEvent) string {
-	switch {
-	case e.dead():
-		return red
-	case e.State == "waiting":
-		return yellow
-	case e.State == "delivered", e.State == "dropped":
-		return dim
-	}
-	return ""
-}
-
 // listJSON writes a list as the relay does, but whole: its pages in one object, each
 // event as it came.
-func listJSON(ctx context.Context, w io.Writer, r *relay, q url.Values, limit int) error {
+func listJSON(ctx context.Context, w io.Writer, r *relay, query string, limit int) error {
 	read, next, lead := 0, "", `{"events":[`
-	err := r.pages(ctx, q, limit, func(p page, answer []byte) error {
+	err := r.pages(ctx, query, limit, func(p *page, answer []byte) error {
 		events, err := eventsOf(answer)
 		if err != nil {
 			return r.stranger("its answer cannot be read")

@@ -1,12 +1,6 @@
 package main
 
-import (
-	"context"
-	"fmt"
-	"io"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 // deed is what an operator does to an event.
 type deed struct {
@@ -20,8 +14,8 @@ var (
 )
 
 const requeueLong = `Have the relay send events again that it has given up: refused, expired or dropped
-ones. They keep their dedup key, so that they cannot page twice, and their place in the
-order. Who and why are kept in the event's history.
+ones. Each goes behind whatever waits for its dedup key, which keeps it from paging
+twice. Who and why are kept in the event's history.
 
 With --filter all are meant that a list of these words shows (shoutrrr queue list
 --help); without a state in it, those that are dead. What it would be is told first,
@@ -77,7 +71,7 @@ func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
 		if filter != "" {
 			return b.all(cmd.Context(), filter)
 		}
-		return b.each(cmd.Context(), args)
+		return b.run(cmd.Context(), args, false)
 	}
 	from.add(cmd)
 	flags := cmd.Flags()
@@ -86,58 +80,6 @@ func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
 	flags.BoolVarP(&b.yes, "yes", "y", false, "do it without asking, with --filter")
 	mustComplete(cmd, "why", nothing)
 	mustComplete(cmd, "filter", nothing)
-	dead := "dead"
-	cmd.ValidArgsFunction = completeID(sys, &from, dead)
+	cmd.ValidArgsFunction = completeID(sys, &from, "&state=dead")
 	return cmd
-}
-
-// bulk does the same to several events.
-type bulk struct {
-	sys   *system
-	relay *relay
-	what  deed
-	why   string
-	json  bool
-	yes   bool
-}
-
-// each does it to the events that were named. One that cannot be done does not keep
-// the others from it.
-func (b *bulk) each(ctx context.Context, ids []string) error {
-	var statuses []int
-	for i, id := range ids {
-		answer, e, err := b.one(ctx, id)
-		if err != nil && exitCode(err) != exitRefused {
-			return b.stopped(i, len(ids), err)
-		}
-		if err != nil {
-			statuses = append(statuses, exitCode(err))
-			tell(b.sys.stderr, "", explain(err))
-			continue
-		}
-		text := oneLine(answer)
-		if !b.json {
-			text = fmt.Sprintf("%s  %s  %s  %s  %s\n", b.what.done, e.ID, singleLine(e.Lane), singleLine(e.Severity), singleLine(e.what()))
-		}
-		if _, err := io.WriteString(b.sys.stdout, text); err != nil {
-			return err
-		}
-	}
-	return told(gravest(statuses))
-}
-
-func (b *bulk) one(ctx context.Context, id string) (answer []byte, e relayEvent, err error) {
-	answer, err = b.relay.do(ctx, "/api/events/"+id+"/"+b.what.verb, b.why, &e)
-	if err != nil {
-		err = aboutEvent(id, err)
-	}
-	return answer, e, err
-}
-
-// stopped is the error of a bulk that ends in the middle: it says how far it came.
-func (b *bulk) stopped(done, of int, err error) error {
-	if of < 2 {
-		return err
-	}
-	return failf(exitCode(err), "%s; %d of %d events were dealt with before", explain(err), done, of)
 }

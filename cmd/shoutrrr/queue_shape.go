@@ -28,7 +28,7 @@ func newQueueShape(sys *system) *cobra.Command {
 				return err
 			}
 			var s relayShape
-			answer, err := r.get(cmd.Context(), "/api/shape", nil, &s)
+			answer, err := r.get(cmd.Context(), "/api/shape", &s)
 			if err != nil {
 				return err
 			}
@@ -76,15 +76,14 @@ func sum(counts []int) (total int) {
 const longestBar = 12
 
 func shapeText(s *relayShape, p paper) string {
-	lanes := slices.Clone(s.Lanes)
-	slices.SortStableFunc(lanes, func(a, b laneShape) int {
+	lanes := make([]*laneShape, len(s.Lanes))
+	for i := range s.Lanes {
+		lanes[i] = &s.Lanes[i]
+	}
+	slices.SortFunc(lanes, func(a, b *laneShape) int {
 		return cmp.Or(cmp.Compare(b.total(), a.total()), cmp.Compare(a.Name, b.Name))
 	})
-	t := &table{heads: []string{"LANE", "ALL"}, right: []bool{false, true}}
-	for _, age := range ageHeads(s.Ages) {
-		t.heads, t.right = append(t.heads, age), append(t.right, true)
-	}
-	t.heads, t.right = append(t.heads, ""), append(t.right, false)
+	t := &table{heads: append([]string{"LANE", "ALL"}, ageHeads(s.Ages)...), right: -2}
 	largest := 0
 	for _, l := range lanes {
 		largest = max(largest, l.total())
@@ -94,7 +93,7 @@ func shapeText(s *relayShape, p paper) string {
 	}
 	for _, l := range lanes {
 		if l.total() > 0 {
-			t.rows = append(t.rows, shapeRows(&l, len(s.Ages)+1, largest)...)
+			t.rows = append(t.rows, shapeRows(l, len(s.Ages)+1, largest)...)
 		}
 	}
 	return t.text(p)
@@ -120,23 +119,22 @@ func shapeRows(l *laneShape, columns, largest int) []row {
 			sums[i] += n
 		}
 		if sum(counts) > 0 {
-			below = append(below, row{cells: shapeCells("  "+severity, counts, severityColour(severity))})
+			below = append(below, row{cells: shapeCells(gap+severity, counts)})
 		}
 	}
 	bar := strings.Repeat("#", max(1, l.total()*longestBar/largest))
-	first := row{cells: shapeCells(l.Name, sums, bold), note: cell{text: bar}}
-	return append([]row{first}, below...)
+	return append([]row{{cells: shapeCells(l.Name, sums), colour: bold, note: bar}}, below...)
 }
 
 // shapeCells writes nothing as a dot, which lets the numbers stand out.
-func shapeCells(name string, counts []int, colour string) []cell {
-	cells := []cell{{name, colour}, {short(sum(counts)), colour}}
+func shapeCells(name string, counts []int) []string {
+	cells := []string{name, short(sum(counts))}
 	for _, n := range counts {
-		c := cell{".", dim}
+		text := "."
 		if n > 0 {
-			c = cell{short(n), colour}
+			text = short(n)
 		}
-		cells = append(cells, c)
+		cells = append(cells, text)
 	}
 	return cells
 }

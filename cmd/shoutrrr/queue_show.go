@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func newQueueShow(sys *system) *cobra.Command {
 				return err
 			}
 			var e relayEvent
-			answer, err := r.get(cmd.Context(), "/api/events/"+id, nil, &e)
+			answer, err := r.get(cmd.Context(), "/api/events/"+id, &e)
 			if err != nil {
 				return aboutEvent(id, err)
 			}
@@ -63,39 +64,51 @@ func aboutEvent(id string, err error) error {
 }
 
 func eventText(e *relayEvent, now time.Time, p paper) string {
-	var b strings.Builder
-	say := func(name, text, colour string) {
-		if text != "" {
-			b.WriteString(fact(p, name, text, colour))
-		}
-	}
-	say("event", e.ID+", "+strings.TrimSpace(e.Action+" "+e.Kind), "")
-	say("state", stateText(e, now), stateColour(e))
-	say("reason", e.why(), "")
-	say("severity", severityText(e), severityColour(e.Severity))
-	say("summary", e.Summary, "")
-	say("source", e.Source, "")
-	say("dedup key", e.DedupKey, "")
-	say("lane", laneText(e), "")
-	say("accepted", e.AcceptedAt.UTC().Format(time.DateTime)+", "+age(now.Sub(e.AcceptedAt))+" ago", "")
-	if e.Attempts > 0 {
-		say("attempts", fmt.Sprint(e.Attempts), "")
+	facts := [][2]string{
+		{"event", e.ID + ", " + e.Action + " " + e.Kind},
+		{"state", stateText(e, now)},
+		{"reason", e.why()},
+		{"severity", severityText(e)},
+		{"summary", e.Summary},
+		{"source", e.Source},
+		{"dedup key", e.DedupKey},
+		{"lane", laneText(e)},
+		{"accepted", e.AcceptedAt.UTC().Format(time.DateTime) + ", " + age(now.Sub(e.AcceptedAt)) + " ago"},
+		{"attempts", strconv.Itoa(e.Attempts)},
 	}
 	if e.Repeats > 0 {
-		say("repeats", fmt.Sprintf("%d, all in this one event", e.Repeats), "")
+		facts = append(facts, [2]string{"repeats", strconv.Itoa(e.Repeats) + ", all in this one event"})
 	}
 	for _, repair := range e.Repairs {
-		say("repaired", repair, "")
+		facts = append(facts, [2]string{"repaired", repair})
 	}
-	b.WriteString("\n" + historyText(e, p))
-	b.WriteString("\nBody, without the integration key:\n")
-	for line := range strings.Lines(indented(e.Body)) {
-		b.WriteString("  " + strings.TrimRight(line, "\n") + "\n")
+	text := ""
+	for _, f := range facts {
+		if f[1] != "" {
+			word, _, _ := strings.Cut(f[1], " ")
+			text += fact(p, f[0], f[1], wordColours[word])
+		}
 	}
+	text += "\nHistory (UTC):\n"
+	for i := range e.History {
+		text += e.History[i].text(p)
+	}
+	text += "\nBody, without the integration key:\n  " + strings.ReplaceAll(indented(e.Body), "\n", "\n  ") + "\n"
 	if e.dead() {
-		fmt.Fprintf(&b, "\nTo send it again: shoutrrr queue requeue %s --why TEXT\nTo give it up:    shoutrrr queue drop %s --why TEXT\n", singleLine(e.ID), singleLine(e.ID))
+		id := singleLine(e.ID)
+		text += "\nTo send it again: shoutrrr queue requeue " + id + " --why TEXT\nTo give it up:    shoutrrr queue drop " + id + " --why TEXT\n"
 	}
-	return b.String()
+	return text
+}
+
+// text is the line of one thing that happened.
+func (h *relayEntry) text(p paper) string {
+	text := withStatus(h.Status, h.Text)
+	if h.Who != "" {
+		text = strings.TrimSuffix("by "+h.Who+": "+text, ": ")
+	}
+	line := h.At.UTC().Format("2006-01-02 15:04:05.000") + gap + padded(singleLine(h.What), len("delivered"), false) + gap + singleLine(text)
+	return "  " + strings.TrimRight(folded(line, p.width-2, "    "), " ") + "\n"
 }
 
 func stateText(e *relayEvent, now time.Time) string {
@@ -130,27 +143,4 @@ func laneText(e *relayEvent) string {
 		text += ", of the pool " + e.Pool
 	}
 	return text
-}
-
-// historyText is one line for each thing that happened.
-func historyText(e *relayEvent, p paper) string {
-	t := &table{heads: []string{"TIME (UTC)", "WHAT", ""}, right: make([]bool, 3)}
-	for _, h := range e.History {
-		var parts []string
-		if h.Status != 0 {
-			parts = append(parts, fmt.Sprint(h.Status))
-		}
-		if h.Who != "" {
-			parts = append(parts, "by "+h.Who)
-		}
-		text := strings.Join(parts, " ")
-		if h.Text != "" && text != "" {
-			text += ": "
-		}
-		t.rows = append(t.rows, row{
-			cells: []cell{{text: h.At.UTC().Format("2006-01-02 15:04:05.000")}, {text: h.What}},
-			note:  cell{text: text + h.Text},
-		})
-	}
-	return t.text(p)
 }

@@ -63,7 +63,7 @@ func (f *relayFlags) open(sys *system) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{base: base, actor: actorOf(sys), client: relayClient()}
+	r := &relay{base: base, actor: actorOf(sys), transport: newTransport()}
 	file := f.tokenFile
 	if file == "" {
 		file = sys.getenv("SHOUTRRR_TOKEN_FILE")
@@ -130,7 +130,7 @@ func readToken(sys *system, name string) (string, error) {
 func actorOf(sys *system) string {
 	for _, variable := range []string{"SUDO_USER", "LOGNAME", "USER", "USERNAME"} {
 		name := withoutKeys(sys.getenv(variable))
-		odd := func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }
+		odd := func(r rune) bool { return r < ' ' || r > '~' }
 		if name != "" && len(name) <= longestActor && !strings.ContainsFunc(name, odd) {
 			return name
 		}
@@ -138,64 +138,56 @@ func actorOf(sys *system) string {
 	return ""
 }
 
-func relayClient() *http.Client {
-	return &http.Client{
-		Timeout: relayPatience,
-		Transport: &http.Transport{
-			Proxy:       http.ProxyFromEnvironment,
-			DialContext: (&net.Dialer{Timeout: dialPatience}).DialContext,
-		},
-		// A token goes to the host that was named, and to no other.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// newTransport has no redirects: a token goes to the host that was named, and to no
+// other.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: dialPatience}).DialContext,
 	}
 }
 
 // relay is a relay's second door. docs/admin-api.md is what it answers.
 type relay struct {
-	base   *url.URL
-	token  string
-	actor  string
-	client *http.Client
-	now    time.Time // the relay's clock at its last answer: ages are counted from it
+	base      *url.URL
+	token     string
+	actor     string
+	transport http.RoundTripper
+	now       time.Time // the relay's clock at its last answer: ages are counted from it
 }
 
 func (r *relay) String() string { return r.base.String() }
 
 // get asks for something and reads the answer into a value. It returns the answer
 // as it came.
-func (r *relay) get(ctx context.Context, path string, query url.Values, into any) ([]byte, error) {
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return r.call(ctx, http.MethodGet, path, nil, into)
+func (r *relay) get(ctx context.Context, path string, into any) ([]byte, error) {
+	return r.call(ctx, http.MethodGet, path, "", into)
 }
 
 // do has the relay do something, for a reason that is kept.
 func (r *relay) do(ctx context.Context, path, why string, into any) ([]byte, error) {
-	return r.call(ctx, http.MethodPost, path, []byte(lineJSON(map[string]string{"why": why})), into)
+	return r.call(ctx, http.MethodPost, path, lineJSON(map[string]string{"why": why}), into)
 }
 
-func (r *relay) call(ctx context.Context, method, path string, body []byte, into any) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.base.String()+path, bytes.NewReader(body))
+func (r *relay) call(ctx context.Context, method, path, body string, into any) ([]byte, error) {
+	target, err := r.base.Parse(r.base.Path + path)
 	if err != nil {
-		return nil, failf(exitUsage, "the relay cannot be asked for that: %w", unwrapURL(err))
+		return nil, usagef("the relay cannot be asked for that; see shoutrrr queue list --help")
 	}
-	req.Header.Set("User-Agent", "shoutrrr/"+shoutrrr.Version())
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("X-Shoutrrr-Actor", r.actor)
+	ctx, cancel := context.WithTimeout(ctx, relayPatience)
+	defer cancel()
+	req := (&http.Request{Method: method, URL: target, Host: target.Host, Header: r.header(method)}).WithContext(ctx)
+	if body != "" {
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 	}
-	if r.token != "" {
-		req.Header.Set("Authorization", "Bearer "+r.token)
-	}
-	resp, err := r.client.Do(req)
+	resp, err := r.transport.RoundTrip(req)
 	if err != nil {
-		return nil, r.unreachable(method, err)
+		return nil, r.unreachable(ctx, method, err)
 	}
 	defer resp.Body.Close() // it has been read as far as it will be
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, longestAnswer))
 	if err != nil {
-		return nil, r.unreachable(method, err)
+		return nil, r.unreachable(ctx, method, err)
 	}
 	if r.now, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
 		r.now = time.Now()
@@ -209,38 +201,37 @@ func (r *relay) call(ctx context.Context, method, path string, body []byte, into
 	return answer, nil
 }
 
-// unreachable says that no answer came. The URL that Go puts into its errors is left
-// out: what is searched for may be in it.
-func (r *relay) unreachable(method string, err error) error {
-	var errno syscall.Errno
-	var dns *net.DNSError
-	var timeout net.Error
-	cause := unwrapURL(err)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.As(err, &dns):
-		cause = errors.New("cannot look up " + dns.Name)
-	case errors.As(err, &errno):
-		cause = errno
-	case errors.As(err, &timeout) && timeout.Timeout():
-		cause = errors.New("no answer in time")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		cause = errors.New("the connection was closed before the answer")
+func (r *relay) header(method string) http.Header {
+	h := http.Header{"User-Agent": {"shoutrrr/" + shoutrrr.Version()}}
+	if method == http.MethodPost {
+		h.Set("Content-Type", "application/json")
+		h.Set("X-Shoutrrr-Actor", r.actor)
 	}
-	next := ""
-	if method == http.MethodPost && !errors.Is(err, syscall.ECONNREFUSED) && dns == nil {
-		next = "; it may have done what it was asked for, look before you repeat it"
+	if r.token != "" {
+		h.Set("Authorization", "Bearer "+r.token)
 	}
-	return failf(exitUnreachable, "no relay answers at %s (%w): start it with shoutrrrd run, or name it with --relay%s", r, cause, next)
+	return h
 }
 
-func unwrapURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
+// unreachable says that no answer came.
+func (r *relay) unreachable(ctx context.Context, method string, err error) error {
+	var errno syscall.Errno
+	var dns *net.DNSError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return context.Canceled
+	case ctx.Err() != nil:
+		err = errors.New("no answer in time")
+	case errors.As(err, &dns):
+		err = errors.New("cannot look up " + dns.Name)
+	case errors.As(err, &errno):
+		err = errno
 	}
-	return err
+	next := ""
+	if method == http.MethodPost && errno != syscall.ECONNREFUSED && dns == nil {
+		next = "; it may have done what it was asked for, look before you repeat it"
+	}
+	return failf(exitUnreachable, "no relay answers at %s (%w): start it with shoutrrrd run, or name it with --relay%s", r, err, next)
 }
 
 // stranger says that something else than a relay's second door has answered.

@@ -2,7 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -82,13 +83,15 @@ type relayEvent struct {
 
 	// Only of an event that is asked for by its number.
 	Body    json.RawMessage `json:"body"`
-	History []struct {
-		At     time.Time `json:"at"`
-		What   string    `json:"what"`
-		Status int       `json:"status"`
-		Text   string    `json:"text"`
-		Who    string    `json:"who"`
-	} `json:"history"`
+	History []relayEntry    `json:"history"`
+}
+
+type relayEntry struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Status int       `json:"status"`
+	Text   string    `json:"text"`
+	Who    string    `json:"who"`
 }
 
 // stateWord is the state as people are told it.
@@ -117,24 +120,13 @@ func (e *relayEvent) what() string {
 
 // why says why the event is where it is, if the relay has a reason.
 func (e *relayEvent) why() string {
-	switch {
-	case e.Reason == "" && e.Status == 0:
-		return ""
-	case e.Status == 0:
-		return e.Reason
-	case e.Reason == "":
-		return fmt.Sprint(e.Status)
-	}
-	return fmt.Sprintf("%d: %s", e.Status, e.Reason)
+	return withStatus(e.Status, e.Reason)
 }
 
-// severityColour is for the severities that somebody is woken up for.
-func severityColour(severity string) string {
-	switch severity {
-	case "critical":
-		return red
-	case "error":
-		return yellow
+// withStatus puts the status of an answer before a text that does not name it.
+func withStatus(status int, text string) string {
+	if number := strconv.Itoa(status); status != 0 && !strings.Contains(text, number) {
+		return strings.TrimSuffix(number+": "+text, ": ")
 	}
-	return ""
+	return text
 }

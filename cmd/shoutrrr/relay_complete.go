@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"net/url"
+	"io"
 	"strings"
 	"time"
 
@@ -14,30 +14,25 @@ const completionPatience = 500 * time.Millisecond
 
 var eventStates = []string{"queued", "dead", "ready", "blocked", "in_flight", "waiting", "delivered", "refused", "expired", "dropped"}
 
-// quietly is a relay to ask for completions: no word about what is wrong gets in
-// between the letters that somebody types.
-func quietly(sys *system, from *relayFlags) (*relay, context.Context, context.CancelFunc) {
+// quietly asks a relay for completions: no word about what is wrong gets in between
+// the letters that somebody types.
+func quietly(sys *system, from *relayFlags, path string, into any) {
 	silent := *sys
-	silent.stderr = new(strings.Builder)
-	r, err := from.open(&silent)
+	silent.stderr = io.Discard
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
-	if err != nil {
-		cancel() // whatever is asked gets no answer
-		r = &relay{base: new(url.URL), client: relayClient()}
+	defer cancel()
+	if r, err := from.open(&silent); err == nil {
+		_, _ = r.get(ctx, path, into) // without a relay there is nothing to offer
 	}
-	return r, ctx, cancel
 }
 
 func laneNames(sys *system, from *relayFlags) (names []string) {
-	r, ctx, cancel := quietly(sys, from)
-	defer cancel()
 	var answer struct {
 		Lanes []relayLane `json:"lanes"`
 	}
-	_, _ = r.get(ctx, "/api/lanes", nil, &answer) // without a relay there is nothing to offer
+	quietly(sys, from, "/api/lanes", &answer)
 	for i := range answer.Lanes {
-		l := &answer.Lanes[i]
-		names = append(names, cobra.CompletionWithDesc(singleLine(l.Name), singleLine(l.Text)))
+		names = append(names, singleLine(answer.Lanes[i].Name))
 	}
 	return names
 }
@@ -48,23 +43,14 @@ func completeLane(sys *system, from *relayFlags) completion {
 	}
 }
 
-// completeID offers the youngest events of a state.
-func completeID(sys *system, from *relayFlags, state string) completion {
+// completeID offers the youngest events.
+func completeID(sys *system, from *relayFlags, query string) completion {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		r, ctx, cancel := quietly(sys, from)
-		defer cancel()
-		q := url.Values{"limit": {"20"}}
-		if state != "" {
-			q.Set("state", state)
-		}
 		var p page
-		_, _ = r.get(ctx, "/api/events", q, &p) // as above
+		quietly(sys, from, "/api/events?limit=20"+query, &p)
 		var ids []string
 		for i := range p.Events {
-			e := &p.Events[i]
-			if id, err := eventID(e.ID); err == nil {
-				ids = append(ids, cobra.CompletionWithDesc(id, singleLine(e.stateWord()+" "+e.what())))
-			}
+			ids = append(ids, cobra.CompletionWithDesc(singleLine(p.Events[i].ID), singleLine(p.Events[i].what())))
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}

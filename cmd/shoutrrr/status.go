@@ -58,7 +58,7 @@ func newStatus(sys *system) *cobra.Command {
 
 func showStatus(ctx context.Context, sys *system, r *relay, asJSON bool) error {
 	var s relayStatus
-	answer, err := r.get(ctx, "/api/status", nil, &s)
+	answer, err := r.get(ctx, "/api/status", &s)
 	if err != nil {
 		return err
 	}
@@ -72,29 +72,29 @@ func showStatus(ctx context.Context, sys *system, r *relay, asJSON bool) error {
 
 // statusText tells first what matters when somebody has been woken up.
 func statusText(s *relayStatus, address string, p paper) string {
-	var b strings.Builder
-	late, lateColour := timeToPage(s)
-	b.WriteString(fact(p, "time to page", late, lateColour))
+	late, colour := timeToPage(s)
+	text := fact(p, "time to page", late, colour)
 	if s.Accepting {
-		b.WriteString(fact(p, "accepting", "yes", green))
+		text += fact(p, "accepting", "yes", green)
 	} else {
-		b.WriteString(fact(p, "accepting", "NO: "+s.Reason, red))
+		text += fact(p, "accepting", "NO: "+s.Reason, red)
 	}
-	b.WriteString(fact(p, "waiting", waitingText(s), ""))
+	waiting, colour := waitingText(s)
+	text += fact(p, "waiting", waiting, colour)
 	if s.Dead > 0 {
-		b.WriteString(fact(p, "dead", deadText(s), yellow))
+		text += fact(p, "dead", deadText(s), yellow)
 	}
 	if s.Config.Error != "" {
-		b.WriteString(fact(p, "settings", fmt.Sprintf("those of %s are in force; the file has changed since and is wrong: %s", s.Config.LoadedAt.UTC().Format(time.DateTime), s.Config.Error), yellow))
+		text += fact(p, "settings", "those of "+s.Config.LoadedAt.UTC().Format(time.DateTime)+" are in force; the file has changed since and is wrong: "+s.Config.Error, yellow)
 	}
 	if len(s.Quarantined) > 0 {
-		b.WriteString(fact(p, "set aside", "damaged files, kept for whoever can read what is in them: "+strings.Join(s.Quarantined, ", "), yellow))
+		text += fact(p, "set aside", "damaged files, kept for whoever can read what is in them: "+strings.Join(s.Quarantined, ", "), yellow)
 	}
-	b.WriteString(fact(p, "relay", fmt.Sprintf("shoutrrrd %s at %s, started %s ago", s.Version, address, age(s.Now.Sub(s.StartedAt))), ""))
+	text += fact(p, "relay", "shoutrrrd "+s.Version+" at "+address+", started "+age(s.Now.Sub(s.StartedAt))+" ago", "")
 	if len(s.Lanes) == 0 {
-		return b.String() + "\nThere are no lanes yet: one appears with the first event of an integration key.\n"
+		return text + "\nThere are no lanes yet: one appears with the first event of an integration key.\n"
 	}
-	return b.String() + "\n" + laneTable(s.Lanes).text(p)
+	return text + "\n" + laneTable(s.Lanes).text(p)
 }
 
 const factIndent = "              "
@@ -105,11 +105,11 @@ func fact(p paper, name, text, colour string) string {
 	if p.width > 0 {
 		width = max(20, p.width-len(factIndent))
 	}
-	lines := strings.Split(folded(singleLine(text), width, ""), "\n")
-	for i := range lines {
-		lines[i] = p.coloured(lines[i], colour)
+	line := padded(name, len(factIndent), false)
+	for part := range strings.SplitSeq(folded(singleLine(text), width, ""), "\n") {
+		line += p.coloured(part, colour) + "\n" + factIndent
 	}
-	return padded(name, len(factIndent), false) + strings.Join(lines, "\n"+factIndent) + "\n"
+	return strings.TrimRight(line, " ")
 }
 
 // timeToPage says how late a critical event would be.
@@ -137,15 +137,15 @@ func timeToPage(s *relayStatus) (text, colour string) {
 	return text, colour
 }
 
-func waitingText(s *relayStatus) string {
+func waitingText(s *relayStatus) (text, colour string) {
 	if s.Queued == 0 {
-		return "nothing"
+		return "nothing", ""
 	}
-	text := counted(s.Queued, "event")
+	text = counted(s.Queued, "event")
 	if s.OldestCritical != nil {
-		text += ", a critical one for " + ageOf(s.OldestCritical)
+		return text + ", a critical one for " + ageOf(s.OldestCritical), red
 	}
-	return text
+	return text, ""
 }
 
 // deadText tells of events that were given up, and what to do about them.
@@ -159,25 +159,23 @@ func deadText(s *relayStatus) string {
 }
 
 func laneTable(lanes []relayLane) *table {
-	lanes = slices.Clone(lanes)
-	slices.SortStableFunc(lanes, func(a, b relayLane) int {
+	sorted := make([]*relayLane, len(lanes))
+	for i := range lanes {
+		sorted[i] = &lanes[i]
+	}
+	slices.SortFunc(sorted, func(a, b *relayLane) int {
 		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(a.Name, b.Name))
 	})
 	t := &table{
 		heads: []string{"LANE", "USED", "CRIT", "ERR", "WARN", "INFO", "OLDEST", "EMPTY", "CONDITION"},
-		right: []bool{false, true, true, true, true, true, true, true, false},
+		right: 0b011111110,
 	}
-	for _, l := range lanes {
-		cells := []cell{{text: l.Name}, {text: l.window()}}
+	for _, l := range sorted {
+		cells := []string{l.Name, l.window()}
 		for _, severity := range severities {
-			n := cell{text: short(l.Waiting[severity])}
-			if l.Waiting[severity] > 0 {
-				n.colour = severityColour(severity)
-			}
-			cells = append(cells, n)
+			cells = append(cells, short(l.Waiting[severity]))
 		}
-		cells = append(cells, cell{text: ageOf(l.Oldest)}, cell{text: l.emptyIn()})
-		t.rows = append(t.rows, row{cells: cells, note: cell{l.Text, l.colour()}})
+		t.rows = append(t.rows, row{cells: append(cells, ageOf(l.Oldest), l.emptyIn()), note: l.Text, mood: l.colour()})
 	}
 	return t
 }
@@ -207,7 +205,7 @@ func (l *relayLane) colour() string {
 
 // window is how much of the last 60 s is used.
 func (l *relayLane) window() string {
-	text := fmt.Sprintf("%s of %s", short(l.Used), short(l.Learned))
+	text := short(l.Used) + " of " + short(l.Learned)
 	if l.Learned != l.Limit {
 		text += "/" + short(l.Limit)
 	}

@@ -15,6 +15,13 @@ const (
 	bold   = "1"
 )
 
+// wordColours are for cells that are one of these words.
+var wordColours = map[string]string{
+	"critical": red, "error": yellow,
+	"refused": red, "expired": red, "waiting": yellow, "delivered": dim, "dropped": dim,
+	".": dim,
+}
+
 // paper is what a text is written for.
 type paper struct {
 	width   int // of a line; 0 for no limit
@@ -38,19 +45,18 @@ func (p paper) coloured(text, colour string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// cell is what stands in one place of a table.
-type cell struct{ text, colour string }
-
 // row has a note, which stands behind it or, where the line is too short, below it.
 type row struct {
-	cells []cell
-	note  cell
+	cells  []string
+	colour string // of the cells
+	note   string
+	mood   string // the colour of the note
 }
 
 // table has columns; the last one takes what the others leave of the line.
 type table struct {
 	heads []string
-	right []bool // columns of numbers
+	right int // bit i: column i holds numbers
 	rows  []row
 }
 
@@ -61,81 +67,77 @@ const gap = "  "
 
 // text draws the table.
 func (t *table) text(p paper) string {
-	widths := t.widths(p)
-	var b strings.Builder
-	heads := make([]cell, len(t.heads))
-	for i, head := range t.heads {
-		heads[i] = cell{head, bold}
+	all := append([]row{{cells: t.heads, colour: bold}}, t.rows...)
+	widths := make([]int, len(t.heads))
+	for _, r := range all {
+		for i, text := range r.cells {
+			widths[i] = max(widths[i], textWidth(singleLine(text)))
+			if p.width > 0 && i < len(t.heads)-1 {
+				widths[i] = min(widths[i], widestCell)
+			}
+		}
 	}
-	t.draw(&b, p, widths, row{cells: heads})
-	for _, r := range t.rows {
-		t.draw(&b, p, widths, r)
+	var b strings.Builder
+	for _, r := range all {
+		line, used := t.line(r, widths, p)
+		b.WriteString(line)
+		if r.note != "" {
+			b.WriteString(noted(p, singleLine(r.note), r.mood, used))
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
 
-func (t *table) widths(p paper) []int {
-	widths := make([]int, len(t.heads))
-	for i, head := range t.heads {
-		widths[i] = textWidth(head)
-		for _, r := range t.rows {
-			if i < len(r.cells) {
-				widths[i] = max(widths[i], textWidth(singleLine(r.cells[i].text)))
-			}
+// line draws the cells of a row, and tells how many columns of the terminal they
+// take.
+func (t *table) line(r row, widths []int, p paper) (line string, used int) {
+	for i, text := range r.cells {
+		text = singleLine(text)
+		colour := r.colour
+		if colour == "" {
+			colour = wordColours[strings.TrimSpace(text)]
 		}
-		if p.width > 0 && i < len(t.heads)-1 {
-			widths[i] = min(widths[i], widestCell)
+		if i > 0 {
+			line, used = line+gap, used+len(gap)
 		}
-	}
-	return widths
-}
-
-func (t *table) draw(b *strings.Builder, p paper, widths []int, r row) {
-	line, used := "", 0
-	for i, c := range r.cells {
-		text, last := singleLine(c.text), i == len(widths)-1
 		room := widths[i]
-		if last {
-			room = p.width - used
+		if i == len(widths)-1 {
+			room = max(1, p.width-used)
 		}
 		if p.width > 0 {
-			text = clipped(text, max(1, room))
+			text = clipped(text, room)
 		}
-		if i < len(r.cells)-1 || t.right[i] {
-			text = padded(text, widths[i], t.right[i])
+		if right := t.right>>i&1 == 1; right || i < len(r.cells)-1 {
+			text = padded(text, widths[i], right)
 		}
-		line += p.coloured(text, c.colour)
-		used += textWidth(text)
-		if i < len(r.cells)-1 {
-			line += gap
-			used += len(gap)
-		}
+		line, used = line+p.coloured(text, colour), used+textWidth(text)
 	}
-	b.WriteString(strings.TrimRight(line, " "))
-	if note := singleLine(r.note.text); note != "" {
-		b.WriteString(noted(p, note, r.note.colour, used, widths[len(widths)-1], len(r.cells) == len(widths)))
-	}
-	b.WriteString("\n")
+	return line, used
 }
 
 // noted is the note of a row that has taken so many columns.
-func noted(p paper, note, colour string, used, last int, full bool) string {
+func noted(p paper, note, colour string, used int) string {
+	const indent = "    "
 	if p.width == 0 || used+len(gap)+textWidth(note) <= p.width {
-		lead := gap
-		_ = last
-		_ = full
-		return lead + p.coloured(note, colour)
+		return gap + p.coloured(note, colour)
 	}
-	lines := strings.Split(folded(note, p.width-4, ""), "\n")
-	for i, line := range lines {
-		lines[i] = "    " + p.coloured(clipped(line, p.width-4), colour)
+	text := ""
+	for line := range strings.SplitSeq(folded(note, p.width-len(indent), ""), "\n") {
+		text += "\n" + indent + p.coloured(line, colour)
 	}
-	return "\n" + strings.Join(lines, "\n")
+	return text
 }
 
 // singleLine makes of a text what can stand in a table: one line that does not
-// speak to the terminal.
-func singleLine(text string) string { return legible(strings.Join(strings.Fields(text), " ")) }
+// speak to the terminal. An indent stays.
+func singleLine(text string) string {
+	line := legible(strings.Join(strings.Fields(text), " "))
+	if strings.HasPrefix(text, gap) {
+		return gap + line
+	}
+	return line
+}
 
 // short writes a number in at most four characters.
 func short(n int) string {
@@ -144,8 +146,6 @@ func short(n int) string {
 		return strconv.Itoa(n)
 	case n < 1_000_000:
 		return strconv.Itoa(n/1000) + "k"
-	case n < 10_000_000:
-		return strconv.FormatFloat(float64(n/100_000)/10, 'f', 1, 64) + "M"
 	}
 	return strconv.Itoa(n/1_000_000) + "M"
 }
@@ -153,10 +153,8 @@ func short(n int) string {
 // age writes a time as one number: 12s, 3m, 4h, 5d.
 func age(d time.Duration) string {
 	switch {
-	case d < time.Second:
-		return "0s"
 	case d < time.Minute:
-		return strconv.Itoa(int(d/time.Second)) + "s"
+		return strconv.Itoa(int(max(0, d)/time.Second)) + "s"
 	case d < time.Hour:
 		return strconv.Itoa(int(d/time.Minute)) + "m"
 	case d < 48*time.Hour:
@@ -173,4 +171,9 @@ func ageOf(seconds *float64) string {
 	return age(duration(*seconds))
 }
 
-func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+// duration reads the relay's seconds. What would not fit is as long as anybody will
+// wait.
+func duration(seconds float64) time.Duration {
+	const longest = 100 * 365 * 24 * 3600
+	return time.Duration(min(max(seconds, 0), longest) * float64(time.Second))
+}

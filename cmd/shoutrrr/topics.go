@@ -29,7 +29,20 @@ func exitCodesPage() string {
 a repetition from paging twice. Of several URLs the gravest failure counts, in the
 order 130, 78, 64, 77, 65, 69, 75, 74. shoutrrr sandbox exec exits as its program
 does, with 128 and the number of the signal that ended it, 127 if there is no such
-program and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.`)
+program and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.
+
+shoutrrr status and shoutrrr queue tell how it went with a relay.
+
+  status  again?  meaning
+  0               shown or done; also nothing to do, or a watch that Ctrl-C has ended
+  64      no      wrong usage: an unknown flag, state or word of a filter; --yes is missing
+  65      no      refused: no such event or lane, or the event's state does not allow it
+  69      yes     no relay answers there
+  74      yes     this machine's trouble: output that cannot be written
+  75      yes     the relay cannot answer now
+  77      no      the token is missing or unknown, or it may only look
+  78      no      no URL of a relay, or a token file that cannot be read
+  130     yes     interrupted, or answered with no; what is told as done is done`)
 	return b.String()
 }
 
@@ -39,6 +52,11 @@ const environmentPage = `These variables are read.
 
   SHOUTRRR_URL            the URL, if none is given otherwise; or several, one a line,
                           with blank lines and lines that begin with # skipped
+  SHOUTRRR_RELAY          the URL of the relay that shoutrrr status and queue ask, if
+                          --relay does not name it; otherwise http://127.0.0.1:8687
+  SHOUTRRR_TOKEN_FILE     the file with the token for it, if --token-file names none
+  SUDO_USER, LOGNAME,     who requeues, drops, pauses or resumes, for the history; if
+  USER, USERNAME          the relay has tokens, the token's name counts
   XDG_STATE_HOME, HOME    open incidents are remembered for 24 hours below
                           $XDG_STATE_HOME/shoutrrr or $HOME/.local/state/shoutrrr;
                           no integration key is in these files or in their names
@@ -78,4 +96,8 @@ URLs, failures included. A member that does not apply is left out.
   error           why it failed
   candidates      open incidents of which one must be named: dedup_key, source,
                   summary, triggered
-  request         with --dry-run: method, url, body`
+  request         with --dry-run: method, url, body
+
+shoutrrr status and shoutrrr queue print what the relay answers (docs/admin-api.md),
+each answer on a line. queue list makes one answer of all its pages. A failure is told
+on standard error, and by the exit status.`

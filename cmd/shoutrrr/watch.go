@@ -40,9 +40,10 @@ const (
 
 // run ends with the context: that is how a watch is meant to end, so it is no
 // failure. It ends also if the relay refuses the token or the question.
-func (w *watch) run(ctx context.Context) (err error) {
+func (w *watch) run(ctx context.Context) error {
 	if w.live {
-		defer func() { _ = w.write(showCursor) }() // the screen is gone if it fails
+		// It also takes away the ^C that the terminal has shown.
+		defer func() { _ = w.write("\r\x1b[K" + showCursor) }() // the screen is gone if it fails
 		if err := w.write(hideCursor); err != nil {
 			return err
 		}
@@ -50,10 +51,7 @@ func (w *watch) run(ctx context.Context) (err error) {
 	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	for {
-		if err := w.look(ctx); err != nil || ctx.Err() != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := w.look(ctx); err != nil {
 			return err
 		}
 		select {
@@ -69,7 +67,7 @@ func (w *watch) look(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
 	var s relayStatus
-	answer, err := w.relay.get(asking, "/api/status", nil, &s)
+	answer, err := w.relay.get(asking, "/api/status", &s)
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -108,23 +108,26 @@ func padded(text string, width int, right bool) string {
 }
 
 // folded breaks a text at its blanks into lines of at most so many columns, of which
-// all but the first are indented. Width 0 is for no limit.
+// all but the first are indented; a word that is longer is cut. Width 0 is for no
+// limit.
 func folded(text string, width int, indent string) string {
 	if width <= 0 || textWidth(text) <= width {
 		return text
 	}
-	var lines []string
-	line := ""
+	var b strings.Builder
+	used := 0
 	for word := range strings.FieldsSeq(text) {
-		if line != "" && textWidth(line)+1+textWidth(word) > width {
-			lines = append(lines, line)
-			line = indent + word
-			continue
+		word = clipped(word, width-len(indent))
+		switch {
+		case used > 0 && used+1+textWidth(word) > width:
+			b.WriteString("\n" + indent)
+			used = len(indent)
+		case used > 0:
+			b.WriteString(" ")
+			used++
 		}
-		if line != "" {
-			line += " "
-		}
-		line += word
+		b.WriteString(word)
+		used += textWidth(word)
 	}
-	return strings.Join(append(lines, line), "\n")
+	return b.String()
 }
