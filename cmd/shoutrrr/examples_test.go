@@ -27,6 +27,10 @@ func TestHelpExamples(t *testing.T) {
 			writeFixtures(t, dir)
 			cmd := exec.CommandContext(t.Context(), "bash", "-c", line)
 			cmd.Dir, cmd.Env = dir, environ
+			if asksRelay(line) {
+				runRelayExample(t, cmd, line)
+				return
+			}
 			if strings.HasPrefix(line, "shoutrrr sandbox") && !strings.Contains(line, " exec ") {
 				runServerExample(t, cmd)
 				return

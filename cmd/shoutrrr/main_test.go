@@ -30,5 +30,10 @@ func runTests(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
 		return 1
 	}
+	build = exec.Command("go", "build", "-C", filepath.Join("..", "..", "shoutrrrd"), "-buildvcs=false", "-o", filepath.Join(binaries, "shoutrrrd"), ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the relay: %v\n%s", err, out)
+		return 1
+	}
 	return m.Run()
 }
