@@ -88,7 +88,7 @@ func relayURL(named, address string) (*url.URL, error) {
 	}
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, failf(exitConfig, "%s is no URL of a relay: give one such as %s", named, relayAddress)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, failf(exitConfig, "%s takes scheme, host, port and path only; a token comes from a file, by --token-file", named)

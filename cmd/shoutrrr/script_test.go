@@ -46,6 +46,9 @@ const patience = 20 * time.Second
 //	want-body REGEXP             searches the body of the last request
 //	fill-in FILE                 puts the sandbox's URLs for @URL@ and @URL2@ in the file
 //	env-file NAME FILE           sets a variable to the text of the file
+//	relay ARGUMENT...            starts a relay before the emulator, at $RELAYED and $RELAYED2,
+//	                             whose doors are $FRONT and $SHOUTRRR_RELAY
+//	want-event ID STATE          waits until an event of the relay has a state
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
@@ -64,9 +67,11 @@ func TestScripts(t *testing.T) {
 			"want-incidents": func(ts *testscript.TestScript, _ bool, args []string) {
 				wantCount(ts, args, len(emulatorOf(ts).Incidents()))
 			},
-			"fill-in":   func(ts *testscript.TestScript, _ bool, args []string) { fillIn(ts, args) },
-			"env-file":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], ts.ReadFile(args[1])) },
-			"want-body": func(ts *testscript.TestScript, neg bool, args []string) { wantBody(ts, neg, args) },
+			"fill-in":    func(ts *testscript.TestScript, _ bool, args []string) { fillIn(ts, args) },
+			"env-file":   func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], ts.ReadFile(args[1])) },
+			"relay":      func(ts *testscript.TestScript, _ bool, args []string) { relayCommand(ts, args) },
+			"want-event": func(ts *testscript.TestScript, _ bool, args []string) { wantEvent(ts, args) },
+			"want-body":  func(ts *testscript.TestScript, neg bool, args []string) { wantBody(ts, neg, args) },
 		},
 	})
 }
@@ -102,6 +107,7 @@ func setUpScript(env *testscript.Env) error {
 		return err
 	}
 	env.Values[emulatorKey{}] = emulator
+	env.Values[daemonKey{}] = new(daemon) // for the command that starts it
 	env.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".state"))
