@@ -202,11 +202,15 @@ func eventTable() *table {
 
 func eventRow(e *relayEvent, now time.Time) row {
 	r := row{cells: []string{e.ID, age(now.Sub(e.AcceptedAt)), e.stateWord(), e.Severity, e.Lane, e.what()}, mood: dim}
+	var notes []string
 	if e.Repeats > 0 {
-		r.cells[5] += " (and " + counted(e.Repeats, "repeat") + ")"
+		notes = append(notes, counted(e.Repeats, "repeat"))
 	}
 	if why := e.why(); why != "" && e.State != "delivered" {
-		r.note = "(" + why + ")"
+		notes = append(notes, why)
+	}
+	if len(notes) > 0 {
+		r.note = "(" + strings.Join(notes, "; ") + ")"
 	}
 	return r
 }

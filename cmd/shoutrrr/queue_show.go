@@ -107,8 +107,8 @@ func (h *relayEntry) text(p paper) string {
 	if h.Who != "" {
 		text = strings.TrimSuffix("by "+h.Who+": "+text, ": ")
 	}
-	line := h.At.UTC().Format("2006-01-02 15:04:05.000") + gap + padded(singleLine(h.What), len("delivered"), false) + gap + singleLine(text)
-	return "  " + strings.TrimRight(folded(line, p.width-2, "    "), " ") + "\n"
+	line := gap + h.At.UTC().Format("2006-01-02 15:04:05.000") + gap + singleLine(h.What)
+	return noted(p, padded(line, len("  2006-01-02 15:04:05.000  delivered"), false), text, "") + "\n"
 }
 
 func stateText(e *relayEvent, now time.Time) string {

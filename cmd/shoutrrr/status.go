@@ -167,7 +167,7 @@ func laneTable(lanes []relayLane) *table {
 		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(a.Name, b.Name))
 	})
 	t := &table{
-		heads: []string{"LANE", "USED", "CRIT", "ERR", "WARN", "INFO", "OLDEST", "EMPTY", "CONDITION"},
+		heads: []string{"LANE", "USED", "CRIT", "ERR", "WARN", "INFO", "OLDEST", "EMPTY", "NOW"},
 		right: 0b011111110,
 	}
 	for _, l := range sorted {

@@ -61,7 +61,7 @@ type table struct {
 }
 
 // widestCell bounds every column but the last on a terminal.
-const widestCell = 20
+const widestCell = 18
 
 const gap = "  "
 
@@ -79,19 +79,14 @@ func (t *table) text(p paper) string {
 	}
 	var b strings.Builder
 	for _, r := range all {
-		line, used := t.line(r, widths, p)
-		b.WriteString(line)
-		if r.note != "" {
-			b.WriteString(noted(p, singleLine(r.note), r.mood, used))
-		}
-		b.WriteString("\n")
+		b.WriteString(noted(p, t.line(r, widths, p), r.note, r.mood) + "\n")
 	}
 	return b.String()
 }
 
-// line draws the cells of a row, and tells how many columns of the terminal they
-// take.
-func (t *table) line(r row, widths []int, p paper) (line string, used int) {
+// line draws the cells of a row.
+func (t *table) line(r row, widths []int, p paper) string {
+	line, used := "", 0
 	for i, text := range r.cells {
 		text = singleLine(text)
 		colour := r.colour
@@ -113,20 +108,24 @@ func (t *table) line(r row, widths []int, p paper) (line string, used int) {
 		}
 		line, used = line+p.coloured(text, colour), used+textWidth(text)
 	}
-	return line, used
+	return line
 }
 
-// noted is the note of a row that has taken so many columns.
-func noted(p paper, note, colour string, used int) string {
+// noted puts a note behind a line, or below it.
+func noted(p paper, line, note, colour string) string {
 	const indent = "    "
-	if p.width == 0 || used+len(gap)+textWidth(note) <= p.width {
-		return gap + p.coloured(note, colour)
+	note = singleLine(note)
+	switch {
+	case note == "":
+		return strings.TrimRight(line, " ")
+	case p.width == 0 || textWidth(line)+len(gap)+textWidth(note) <= p.width:
+		return line + gap + p.coloured(note, colour)
 	}
-	text := ""
-	for line := range strings.SplitSeq(folded(note, p.width-len(indent), ""), "\n") {
-		text += "\n" + indent + p.coloured(line, colour)
+	line = strings.TrimRight(line, " ")
+	for part := range strings.SplitSeq(folded(note, p.width-len(indent), ""), "\n") {
+		line += "\n" + indent + p.coloured(part, colour)
 	}
-	return text
+	return line
 }
 
 // singleLine makes of a text what can stand in a table: one line that does not
