@@ -9,87 +9,182 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// check looks at the settings as a whole.
-func (s *Settings) check() (wrong []error) {
-	say := func(name, format string, args ...any) {
-		wrong = append(wrong, fmt.Errorf("%s (%s): %w", name, s.Origins[name], fmt.Errorf(format, args...)))
-	}
-	for name, address := range map[string]string{"listen": s.Listen, "admin": s.Admin} {
-		if err := checkAddress(address); err != nil {
-			say(name, "%w", err)
+// checkWhole looks at what the plain settings are together. What has been refused
+// already is left alone.
+func (s *Settings) checkWhole(wrong *problems, refused map[string]bool) {
+	for _, file := range []struct{ name, path string }{{"web_config", s.WebConfig}, {"admin_web_config", s.AdminWebConfig}} {
+		if err := checkWebConfig(file.path); err != nil {
+			s.wrong(wrong, file.name, "%w", err)
 		}
 	}
-	if err := checkUpstream(s.Upstream); err != nil {
-		say("upstream", "%w", err)
+	if s.OnlyListed && len(s.Keys) == 0 {
+		s.wrong(wrong, "only_listed", "no keys are listed, so that every event would be refused: give keys")
 	}
-	if len(wrong) > 0 {
-		return wrong
+	if refused["listen"] || refused["admin"] {
+		return
 	}
-	if !IsLoopback(s.Listen) {
-		if s.WebConfig == "" && !s.AllowPlain {
-			say("listen", "other machines reach %s, and integration keys would come in clear: give TLS with web_config, or say allow_plain", s.Listen)
-		}
-		if !s.OnlyListed || len(s.Keys) == 0 {
-			say("listen", "other machines reach %s: list the keys that they may use (keys) and say only_listed: true", s.Listen)
+	for _, name := range []string{"listen", "admin"} {
+		if err := s.doorMayOpen(name, map[string]string{"listen": s.Listen, "admin": s.Admin}[name]); err != nil {
+			s.wrong(wrong, name, "%w", err)
 		}
 	}
-	if !IsLoopback(s.Admin) && len(s.Tokens) == 0 {
-		say("admin", "other machines reach %s: give tokens, as whoever gets in can drop and requeue pages", s.Admin)
+	if _, port, _ := net.SplitHostPort(s.Admin); s.Admin == s.Listen && port != "0" {
+		s.wrong(wrong, "admin", "both doors cannot be at %s", s.Admin)
 	}
-	return append(wrong, s.checkLists()...)
+	if refused["upstream"] {
+		return
+	}
+	s.checkRoute(wrong, "upstream", s.Upstream)
+	for i, k := range s.Keys {
+		if k.Upstream != "" && checkUpstream(k.Upstream) == nil {
+			s.checkRoute(wrong, fmt.Sprintf("keys[%d].upstream", i), k.Upstream)
+		}
+	}
+}
+
+// CheckDoors reports why the doors may not be open where they are: a supervisor may
+// have opened them elsewhere than the settings say.
+func (s *Settings) CheckDoors(front, admin net.Addr) error {
+	var wrong []error
+	for _, door := range []struct {
+		name string
+		at   net.Addr
+	}{{"listen", front}, {"admin", admin}} {
+		if door.at.Network() == "unix" { // its folder says who comes in
+			continue
+		}
+		if err := s.doorMayOpen(door.name, door.at.String()); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", door.name, err))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// doorMayOpen reports why a door, "listen" or "admin", may not be open at an address.
+func (s *Settings) doorMayOpen(name, address string) error {
+	if IsLoopback(address) {
+		return nil
+	}
+	if name == "admin" {
+		if len(s.Tokens) == 0 {
+			return fmt.Errorf("other machines reach %s: give tokens, as whoever gets in can drop and requeue pages", address)
+		}
+		if s.AdminWebConfig == "" {
+			s.warn("other machines reach the second door at %s and send their tokens in clear: give TLS with admin_web_config", address)
+		}
+		return nil
+	}
+	if s.WebConfig == "" && !s.AllowPlain {
+		return fmt.Errorf("other machines reach %s, and integration keys would come in clear: give TLS with web_config, or say allow_plain", address)
+	}
+	if !s.OnlyListed || len(s.Keys) == 0 {
+		return fmt.Errorf("other machines reach %s: list the keys that they may use (keys) and say only_listed: true", address)
+	}
+	return nil
+}
+
+// checkWebConfig wants TLS of the file, for that is what the doors take it for.
+func checkWebConfig(path string) error {
+	if path == "" {
+		return nil
+	}
+	data, err := readFile(path, maxFile)
+	if err != nil {
+		return err
+	}
+	var file struct {
+		TLS struct {
+			CertFile string `yaml:"cert_file"`
+			Cert     string `yaml:"cert"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := withoutPanic(func() error { return yaml.Unmarshal(data, &file) }); err != nil {
+		return fmt.Errorf("%q: %w", shown(path), plainYAML(err))
+	}
+	if file.TLS.CertFile == "" && file.TLS.Cert == "" {
+		return fmt.Errorf("%q has no tls_server_config with cert_file and key_file", shown(path))
+	}
+	if err := web.Validate(path); err != nil {
+		return fmt.Errorf("%q: %s", shown(path), withoutSecrets(err.Error()))
+	}
+	return nil
 }
 
 // checkLists looks for what cannot be meant in keys, pools and tokens.
-func (s *Settings) checkLists() (wrong []error) {
-	say := func(name string, i int, format string, args ...any) {
-		at := fmt.Sprintf("%s[%d]", name, i)
-		wrong = append(wrong, fmt.Errorf("%s (%s): %w", at, s.Origins[at], fmt.Errorf(format, args...)))
+func (s *Settings) checkLists(wrong *problems) {
+	say := func(name, member, format string, args ...any) {
+		at, known := s.origins[name+"."+member]
+		if !known {
+			at, member = s.origins[name], ""
+		} else {
+			name += "." + member
+		}
+		wrong.add(at, name, format, args...)
 	}
-	var aliases []string
 	for i, k := range s.Keys {
-		if slices.Contains(aliases, k.Alias) {
-			say("keys", i, "the alias %q stands twice", k.Alias)
-		}
+		name := fmt.Sprintf("keys[%d]", i)
 		for j, other := range s.Keys[:i] {
-			if other.Key.Equal(k.Key) {
-				say("keys", i, "it is the same integration key as keys[%d] (%s)", j, other.Alias)
+			if k.Alias != "" && other.Alias == k.Alias {
+				say(name, "alias", "%q is the alias of keys[%d] already", shown(k.Alias), j)
+			}
+			if !k.Key.IsZero() && other.Key.Equal(k.Key) {
+				say(name, "key", "it is the same integration key as keys[%d] (%s)", j, shown(other.Alias))
 			}
 		}
-		if k.Upstream != "" {
-			if err := checkUpstream(k.Upstream); err != nil {
-				say("keys", i, "%w", err)
+	}
+	for i, t := range s.Tokens {
+		name := fmt.Sprintf("tokens[%d]", i)
+		for j, other := range s.Tokens[:i] {
+			if t.Name != "" && other.Name == t.Name {
+				say(name, "name", "%q is the name of tokens[%d] already", shown(t.Name), j)
+			}
+			if secret := t.Secret.Reveal(); secret != "" && other.Secret.Reveal() == secret {
+				say(name, "file", "it holds the same token as that of tokens[%d] (%s); nobody could tell who did what", j, shown(other.Name))
 			}
 		}
+	}
+	s.checkPools(say)
+}
+
+func (s *Settings) checkPools(say func(name, member, format string, args ...any)) {
+	var aliases []string
+	for _, k := range s.Keys {
 		aliases = append(aliases, k.Alias)
 	}
 	taken := map[string]string{}
 	for i, p := range s.Pools {
-		if p.Name == "" {
-			say("pools", i, "name is missing")
+		name := fmt.Sprintf("pools[%d]", i)
+		if j := slices.IndexFunc(s.Pools[:i], func(other Pool) bool { return other.Name == p.Name }); j >= 0 && p.Name != "" {
+			say(name, "name", "%q is the name of pools[%d] already", shown(p.Name), j)
 		}
 		if len(p.Keys) < 2 {
-			say("pools", i, "a pool has at least two keys")
+			say(name, "keys", "a pool has at least two keys")
 		}
-		for _, alias := range p.Keys {
-			if !slices.Contains(aliases, alias) {
-				say("pools", i, "%q is no alias of keys%s", shown(alias), suggestion(alias, aliases))
+		base := ""
+		for j, alias := range p.Keys {
+			member := fmt.Sprintf("keys[%d]", j)
+			k := slices.Index(aliases, alias)
+			if k < 0 {
+				say(name, member, "%q is no alias of keys%s", shown(alias), suggestion(alias, aliases))
+				continue
 			}
 			if other, isTaken := taken[alias]; isTaken {
-				say("pools", i, "%q belongs to the pool %q already", alias, other)
+				say(name, member, "%q belongs to the pool %q already", shown(alias), shown(other))
 			}
 			taken[alias] = p.Name
+			found := s.Lookup(s.Keys[k].Key).Upstream
+			if j > 0 && base != "" && found != base {
+				say(name, member, "%q goes to another upstream than the pool's first key; the keys of a pool belong to one service", shown(alias))
+			} else if j == 0 {
+				base = found
+			}
 		}
 	}
-	var names []string
-	for i, t := range s.Tokens {
-		if slices.Contains(names, t.Name) {
-			say("tokens", i, "the name %q stands twice", t.Name)
-		}
-		names = append(names, t.Name)
-	}
-	return wrong
 }
 
 func checkAddress(address string) error {
@@ -106,9 +201,10 @@ func checkAddress(address string) error {
 // IsLoopback reports whether only this machine reaches the address.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && isLocal(host)
+}
+
+func isLocal(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
@@ -118,51 +214,49 @@ func IsLoopback(address string) bool {
 func checkUpstream(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "":
+	case err != nil || u.Host == "" || u.Hostname() == "":
 		return fmt.Errorf("%q is no URL such as https://events.pagerduty.com", shown(text))
 	case u.User != nil:
 		return errors.New("a URL with a user in it is not taken")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q: the scheme must be https, or http for an emulator or another relay", shown(text))
-	case u.Scheme == "http" && strings.HasSuffix(strings.ToLower(u.Hostname()), "pagerduty.com"):
-		return errors.New("PagerDuty is reached by https: http would send the key in clear")
+	case u.Scheme == "http" && strings.HasSuffix("."+hostOf(u), ".pagerduty.com"):
+		return errors.New("PagerDuty is reached by https: http would send the keys in clear")
 	case u.RawQuery != "" || u.Fragment != "":
-		return errors.New("only scheme, host and path are wanted; /v2/enqueue is added")
+		return errors.New("only scheme, host and path are wanted")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/enqueue"):
+		return fmt.Errorf("%q: leave /v2/enqueue out, the relay adds it", shown(text))
 	}
 	return nil
 }
 
-// suggestion is what a misspelt word may have meant.
-func suggestion(word string, known []string) string {
-	best, least := "", 3
-	for _, candidate := range known {
-		if d := distance(strings.ToLower(word), candidate); d < least {
-			best, least = candidate, d
-		}
+// hostOf is the host's name without what does not tell it from another.
+func hostOf(u *url.URL) string { return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") }
+
+// checkRoute looks where an upstream leads from here.
+func (s *Settings) checkRoute(wrong *problems, name, text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return
 	}
-	if best == "" {
-		return ""
+	listen, port, _ := net.SplitHostPort(s.Listen)
+	if u.Port() == port && port != "0" && (isLocal(u.Hostname()) && (isLocal(listen) || listen == "" || listen == "0.0.0.0" || listen == "::") || u.Hostname() == listen) {
+		s.wrong(wrong, name, "%s is this relay's own front door: events would go round for ever", shown(text))
 	}
-	return ", did you mean " + best + "?"
+	if u.Scheme == "http" && isPublic(hostOf(u)) {
+		s.warn("%s: events and their integration keys go to %s in clear: use https, unless all of the way is trusted", name, shown(u.Host))
+	}
 }
 
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// privateSuffixes end names that no public name server knows (RFC 6761, 6762, 8375;
+// ICANN has set internal apart for this).
+var privateSuffixes = []string{".localhost", ".local", ".internal", ".test", ".home.arpa", ".lan"}
+
+// isPublic reports whether the host is likely to be reached through networks of others.
+func isPublic(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ip = ip.Unmap()
+		return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast()
 	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, before+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return strings.Contains(host, ".") && !slices.ContainsFunc(privateSuffixes, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }

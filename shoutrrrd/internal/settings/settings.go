@@ -12,6 +12,7 @@ import (
 type Settings struct {
 	Listen         string        // address of the front door
 	Admin          string        // address of the second door
+	AdminHosts     []string      // names of the second door beside its address
 	Queue          string        // path of the queue's file
 	Upstream       string        // where lanes send to whose key names nothing else
 	Rate           int           // events per key and 60 s
@@ -29,8 +30,11 @@ type Settings struct {
 	Pools          []Pool
 	Tokens         []Token
 
-	Origins map[string]string // of each value: flag, variable, file and line, or default
-	File    string
+	// Warnings tell what works and should not stay as it is: secrets that every user
+	// of the machine can read, keys that travel in clear.
+	Warnings []string
+
+	origins map[string]origin // by name: rate, keys[0], keys[0].rate
 }
 
 // Key is an integration key that the file lists.
@@ -131,7 +135,3 @@ func (s *Settings) PoolKeys(name string) []eventsv2.Key {
 	}
 	return keys
 }
-
-// euUpstream is where accounts of PagerDuty's EU region send their events
-// (https://support.pagerduty.com/main/docs/service-regions).
-const euUpstream = "https://events.eu.pagerduty.com"

@@ -1,0 +1,289 @@
+package settings
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxFile is far more than ten thousand keys take.
+const maxFile = 4 << 20
+
+// origin is where a value comes from.
+type origin struct {
+	text    string // "default", "flag --rate", or path:line:column
+	line    int    // in the file, 0 for elsewhere
+	excerpt string // the line with a mark below it, fit to be shown
+}
+
+// problem is something wrong about a setting.
+type problem struct {
+	at   origin
+	name string // "" if at tells it
+	err  error
+}
+
+func (p problem) Error() string {
+	text := p.at.text + ": "
+	if p.name != "" {
+		text += p.name + ": "
+	}
+	return text + p.err.Error() + p.at.excerpt
+}
+
+func (p problem) Unwrap() error { return p.err }
+
+// problems collects what is wrong, to tell all of it at once.
+type problems []problem
+
+func (p *problems) add(at origin, name, format string, args ...any) {
+	*p = append(*p, problem{at, name, fmt.Errorf(format, args...)})
+}
+
+// err joins them in the order of the file.
+func (p problems) err() error {
+	slices.SortStableFunc(p, func(a, b problem) int { return cmp.Compare(a.at.line, b.at.line) })
+	list := make([]error, len(p))
+	for i, one := range p {
+		list[i] = one
+	}
+	return errors.Join(list...)
+}
+
+// document is the file while it is read.
+type document struct {
+	path  string
+	lines []string
+	wrong *problems
+}
+
+// member is a name in the file with what stands below it.
+type member struct {
+	value ast.Node
+	at    origin // of the value
+}
+
+// read returns what the file holds by name.
+func (d *document) read() map[string]member {
+	data, err := readFile(d.path, maxFile)
+	if err == nil && othersMay(d.path, 0o002) {
+		err = errors.New("every user of this machine can write to it, and so say where pages go: chmod o-w")
+	}
+	if err != nil {
+		d.wrong.add(origin{text: d.path}, "", "%w", err)
+		return nil
+	}
+	// The YAML reader counts every kind of line end, and so do the excerpts.
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(string(data), "\ufeff"))
+	d.lines = strings.Split(text, "\n")
+	bodies, err := parse([]byte(text))
+	if err != nil {
+		d.wrong.add(d.ofError(err), "", "%w", plainYAML(err))
+		return nil
+	}
+	switch len(bodies) {
+	case 0:
+		return nil
+	case 1:
+		return d.members(bodies[0], "", topNames())
+	default: // the later would stand above the earlier without a word
+		d.wrong.add(d.at(bodies[1]), "", "a second YAML document begins here; settings are one, so take the line of dashes out")
+		return nil
+	}
+}
+
+// withoutPanic is for goccy/go-yaml, which panics on some files that are no YAML; at a
+// SIGHUP that would end a relay which works.
+func withoutPanic(read func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("it cannot be read as YAML")
+		}
+	}()
+	return read()
+}
+
+// parse returns the documents that hold something.
+func parse(data []byte) (bodies []ast.Node, err error) {
+	var tree *ast.File
+	if err := withoutPanic(func() (err error) {
+		tree, err = parser.ParseBytes(data, 0)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	for _, doc := range tree.Docs {
+		switch doc.Body.(type) {
+		case nil, *ast.NullNode, *ast.CommentGroupNode:
+		default:
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	return bodies, nil
+}
+
+// members returns the members of a mapping, and tells of those that are not allowed.
+func (d *document) members(node ast.Node, name string, allowed []string) map[string]member {
+	var pairs []*ast.MappingValueNode
+	switch node := node.(type) {
+	case *ast.MappingNode:
+		pairs = node.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{node}
+	default:
+		d.wrong.add(d.at(node), name, "lines of name: value are wanted; the names are %s", strings.Join(allowed, ", "))
+		return nil
+	}
+	found := map[string]member{}
+	for _, pair := range pairs {
+		key := pair.Key.GetToken().Value
+		if !slices.Contains(allowed, key) {
+			d.wrong.add(d.at(pair.Key), name, "%q is not known here%s", shown(key), unknownHint(key, name, allowed))
+			continue
+		}
+		at := d.at(pair.Value)
+		if slices.Contains(secretNames, key) { // the value may stand on lines of its own
+			at = d.at(pair.Key)
+		}
+		found[key] = member{pair.Value, at}
+	}
+	return found
+}
+
+func unknownHint(key, name string, allowed []string) string {
+	if strings.HasPrefix(name, "tokens[") && slices.Contains(secretNames, strings.ToLower(key)) {
+		return ": a token stands in a file of its own, named by file"
+	}
+	if meant := suggestion(key, allowed); meant != "" {
+		return meant
+	}
+	if name == "" {
+		return "; shoutrrrd check --sample shows every setting"
+	}
+	return "; the names are " + strings.Join(allowed, ", ")
+}
+
+// items returns the entries of a list.
+func (d *document) items(m member, name string) []ast.Node {
+	switch node := m.value.(type) {
+	case *ast.SequenceNode:
+		return node.Values
+	case nil, *ast.NullNode:
+		return nil
+	default:
+		d.wrong.add(m.at, name, "a list is wanted: a dash before each entry")
+		return nil
+	}
+}
+
+// scalar returns a value as it was written. YAML would make 8 of 010, and
+// something else again of a date.
+func (d *document) scalar(m member, name string) (text string, given bool) {
+	switch node := m.value.(type) {
+	case nil, *ast.NullNode:
+		return "", false
+	case *ast.StringNode:
+		return node.Value, true
+	case *ast.LiteralNode:
+		return node.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return node.GetToken().Value, true
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
+		d.wrong.add(m.at, name, "anchors, aliases and tags are not taken; write the value itself")
+	default:
+		d.wrong.add(m.at, name, "one value is wanted, no list and no names")
+	}
+	return "", false
+}
+
+// at is the place of a node.
+func (d *document) at(node ast.Node) origin {
+	if node == nil || node.GetToken() == nil {
+		return origin{text: d.path}
+	}
+	return d.place(node.GetToken().Position)
+}
+
+func (d *document) place(at *token.Position) origin {
+	if at == nil {
+		return origin{text: d.path}
+	}
+	return origin{fmt.Sprintf("%s:%d:%d", d.path, at.Line, at.Column), at.Line, d.excerpt(at.Line, at.Column)}
+}
+
+// excerpt is a line with a mark below a column, without secrets. Of a long line it
+// is what stands around the column.
+func (d *document) excerpt(line, column int) string {
+	if line < 1 || line > len(d.lines) {
+		return ""
+	}
+	text := []rune(legible(quotable(d.lines[line-1])))
+	column = min(max(column, 1), len(text)+1)
+	from := max(0, column-80)
+	text = text[from:min(from+120, len(text))]
+	number := fmt.Sprintf("%5d", line)
+	return "\n" + number + " | " + string(text) + "\n" + strings.Repeat(" ", len(number)) + " | " + strings.Repeat(" ", column-1-from) + "^"
+}
+
+// ofError is the place that the YAML reader names.
+func (d *document) ofError(err error) origin {
+	var known yaml.Error
+	if errors.As(err, &known) && known.GetToken() != nil {
+		return d.place(known.GetToken().Position)
+	}
+	return origin{text: d.path}
+}
+
+// plainYAML is what the YAML reader says, without its own excerpt of the file.
+func plainYAML(err error) error {
+	var known yaml.Error
+	if errors.As(err, &known) {
+		return errors.New(shown(known.GetMessage()))
+	}
+	return errors.New("it cannot be read as YAML")
+}
+
+// readFile reads a file. One that is larger than most is no configuration but a
+// wrong path, such as that of a device.
+func readFile(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%q is larger than %d bytes", shown(path), most)
+	}
+	return data, nil
+}
+
+// unreadable tells why, but of the path only what may be shown: somebody may have
+// put the key where the path belongs.
+func unreadable(path string, err error) error {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return fmt.Errorf("cannot read %q: %w", shown(path), err)
+}
+
+// othersMay reports whether users who are neither owner nor of the group have a
+// right to the file. The group may: that is how a file of root's is given to a daemon.
+func othersMay(path string, right os.FileMode) bool {
+	info, err := os.Stat(path)
+	return err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&right != 0
+}

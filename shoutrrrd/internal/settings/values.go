@@ -1,0 +1,105 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Value is a setting with its origin, for people.
+type Value struct{ Name, Value, Origin string }
+
+// Values lists every setting. There is no secret in it.
+func (s *Settings) Values() []Value {
+	var list []Value
+	add := func(name, value string) {
+		list = append(list, Value{name, value, s.origins[name].text})
+	}
+	for _, f := range Fields() {
+		add(f.Name, withoutSecrets(f.get(s)))
+	}
+	for i, k := range s.Keys {
+		add(fmt.Sprintf("keys[%d]", i), k.describe())
+	}
+	for i, p := range s.Pools {
+		add(fmt.Sprintf("pools[%d]", i), p.Name+": "+strings.Join(p.Keys, ", "))
+	}
+	for i, t := range s.Tokens {
+		add(fmt.Sprintf("tokens[%d]", i), t.Name+", "+t.role())
+	}
+	return list
+}
+
+func (k Key) describe() string {
+	text := k.Alias + " (" + k.Key.Fingerprint() + ")"
+	if k.Rate > 0 {
+		text += fmt.Sprintf(", rate %d", k.Rate)
+	}
+	if k.Upstream != "" {
+		text += ", " + k.Upstream
+	}
+	return text
+}
+
+func (t Token) role() string {
+	if t.Operator {
+		return "operator"
+	}
+	return "viewer"
+}
+
+// Diff tells what differs between two configurations, a line each, and which of it
+// needs a new start.
+func Diff(before, after *Settings) (changes, needStart []string) {
+	for _, f := range Fields() {
+		if was, is := f.get(before), f.get(after); was != is {
+			line := fmt.Sprintf("%s: %s -> %s", f.Name, orNone(was), orNone(is))
+			changes = append(changes, line)
+			if f.AtStart {
+				needStart = append(needStart, line)
+			}
+		}
+	}
+	changes = append(changes, difference("key", before.Keys, after.Keys, func(k Key) (string, string) { return k.Alias, k.describe() })...)
+	changes = append(changes, difference("pool", before.Pools, after.Pools, func(p Pool) (string, string) { return p.Name, strings.Join(p.Keys, ", ") })...)
+	changes = append(changes, difference("token of", before.Tokens, after.Tokens, func(t Token) (string, string) { return t.Name, t.role() })...)
+	for _, t := range after.Tokens {
+		if slices.ContainsFunc(before.Tokens, func(old Token) bool { return old.Name == t.Name && old.Secret.Reveal() != t.Secret.Reveal() }) {
+			changes = append(changes, fmt.Sprintf("token of %s: replaced by another", t.Name))
+		}
+	}
+	return changes, needStart
+}
+
+// difference compares two lists by the names in them: an entry that has moved has
+// not changed.
+func difference[T any](what string, before, after []T, describe func(T) (name, text string)) (changes []string) {
+	was := map[string]string{}
+	for _, one := range before {
+		name, text := describe(one)
+		was[name] = text
+	}
+	for _, one := range after {
+		name, text := describe(one)
+		old, known := was[name]
+		delete(was, name)
+		if !known {
+			changes = append(changes, fmt.Sprintf("%s %s: none -> %s", what, name, text))
+		} else if old != text {
+			changes = append(changes, fmt.Sprintf("%s %s: %s -> %s", what, name, old, text))
+		}
+	}
+	for _, one := range before {
+		if name, text := describe(one); was[name] != "" {
+			changes = append(changes, fmt.Sprintf("%s %s: %s -> none", what, name, text))
+		}
+	}
+	return changes
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return withoutSecrets(text)
+}
