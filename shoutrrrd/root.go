@@ -115,7 +115,11 @@ func (from *sources) load() (*settings.Settings, error) {
 			given[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String()
 		}
 	})
-	s, err := settings.Load(settings.Sources{File: file, Getenv: from.sys.getenv, Flags: given})
+	sockets, err := supervisor{}.addresses()
+	if err != nil {
+		return nil, failed(exitConfig, err)
+	}
+	s, err := settings.Load(settings.Sources{File: file, Getenv: from.sys.getenv, Flags: given, Sockets: sockets})
 	if err != nil {
 		return nil, failed(exitConfig, err)
 	}

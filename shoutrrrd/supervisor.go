@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -14,25 +17,78 @@ import (
 // does nothing.
 type supervisor struct{}
 
+// inherited are the sockets that systemd has opened. A process can take them over
+// once, and the settings need their addresses before the doors need them.
+var inherited = sync.OnceValues(func() (map[string]net.Listener, error) { return doorsOf(activation.Files(true)) })
+
 // listeners returns the sockets that systemd has opened, by the names that the
 // socket unit gives them (FileDescriptorName=front or admin).
-func (supervisor) listeners() (map[string]net.Listener, error) {
-	named, err := activation.ListenersWithNames()
+func (supervisor) listeners() (map[string]net.Listener, error) { return inherited() }
+
+// addresses returns where those sockets listen, by the names of the settings: what
+// guards a door has to fit its real address.
+func (s supervisor) addresses() (map[string]string, error) {
+	found, err := s.listeners()
 	if err != nil {
-		return nil, fmt.Errorf("take over systemd's sockets: %w", err)
+		return nil, err
 	}
-	found := map[string]net.Listener{}
-	for name, list := range named {
-		switch name {
-		case "front", "admin":
-			found[name] = list[0]
-		default: // a socket unit without names: the first is the front door
-			for i, l := range list {
-				found[[]string{"front", "admin"}[min(i, 1)]] = l
+	at := map[string]string{}
+	for door, name := range map[string]string{"front": "listen", "admin": "admin"} {
+		if l := found[door]; l != nil {
+			at[name] = l.Addr().String()
+		}
+	}
+	return at, nil
+}
+
+// doorsOf gives each door its socket: those with a name first, then the first free
+// door to each that has another one. One socket too many is refused: its clients
+// would wait for ever.
+func doorsOf(files []*os.File) (found map[string]net.Listener, err error) {
+	found = map[string]net.Listener{}
+	defer func() {
+		if err != nil {
+			for _, l := range found {
+				_ = l.Close() // the error says more
 			}
+		}
+	}()
+	var unnamed []*os.File
+	for _, file := range files {
+		if file.Name() != "front" && file.Name() != "admin" {
+			unnamed = append(unnamed, file)
+			continue
+		}
+		if err := takeOver(found, file.Name(), file); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range unnamed {
+		door := "front"
+		if found[door] != nil {
+			door = "admin"
+		}
+		if err := takeOver(found, door, file); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+func takeOver(found map[string]net.Listener, door string, file *os.File) error {
+	if found[door] != nil {
+		return fmt.Errorf("systemd has opened two sockets for the %s door, and it has one: take a ListenStream= out", door)
+	}
+	l, err := net.FileListener(file)
+	_ = file.Close() // the listener has its own copy
+	if err != nil {
+		return fmt.Errorf("take over systemd's socket for the %s door: %w", door, err)
+	}
+	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP {
+		return errors.Join(fmt.Errorf("systemd's socket for the %s door is no TCP socket: give ListenStream= an address and a port", door), l.Close())
+	}
+	found[door] = l
+	return nil
 }
 
 func (supervisor) ready(status string) { notify(daemon.SdNotifyReady + "\nSTATUS=" + status) }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -45,24 +46,6 @@ func (s *Settings) checkWhole(wrong *problems, refused map[string]bool) {
 			s.checkRoute(wrong, fmt.Sprintf("keys[%d].upstream", i), k.Upstream)
 		}
 	}
-}
-
-// CheckDoors reports why the doors may not be open where they are: a supervisor may
-// have opened them elsewhere than the settings say.
-func (s *Settings) CheckDoors(front, admin net.Addr) error {
-	var wrong []error
-	for _, door := range []struct {
-		name string
-		at   net.Addr
-	}{{"listen", front}, {"admin", admin}} {
-		if door.at.Network() == "unix" { // its folder says who comes in
-			continue
-		}
-		if err := s.doorMayOpen(door.name, door.at.String()); err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w", door.name, err))
-		}
-	}
-	return errors.Join(wrong...)
 }
 
 // doorMayOpen reports why a door, "listen" or "admin", may not be open at an address.
@@ -177,7 +160,7 @@ func (s *Settings) checkPools(say func(name, member, format string, args ...any)
 				say(name, member, "%q belongs to the pool %q already", shown(alias), shown(other))
 			}
 			taken[alias] = p.Name
-			found := s.Lookup(s.Keys[k].Key).Upstream
+			found := cmp.Or(s.Keys[k].Upstream, s.Upstream)
 			if j > 0 && base != "" && found != base {
 				say(name, member, "%q goes to another upstream than the pool's first key; the keys of a pool belong to one service", shown(alias))
 			} else if j == 0 {

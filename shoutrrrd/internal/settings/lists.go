@@ -146,6 +146,9 @@ func (e entry) secretFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if othersMay(path, 0o002) {
+		return "", fmt.Errorf("every user of this machine can write to %q, and so choose the secret: chmod o-w", shown(path))
+	}
 	if othersMay(path, 0o004) {
 		e.s.warn("every user of this machine can read %s, which holds a secret: chmod o-rwx", shown(path))
 	}
@@ -210,6 +213,7 @@ const maxName = 64
 
 var (
 	plainName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+	printLike = regexp.MustCompile(`^(?i)key-[0-9a-f]{8}$`)
 	keyLike   = regexp.MustCompile(`[0-9A-Za-z]{32}|[A-Za-z]*[0-9][0-9A-Za-z]*`)
 )
 
@@ -221,6 +225,8 @@ func checkName(name string) error {
 		return errors.New("it is missing")
 	case len(name) > maxName || !plainName.MatchString(name):
 		return fmt.Errorf("%q is none: up to %d letters, digits, dots, dashes and underscores, with a letter or digit first", shown(name), maxName)
+	case printLike.MatchString(name):
+		return fmt.Errorf("%q could be the fingerprint of another key", shown(name))
 	}
 	return looksSecret(name)
 }

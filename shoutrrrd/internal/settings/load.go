@@ -12,9 +12,10 @@ import (
 
 // Sources is where settings come from.
 type Sources struct {
-	File   string // path; "" for none
-	Getenv func(string) string
-	Flags  map[string]string // by the name of the field, only those that were given
+	File    string // path; "" for none
+	Getenv  func(string) string
+	Flags   map[string]string // by the name of the field, only those that were given
+	Sockets map[string]string // listen, admin: where a supervisor has opened the door already
 }
 
 // topNames are the names that may stand in the file.
@@ -50,12 +51,13 @@ func Load(from Sources) (*Settings, error) {
 	if len(wrong) > 0 {
 		return nil, wrong.err()
 	}
+	s.index()
 	return s, nil
 }
 
 // layers puts the sources of the plain values above each other.
 func (s *Settings) layers(from Sources, d *document, members map[string]member) *koanf.Koanf {
-	standard, file, environment, flags := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
+	standard, file, environment, flags, sockets := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
 	for _, f := range Fields() {
 		standard[f.Name] = f.Default(from.Getenv)
 		s.origins[f.Name] = origin{text: "default"}
@@ -70,9 +72,13 @@ func (s *Settings) layers(from Sources, d *document, members map[string]member) 
 		if value, given := from.Flags[f.Name]; given {
 			flags[f.Name], s.origins[f.Name] = value, origin{text: "flag --" + f.Flag()}
 		}
+		// Above all, as the door is there: what guards it must fit where it is.
+		if value, given := from.Sockets[f.Name]; given {
+			sockets[f.Name], s.origins[f.Name] = value, origin{text: "systemd's socket"}
+		}
 	}
 	merged := koanf.New(".")
-	for _, layer := range []map[string]any{standard, file, environment, flags} {
+	for _, layer := range []map[string]any{standard, file, environment, flags, sockets} {
 		_ = merged.Load(confmap.Provider(layer, "."), nil) // maps of texts always load
 	}
 	return merged

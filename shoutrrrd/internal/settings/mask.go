@@ -13,7 +13,9 @@ var (
 	longWord = regexp.MustCompile(`[0-9A-Za-z+_-]*[0-9A-Za-z]{16}[0-9A-Za-z+_-]*`)
 	userInfo = regexp.MustCompile(`//[^/@\s]*@`)
 	nameOf   = regexp.MustCompile(`([A-Za-z_][0-9A-Za-z_-]*)["']?\s*:(?:\s|$)`)
-	fileRef  = regexp.MustCompile(`^["']?\s*:\s+["']?file:`)
+	// Half a key stands where names of people's choice do, if somebody has torn it.
+	shortWord = regexp.MustCompile(`[0-9A-Za-z]*[0-9][0-9A-Za-z]*`)
+	fileRef   = regexp.MustCompile(`^["']?\s*:\s+["']?file:`)
 )
 
 // secretNames are what people call a secret. A value below such a name, or one that
@@ -54,6 +56,14 @@ func quotable(line string) string {
 		}
 		name, rest := line[at[2]:at[3]], line[at[3]:end]
 		if harmless(name) || name == "key" && fileRef.MatchString(rest) {
+			if slices.Contains([]string{"keys", "alias", "name", "pools"}, name) {
+				rest = shortWord.ReplaceAllStringFunc(rest, func(word string) string {
+					if len(word) < 8 {
+						return word
+					}
+					return hidden(word)
+				})
+			}
 			b.WriteString(withoutSecrets(name + rest))
 			continue
 		}

@@ -3,6 +3,8 @@
 package settings
 
 import (
+	"crypto/sha256"
+	"strings"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -35,6 +37,7 @@ type Settings struct {
 	Warnings []string
 
 	origins map[string]origin // by name: rate, keys[0], keys[0].rate
+	byKey   map[print]int     // index in Keys; never by the key itself, which a %+v would show
 }
 
 // Key is an integration key that the file lists.
@@ -87,23 +90,36 @@ type Lookup struct {
 	Listed   bool
 }
 
-// Lookup finds a key. PagerDuty compares keys letter by letter, but a key in
-// another case is a slip and no other key.
+// print tells keys apart without being one.
+type print [sha256.Size]byte
+
+// printOf is the same for a key in another case: PagerDuty compares letter by letter,
+// but that is a slip and no other key.
+func printOf(key eventsv2.Key) print { return sha256.Sum256([]byte(strings.ToLower(key.Reveal()))) }
+
+func (s *Settings) index() {
+	s.byKey = make(map[print]int, len(s.Keys))
+	for i, k := range s.Keys {
+		s.byKey[printOf(k.Key)] = i
+	}
+}
+
+// Lookup finds a key. It is asked for every event.
 func (s *Settings) Lookup(key eventsv2.Key) Lookup {
 	found := Lookup{Name: key.Fingerprint(), Rate: s.Rate, Upstream: s.Upstream}
-	for _, k := range s.Keys {
-		if !k.Key.Equal(key) {
-			continue
-		}
-		found.Name, found.Listed = k.Alias, true
-		if k.Rate > 0 {
-			found.Rate = k.Rate
-		}
-		if k.Upstream != "" {
-			found.Upstream = k.Upstream
-		}
-		found.Pool = s.poolOf(k.Alias)
+	i, listed := s.byKey[printOf(key)]
+	if !listed {
+		return found
 	}
+	k := s.Keys[i]
+	found.Name, found.Listed = k.Alias, true
+	if k.Rate > 0 {
+		found.Rate = k.Rate
+	}
+	if k.Upstream != "" {
+		found.Upstream = k.Upstream
+	}
+	found.Pool = s.poolOf(k.Alias)
 	return found
 }
 
