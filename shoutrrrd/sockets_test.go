@@ -11,27 +11,26 @@ import (
 	"testing"
 )
 
-// opened returns a socket as systemd hands it over.
-func opened(t *testing.T, network, address, name string) *os.File {
+// handedOver returns a socket as systemd hands it over, and where it listens.
+func handedOver(t *testing.T, at, name string) (file *os.File, address string) {
 	t.Helper()
-	l, err := net.Listen(network, address)
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if unix, ok := l.(*net.UnixListener); ok {
-		unix.SetUnlinkOnClose(false)
-	}
-	file, err := l.(interface{ File() (*os.File, error) }).File()
+	unnamed, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	fd, err := syscall.Dup(int(file.Fd()))
+	defer unnamed.Close()
+	fd, err := syscall.Dup(int(unnamed.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return os.NewFile(uintptr(fd), name)
+	file = os.NewFile(uintptr(fd), name)
+	t.Cleanup(func() { _ = file.Close() })
+	return file, l.Addr().String()
 }
 
 // Doors that systemd has opened to other machines are guarded as those that the
@@ -40,7 +39,8 @@ func TestSocketsAreGuarded(t *testing.T) {
 	t.Parallel()
 	var sockets []*os.File
 	for range 2 {
-		sockets = append(sockets, opened(t, "tcp", "0.0.0.0:0", "any"))
+		socket, _ := handedOver(t, "0.0.0.0:0", "any")
+		sockets = append(sockets, socket)
 	}
 	p := launchActivated(t, t.TempDir(), sockets, "--upstream", "http://127.0.0.1:9")
 	t.Cleanup(p.kill)
@@ -60,18 +60,18 @@ func TestSocketsAreGuarded(t *testing.T) {
 	}
 }
 
-// Each door gets its socket, and no socket is left without somebody who accepts.
+// Each door gets its socket, and no socket is left where nobody accepts.
 func TestDoorsOf(t *testing.T) {
 	for _, c := range []struct {
-		names string
-		front int // index of its socket
-		admin int
-		wrong string
+		names        string
+		front, admin int // the index of its socket, -1 for none
+		wrong        string
 	}{
 		{"front admin", 0, 1, ""},
 		{"admin front", 1, 0, ""},
 		{"shoutrrrd.socket shoutrrrd.socket", 0, 1, ""},
 		{"shoutrrrd.socket front", 1, 0, ""},
+		{"shoutrrrd.socket admin", 0, 1, ""},
 		{"front", 0, -1, ""},
 		{"admin", -1, 0, ""},
 		{"", -1, -1, ""},
@@ -82,20 +82,20 @@ func TestDoorsOf(t *testing.T) {
 			var files []*os.File
 			var addresses []string
 			for _, name := range strings.Fields(c.names) {
-				file := opened(t, "tcp", "127.0.0.1:0", name)
-				t.Cleanup(func() { _ = file.Close() })
-				l, err := net.FileListener(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				addresses = append(addresses, l.Addr().String())
-				_ = l.Close()
-				files = append(files, file)
+				file, address := handedOver(t, "127.0.0.1:0", name)
+				files, addresses = append(files, file), append(addresses, address)
 			}
 			found, err := doorsOf(files)
 			if c.wrong != "" {
 				if err == nil || !strings.Contains(err.Error(), c.wrong) {
-					t.Errorf("got %v", err)
+					t.Errorf("got %v, want %q", err, c.wrong)
+				}
+				// Whoever calls is turned away at once, and does not wait.
+				for _, address := range addresses {
+					if conn, err := net.Dial("tcp", address); err == nil {
+						_ = conn.Close()
+						t.Errorf("%s is open, and nobody accepts", address)
+					}
 				}
 				return
 			}
@@ -104,8 +104,8 @@ func TestDoorsOf(t *testing.T) {
 			}
 			for door, at := range map[string]int{"front": c.front, "admin": c.admin} {
 				l := found[door]
-				if l == nil != (at < 0) || l != nil && l.Addr().String() != addresses[at] {
-					t.Errorf("the %s door has %v of %v", door, l, addresses)
+				if (l == nil) != (at < 0) || l != nil && l.Addr().String() != addresses[at] {
+					t.Errorf("the %s door has %v, of %v", door, l, addresses)
 				}
 				if l != nil {
 					_ = l.Close()
@@ -113,8 +113,24 @@ func TestDoorsOf(t *testing.T) {
 			}
 		})
 	}
-	unix := opened(t, "unix", filepath.Join(t.TempDir(), "socket"), "front")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	unix, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := doorsOf([]*os.File{unix}); err == nil || !strings.Contains(err.Error(), "no TCP socket") {
 		t.Errorf("a unix socket: %v", err)
+	}
+	// What is no socket at all is told.
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := doorsOf([]*os.File{file}); err == nil || !strings.Contains(err.Error(), "front door") {
+		t.Errorf("no socket: %v", err)
 	}
 }

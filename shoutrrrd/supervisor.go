@@ -42,50 +42,48 @@ func (s supervisor) addresses() (map[string]string, error) {
 }
 
 // doorsOf gives each door its socket: those with a name first, then the first free
-// door to each that has another one. One socket too many is refused: its clients
-// would wait for ever.
-func doorsOf(files []*os.File) (found map[string]net.Listener, err error) {
-	found = map[string]net.Listener{}
-	defer func() {
-		if err != nil {
-			for _, l := range found {
-				_ = l.Close() // the error says more
-			}
-		}
-	}()
-	var unnamed []*os.File
+// door to each that has another one. A socket too many is refused: its clients would
+// wait for ever, as nobody accepts them.
+func doorsOf(files []*os.File) (map[string]net.Listener, error) {
+	isNamed := func(file *os.File) bool { return file.Name() == "front" || file.Name() == "admin" }
+	found := map[string]net.Listener{}
+	var wrong error
 	for _, file := range files {
-		if file.Name() != "front" && file.Name() != "admin" {
-			unnamed = append(unnamed, file)
-			continue
-		}
-		if err := takeOver(found, file.Name(), file); err != nil {
-			return nil, err
+		if isNamed(file) {
+			wrong = errors.Join(wrong, takeOver(found, file.Name(), file))
 		}
 	}
-	for _, file := range unnamed {
+	for _, file := range files {
+		if isNamed(file) {
+			continue
+		}
 		door := "front"
 		if found[door] != nil {
 			door = "admin"
 		}
-		if err := takeOver(found, door, file); err != nil {
-			return nil, err
-		}
+		wrong = errors.Join(wrong, takeOver(found, door, file))
 	}
-	return found, nil
+	if wrong == nil {
+		return found, nil
+	}
+	for _, l := range found {
+		_ = l.Close() // the error says more
+	}
+	return nil, wrong
 }
 
 func takeOver(found map[string]net.Listener, door string, file *os.File) error {
+	defer file.Close() // the listener has a copy of its own
 	if found[door] != nil {
 		return fmt.Errorf("systemd has opened two sockets for the %s door, and it has one: take a ListenStream= out", door)
 	}
 	l, err := net.FileListener(file)
-	_ = file.Close() // the listener has its own copy
 	if err != nil {
 		return fmt.Errorf("take over systemd's socket for the %s door: %w", door, err)
 	}
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP {
-		return errors.Join(fmt.Errorf("systemd's socket for the %s door is no TCP socket: give ListenStream= an address and a port", door), l.Close())
+		_ = l.Close() // the error says more
+		return fmt.Errorf("systemd's socket for the %s door is no TCP socket: give ListenStream= an address and a port", door)
 	}
 	found[door] = l
 	return nil
