@@ -20,3 +20,10 @@ func newLogger(sys *system, s *settings.Settings) *slog.Logger {
 	}
 	return slog.New(slog.NewJSONHandler(sys.stderr, &slog.HandlerOptions{Level: level}))
 }
+
+// warn logs what works about the settings and should not stay as it is.
+func warn(log *slog.Logger, s *settings.Settings) {
+	for _, text := range s.Warnings {
+		log.Warn("the settings should not stay like this", "warning", text)
+	}
+}

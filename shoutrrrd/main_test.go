@@ -91,9 +91,16 @@ func launchFiles(t testing.TB, dir string, files []*os.File, wrapper []string, a
 	line := append(wrapper, filepath.Join(binaries, "shoutrrrd"), "run",
 		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", filepath.Join(dir, "queue.db"), "--log-format", "json")
 	line = append(line, args...)
-	p := &process{cmd: exec.Command(line[0], line[1:]...), log: &watchedLog{lines: make(chan string, 1000)}, ended: make(chan error, 1)}
-	p.cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
-	p.cmd.ExtraFiles = files
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	cmd.ExtraFiles = files
+	return launchCommand(t, cmd)
+}
+
+// launchCommand starts the daemon as somebody else has put it together.
+func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: &watchedLog{lines: make(chan string, 1000)}, ended: make(chan error, 1)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 	"github.com/spf13/cobra"
@@ -21,23 +24,36 @@ const (
 	exitConfig   = 78 // the configuration
 )
 
-// exitError is an error with the exit status that it deserves.
+// exitError is an error with the exit status that it deserves. Without an error all
+// has been told.
 type exitError struct {
 	status int
 	err    error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil { // told already
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
 func (e *exitError) Unwrap() error { return e.err }
 
 func failed(status int, err error) error { return &exitError{status, err} }
 
+func usagef(format string, args ...any) error {
+	return failed(exitUsage, fmt.Errorf(format, args...))
+}
+
 const rootExamples = `  shoutrrrd run
   shoutrrrd run --config /etc/shoutrrr/shoutrrrd.yaml
-  shoutrrrd check --config /etc/shoutrrr/shoutrrrd.yaml
-  shoutrrrd demo`
+  shoutrrrd check --sample > shoutrrrd.yaml
+  shoutrrrd check --config shoutrrrd.yaml
+  shoutrrrd demo --events 5000`
 
-// run runs the command and returns its exit status.
+// run runs the command and returns its exit status. Errors are told here and nowhere
+// else.
 func run(ctx context.Context, sys *system) int {
 	root := newRoot(sys)
 	root.SetArgs(sys.args)
@@ -45,12 +61,30 @@ func run(ctx context.Context, sys *system) int {
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintf(sys.stderr, "shoutrrrd: %v\n", err)
 	var own *exitError
-	if errors.As(err, &own) {
-		return own.status
+	if !errors.As(err, &own) { // the demonstration's own words
+		own = &exitError{exitUsage, err}
 	}
-	return exitUsage
+	if own.err != nil {
+		tell(sys.stderr, err.Error())
+	}
+	return own.status
+}
+
+// tell writes a message for people.
+func tell(w io.Writer, text string) {
+	_, _ = fmt.Fprintf(w, "shoutrrrd: %s\n", legible(text)) // nobody is left who could be told
+}
+
+// legible takes out what could speak to the terminal instead of the reader: errors
+// quote what callers and files say.
+func legible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 func newRoot(sys *system) *cobra.Command {
@@ -62,21 +96,63 @@ func newRoot(sys *system) *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is no command; see shoutrrrd --help", args[0])
-			}
-			return nil
-		},
+		Args:          cobra.ArbitraryArgs,
+		RunE:          func(cmd *cobra.Command, args []string) error { return runRoot(cmd, sys, args) },
+		// A command that is misspelt should not be blamed for its flags.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	root.SetOut(sys.stdout)
 	root.SetErr(sys.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpFunc(writeHelp)
+	root.SetHelpCommand(newHelp())
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newRun(sys), newCheck(sys), newDemo(sys), newVersion())
+	root.AddCommand(newTopics()...)
 	return root
 }
+
+// runRoot gets what is no command. Whoever starts a relay without saying so has a
+// broken script, so that is no success.
+func runRoot(cmd *cobra.Command, sys *system, args []string) error {
+	switch {
+	case len(args) > 0:
+		return usagef("%q is no command%s; see shoutrrrd --help", withoutKeys(args[0]), meant(cmd, args[0]))
+	case len(sys.args) > 0:
+		return usagef("%q is no flag here; see shoutrrrd --help", withoutKeys(sys.args[0]))
+	}
+	cmd.SetOut(cmd.ErrOrStderr())
+	_ = cmd.Help() // writeHelp has no error to return
+	return failed(exitUsage, nil)
+}
+
+func meant(cmd *cobra.Command, given string) string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return settings.Suggestion(given, names)
+}
+
+// wrongFlag tells of a flag that does not exist what may have been meant.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	hint := ""
+	var missing *pflag.NotExistError
+	if errors.As(err, &missing) && missing.GetSpecifiedShortnames() == "" {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if hint = settings.Suggestion(missing.GetSpecifiedName(), names); hint != "" {
+			hint = strings.Replace(hint, "mean ", "mean --", 1)
+		}
+	}
+	return usagef("%s%s; see %s --help", withoutKeys(err.Error()), hint, cmd.CommandPath())
+}
+
+// withoutKeys takes whatever may be a key out of a piece of the command line that is
+// about to be quoted.
+func withoutKeys(text string) string { return longWord.ReplaceAllString(text, "[redacted]") }
+
+var longWord = regexp.MustCompile(`[0-9A-Za-z+_-]*[0-9A-Za-z]{20}[0-9A-Za-z+_-]*`)
 
 // sources are the flags by which settings are given.
 type sources struct {
@@ -87,6 +163,7 @@ type sources struct {
 
 func addSettings(cmd *cobra.Command, sys *system) *sources {
 	from := &sources{sys: sys, flags: cmd.Flags()}
+	from.flags.SortFlags = false // the order in which they are explained
 	from.flags.StringVarP(&from.file, "config", "c", "", "`file` with settings, keys, pools and tokens (SHOUTRRRD_CONFIG)")
 	for _, f := range settings.Fields() {
 		usage := fmt.Sprintf("%s (%s)", f.Usage, f.Variable())
@@ -126,19 +203,27 @@ func (from *sources) load() (*settings.Settings, error) {
 	return s, nil
 }
 
+// noArgs is cobra.NoArgs with an error of ours.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%q is one argument too many; see %s --help", args[0], cmd.CommandPath())
+	return usagef("%q is one argument too many; see %s --help", withoutKeys(args[0]), cmd.CommandPath())
 }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Example: "  shoutrrrd version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "shoutrrrd version", version())
-			return err
+			return written(fmt.Fprintln(cmd.OutOrStdout(), "shoutrrrd version", version()))
 		},
 	}
+}
+
+// written is the error of a write to standard output.
+func written(_ int, err error) error {
+	if err != nil {
+		return failed(exitMachine, fmt.Errorf("cannot write the output: %w", err))
+	}
+	return nil
 }

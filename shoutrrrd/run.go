@@ -75,6 +75,7 @@ func newProgram(sys *system, from *sources, s *settings.Settings) *program {
 		sys: sys, from: from, log: newLogger(sys, s), clock: newClock(),
 		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()),
 	}
+	warn(d.log, s)
 	d.settings.Store(s)
 	d.loaded.Store(&admin.Loaded{At: d.clock.wall})
 	d.meter.Reloaded(d.clock.wall, nil)
@@ -226,11 +227,12 @@ func (d *program) accepting() error {
 // hosts are the names by which the second door may be called, beside those of the
 // loopback.
 func (d *program) hosts() []string {
-	host, _, err := net.SplitHostPort(d.settings.Load().Admin)
+	s := d.settings.Load()
+	host, _, err := net.SplitHostPort(s.Admin)
 	if err != nil || host == "" {
-		return nil
+		return s.AdminHosts
 	}
-	return []string{host}
+	return append([]string{host}, s.AdminHosts...)
 }
 
 // adminConnections is plenty for people and their monitoring.
@@ -303,6 +305,7 @@ func (d *program) reload() {
 		return
 	}
 	d.loaded.Store(&admin.Loaded{At: time.Now()})
+	warn(d.log, after)
 	d.auth.Replace(credentials(after))
 	changes, needStart := settings.Diff(before, after)
 	d.settings.Store(after)

@@ -153,7 +153,7 @@ func (s *Settings) checkPools(say func(name, member, format string, args ...any)
 			member := fmt.Sprintf("keys[%d]", j)
 			k := slices.Index(aliases, alias)
 			if k < 0 {
-				say(name, member, "%q is no alias of keys%s", shown(alias), suggestion(alias, aliases))
+				say(name, member, "%q is no alias of keys%s", shown(alias), Suggestion(alias, aliases))
 				continue
 			}
 			if other, isTaken := taken[alias]; isTaken {

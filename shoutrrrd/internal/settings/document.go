@@ -164,7 +164,7 @@ func unknownHint(key, name string, allowed []string) string {
 	if strings.HasPrefix(name, "tokens[") && slices.Contains(secretNames, strings.ToLower(key)) {
 		return ": a token stands in a file of its own, named by file"
 	}
-	if meant := suggestion(key, allowed); meant != "" {
+	if meant := Suggestion(key, allowed); meant != "" {
 		return meant
 	}
 	if name == "" {

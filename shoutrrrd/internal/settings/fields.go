@@ -100,7 +100,7 @@ func choice(name, usage, standard string, allowed []string, at func(*Settings) *
 				return nil
 			}
 		}
-		return fmt.Errorf("%q is not one of %s%s", shown(value), strings.Join(allowed, ", "), suggestion(value, allowed))
+		return fmt.Errorf("%q is not one of %s%s", shown(value), strings.Join(allowed, ", "), Suggestion(value, allowed))
 	}
 	return f
 }

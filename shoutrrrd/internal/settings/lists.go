@@ -188,7 +188,7 @@ func (e entry) token() Token {
 	case "":
 		e.wrong("role", "role is missing: viewer may look, operator may act")
 	default:
-		e.wrong("role", "%q is not one of viewer, operator%s", shown(role), suggestion(role, []string{"viewer", "operator"}))
+		e.wrong("role", "%q is not one of viewer, operator%s", shown(role), Suggestion(role, []string{"viewer", "operator"}))
 	}
 	path := e.text("file")
 	if path == "" {

@@ -8,8 +8,9 @@ import (
 )
 
 var (
-	// A run of 16 letters and digits may be a key, or enough of one, whatever it
-	// stands in.
+	// A run of 16 letters and digits may be half a key, whatever it stands in, unless
+	// it is a word; one of 32 may be a key.
+	wholeKey = regexp.MustCompile(`[0-9A-Za-z]{32,}`)
 	longWord = regexp.MustCompile(`[0-9A-Za-z+_-]*[0-9A-Za-z]{16}[0-9A-Za-z+_-]*`)
 	userInfo = regexp.MustCompile(`//[^/@\s]*@`)
 	nameOf   = regexp.MustCompile(`([A-Za-z_][0-9A-Za-z_-]*)["']?\s*:(?:\s|$)`)
@@ -34,10 +35,19 @@ func hidden(text string) string {
 
 // withoutSecrets hides whatever may be a secret by its look.
 func withoutSecrets(text string) string {
-	return userInfo.ReplaceAllStringFunc(longWord.ReplaceAllStringFunc(text, hidden), func(found string) string {
+	text = longWord.ReplaceAllStringFunc(text, func(word string) string {
+		if strings.ContainsAny(word, "0123456789") || wholeKey.MatchString(word) {
+			return hidden(word)
+		}
+		return word
+	})
+	return userInfo.ReplaceAllStringFunc(text, func(found string) string {
 		return "//" + hidden(found[2:len(found)-1]) + "@"
 	})
 }
+
+// withoutKeys hides no more than whole keys, in what has been found to be right.
+func withoutKeys(text string) string { return wholeKey.ReplaceAllStringFunc(text, hidden) }
 
 // quotable is a line of the file as an error may quote it. A text is a secret by
 // its look or by the name that it stands below; what stands below no name may go on
@@ -119,8 +129,8 @@ func shown(value string) string {
 // tooFar is more wrong letters than a slip has.
 const tooFar = 3
 
-// suggestion is what a misspelt word may have meant.
-func suggestion(word string, known []string) string {
+// Suggestion is what a misspelt word may have meant.
+func Suggestion(word string, known []string) string {
 	best, _ := nearest(word, known)
 	if best == "" {
 		return ""

@@ -16,7 +16,7 @@ func (s *Settings) Values() []Value {
 		list = append(list, Value{name, value, s.origins[name].text})
 	}
 	for _, f := range Fields() {
-		add(f.Name, withoutSecrets(f.get(s)))
+		add(f.Name, withoutKeys(f.get(s)))
 	}
 	for i, k := range s.Keys {
 		add(fmt.Sprintf("keys[%d]", i), k.describe())
@@ -101,5 +101,5 @@ func orNone(text string) string {
 	if text == "" {
 		return "none"
 	}
-	return withoutSecrets(text)
+	return withoutKeys(text)
 }
