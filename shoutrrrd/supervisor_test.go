@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,29 +13,77 @@ import (
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
-// The daemon tells its supervisor when it is ready, that it is well, that it reads
-// its configuration anew, and that it stops.
-func TestSupervisor(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	address := &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"}
-	socket, err := net.ListenUnixgram("unixgram", address)
+// notifySocket stands for systemd and hands on each message.
+func notifySocket(t *testing.T, dir string) (path string, told <-chan string) {
+	t.Helper()
+	path = filepath.Join(dir, "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
-	told := make(chan string, 100)
+	t.Cleanup(func() { _ = socket.Close() }) // the reader below ends with it
+	messages := make(chan string, 100)
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
 			n, err := socket.Read(buffer)
 			if err != nil {
-				close(told)
+				close(messages)
 				return
 			}
-			told <- string(buffer[:n])
+			messages <- string(buffer[:n])
 		}
 	}()
+	return path, messages
+}
+
+// The watchdog hears nothing of a relay that is not well, so that systemd starts it
+// anew, and hears of it again once it is.
+func TestWatchdogOnlyWhileHealthy(t *testing.T) {
+	path, told := notifySocket(t, t.TempDir())
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "3000")
+	t.Setenv("WATCHDOG_PID", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	well, ended := make(chan bool), make(chan struct{})
+	go func() {
+		defer close(ended)
+		supervisor{}.watch(ctx, func() bool {
+			select {
+			case is := <-well:
+				return is
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	var want, got []string
+	for _, is := range []bool{true, false, false, true, false, true, false} {
+		well <- is
+		if is {
+			want = append(want, "WATCHDOG=1")
+		}
+	}
+	cancel()
+	<-ended
+	notify("END") // messages come in the order in which they are sent
+	for message := range told {
+		if message == "END" {
+			break
+		}
+		got = append(got, message)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the watchdog has heard %q, want %q", got, want)
+	}
+}
+
+// The daemon tells its supervisor when it is ready, that it is well, that it reads
+// its configuration anew, and that it stops.
+func TestSupervisor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	address, told := notifySocket(t, dir)
 	want := func(parts ...string) {
 		t.Helper()
 		timer := time.NewTimer(20 * time.Second)
@@ -54,7 +104,7 @@ func TestSupervisor(t *testing.T) {
 		}
 	}
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
-	p := launchWith(t, dir, []string{"NOTIFY_SOCKET=" + address.Name, "WATCHDOG_USEC=300000"}, "--upstream", upstream.URL())
+	p := launchWith(t, dir, []string{"NOTIFY_SOCKET=" + address, "WATCHDOG_USEC=300000"}, "--upstream", upstream.URL())
 	t.Cleanup(p.kill)
 	if !p.await() {
 		t.Fatalf("it has not started:\n%s", p.log)

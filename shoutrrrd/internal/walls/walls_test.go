@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -49,8 +50,8 @@ var impure = []string{"os", "net", "net/url", "sync", "sync/atomic", "database/s
 
 // listed is the part of `go list -json` that the walls need.
 type listed struct {
-	ImportPath, Name, Dir string
-	GoFiles, Imports      []string
+	ImportPath, Name, Dir                                       string
+	GoFiles, IgnoredGoFiles, TestGoFiles, XTestGoFiles, Imports []string
 }
 
 // breaches lists every wall that a package breaks.
@@ -81,27 +82,71 @@ func breaches(p listed) []string {
 	return found
 }
 
-// calls gives the places in a file where one of the functions is named, as
-// "time.Sleep", and where a goroutine begins, as "go".
-func calls(filename string, src any, names ...string) ([]string, error) {
+// taboo tells what of a package may not be used.
+type taboo struct {
+	path  string
+	names []string // nil for all
+	but   []string
+}
+
+// sleep cannot be interrupted: wait for a timer and the context.
+var sleep = []taboo{{path: "time", names: []string{"Sleep"}}}
+
+// outside is what would make two runs of the core differ: clocks, and the random
+// numbers that no seed of ours begins.
+var outside = []taboo{
+	{path: "time", names: []string{"Sleep", "Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}},
+	{path: "math/rand"},
+	{path: "math/rand/v2", but: []string{"New", "NewPCG", "NewChaCha8", "Rand", "Source", "PCG", "ChaCha8"}},
+}
+
+func (t taboo) forbids(name string) bool {
+	return (t.names == nil || slices.Contains(t.names, name)) && !slices.Contains(t.but, name)
+}
+
+// uses gives the places of a file where what is taboo is named, under whatever name
+// the file imports its package, and, if threads are taboo, those where one begins.
+func uses(filename string, src any, taboos []taboo, threads bool) ([]string, error) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, filename, src, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
 	var found []string
-	note := func(n ast.Node, name string) {
-		if slices.Contains(names, name) {
-			found = append(found, fmt.Sprintf("%s: %s", set.Position(n.Pos()), name))
+	note := func(n ast.Node, what string) {
+		found = append(found, fmt.Sprintf("%s: %s", set.Position(n.Pos()), what))
+	}
+	imported := map[string]taboo{} // by its name in this file
+	for _, spec := range file.Imports {
+		where, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range taboos {
+			if one.path != where {
+				continue
+			}
+			name := path.Base(strings.TrimSuffix(where, "/v2"))
+			if spec.Name != nil {
+				name = spec.Name.Name
+			}
+			if name == "." { // its names would be everywhere
+				note(spec, "import . "+spec.Path.Value)
+			}
+			imported[name] = one
 		}
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.GoStmt:
-			note(n, "go")
+			if threads {
+				note(n, "go")
+			}
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok {
-				note(n, x.Name+"."+n.Sel.Name)
+				if one, known := imported[x.Name]; known && one.forbids(n.Sel.Name) {
+					note(n, one.path+"."+n.Sel.Name)
+				}
 			}
 		}
 		return true
@@ -111,7 +156,7 @@ func calls(filename string, src any, names ...string) ([]string, error) {
 
 func list(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-buildvcs=false", "-json=ImportPath,Name,Dir,GoFiles,Imports", "./...")
+	cmd := exec.Command("go", "list", "-buildvcs=false", "-json=ImportPath,Name,Dir,GoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,Imports", "./...")
 	cmd.Dir = "../.."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -142,19 +187,33 @@ func TestWalls(t *testing.T) {
 		for _, breach := range breaches(p) {
 			t.Error(breach)
 		}
-		wanted := []string{"time.Sleep"}
-		if strings.HasSuffix(p.ImportPath, "/internal/lane") {
-			wanted = append(wanted, "time.Now", "time.Since", "time.After", "rand.Float64", "rand.Int", "rand.IntN", "go")
+		taboos, isCore := sleep, p.ImportPath == daemon+"/internal/lane"
+		if isCore {
+			taboos = outside
 		}
-		for _, name := range p.GoFiles {
-			found, err := calls(filepath.Join(p.Dir, name), nil, wanted...)
-			if err != nil {
-				t.Error(err)
-			}
-			for _, place := range found {
-				t.Errorf("%s has no place here", place)
-			}
+		look(t, p.Dir, slices.Concat(p.GoFiles, p.IgnoredGoFiles), taboos, isCore)
+	}
+}
+
+// look tells of what is taboo in files.
+func look(t *testing.T, dir string, files []string, taboos []taboo, threads bool) {
+	t.Helper()
+	for _, name := range files {
+		found, err := uses(filepath.Join(dir, name), nil, taboos, threads)
+		if err != nil {
+			t.Error(err)
 		}
+		for _, place := range found {
+			t.Errorf("%s has no place here", place)
+		}
+	}
+}
+
+// Nothing sleeps in the tests either: a test that waits for a time fails on a slow
+// machine, and makes a fast one slow.
+func TestWallsTestsDoNotSleep(t *testing.T) {
+	for _, p := range list(t) {
+		look(t, p.Dir, slices.Concat(p.TestGoFiles, p.XTestGoFiles), sleep, false)
 	}
 }
 
@@ -169,6 +228,12 @@ func TestWallsAreSeenToBreak(t *testing.T) {
 		{"the front door knows the scheduler", listed{ImportPath: daemon + "/internal/intake", Name: "intake", Imports: []string{daemon + "/internal/relay"}}, "imports"},
 		{"the queue knows the emulator", listed{ImportPath: daemon + "/internal/queue", Name: "queue", Imports: []string{root + "/pagerdutytest"}}, "imports"},
 		{"new package", listed{ImportPath: daemon + "/internal/postgres", Name: "postgres"}, "no wall"},
+		{"the core stores", listed{ImportPath: daemon + "/internal/lane", Name: "lane", Imports: []string{"database/sql"}}, "would not replay"},
+		{"the core locks", listed{ImportPath: daemon + "/internal/lane", Name: "lane", Imports: []string{"sync"}}, "would not replay"},
+		{"a door knows events", listed{ImportPath: daemon + "/internal/door", Name: "door", Imports: []string{root + "/pkg/eventsv2"}}, "imports " + root},
+		{"the command of another module", listed{ImportPath: daemon + "/internal/settings", Name: "settings", Imports: []string{root}}, "imports " + root},
+		{"a test's package ships", listed{ImportPath: daemon, Name: "main", Imports: []string{root + "/internal/keyleak"}}, "keyleak"},
+		{"package clause named for nothing", listed{ImportPath: daemon + "/internal/lane", Name: "helpers"}, "says nothing"},
 		{"named for nothing", listed{ImportPath: daemon + "/internal/util", Name: "util"}, "says nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,8 +243,37 @@ func TestWallsAreSeenToBreak(t *testing.T) {
 			}
 		})
 	}
-	found, err := calls("p.go", `package p; import "time"; func f() { time.Sleep(1); go f() }`, "time.Sleep", "go")
-	if err != nil || len(found) != 2 {
-		t.Errorf("%v %v", found, err)
+}
+
+func TestWallsTaboosAreSeen(t *testing.T) {
+	for _, c := range []struct {
+		name, src string
+		taboos    []taboo
+		threads   bool
+		want      []string
+	}{
+		{"sleep", `import "time"; func f() { time.Sleep(1) }`, sleep, false, []string{"time.Sleep"}},
+		{"sleep handed on", `import "time"; var f = time.Sleep`, sleep, false, []string{"time.Sleep"}},
+		{"sleep under another name", `import clock "time"; func f() { clock.Sleep(1) }`, sleep, false, []string{"time.Sleep"}},
+		{"dot import", `import . "time"; func f() { Sleep(1) }`, sleep, false, []string{`import . "time"`}},
+		{"another Sleep", `import "time"; var _ time.Time; type c struct{}; func (c) Sleep(int) {}; func f() { c{}.Sleep(1) }`, sleep, false, nil},
+		{"a clock outside the core", `import "time"; var _ = time.Now`, sleep, false, nil},
+		{"a clock in the core", `import "time"; var _ = time.Now`, outside, true, []string{"time.Now"}},
+		{"times in the core", `import "time"; var _ = time.Second`, outside, true, nil},
+		{"global random numbers", `import "math/rand/v2"; var _ = rand.IntN(3) + rand.Int()`, outside, true, []string{"math/rand/v2.IntN", "math/rand/v2.Int"}},
+		{"random numbers from a seed", `import "math/rand/v2"; var r *rand.Rand = rand.New(rand.NewPCG(1, 2))`, outside, true, nil},
+		{"the old package", `import "math/rand"; var _ = rand.New`, outside, true, []string{"math/rand.New"}},
+		{"a thread in the core", `func f() { go f() }`, outside, true, []string{"go"}},
+		{"a thread elsewhere", `func f() { go f() }`, sleep, false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := uses("p.go", "package p; "+c.src, c.taboos, c.threads)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.EqualFunc(got, c.want, func(place, what string) bool { return strings.HasSuffix(place, ": "+what) }) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
