@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// The page lists each setting once, in order, with its default and whether a change
+// needs a new start; every flag that is no setting is named, and so is every command.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	page := readPage(t, "shoutrrrd.md")
+	var got, want []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (.*?) \\| .* \\| (yes|) ?\\|$").FindAllStringSubmatch(page, -1) {
+		got = append(got, fmt.Sprintf("%s: %s, %q", row[1], strings.Trim(row[2], "`"), row[3]))
+	}
+	for _, f := range settings.Fields() {
+		standard := f.Default(func(string) string { return "" })
+		switch {
+		case f.Name == "queue":
+			standard = "see below"
+		case standard == "":
+			standard = "none"
+		}
+		start := ""
+		if f.AtStart {
+			start = "yes"
+		}
+		want = append(want, fmt.Sprintf("%s: %s, %q", f.Name, standard, start))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, topic := range []string{exitCodesPage(), signalsPage} {
+		if !strings.Contains(page, "```\n"+topic+"\n```") {
+			t.Errorf("the page lacks, word for word:\n%s", topic)
+		}
+	}
+	root := newRoot(&system{})
+	for _, cmd := range append(root.Commands(), root) {
+		if cmd.Runnable() && cmd.HasParent() && !strings.Contains(page, "`"+cmd.CommandPath()+"`") {
+			t.Errorf("the page lacks %s", cmd.CommandPath())
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { wantFlag(t, page, cmd, f.Name) })
+	}
+}
+
+func wantFlag(t *testing.T, page string, cmd *cobra.Command, name string) {
+	t.Helper()
+	isSetting := slices.ContainsFunc(settings.Fields(), func(f settings.Field) bool { return f.Flag() == name })
+	if name != "help" && !isSetting && !strings.Contains(page, "--"+name) {
+		t.Errorf("the page lacks --%s of %s", name, cmd.CommandPath())
+	}
+}
+
+// The page's examples of files are taken, and its mistakes are told as it says.
+func TestPageExamples(t *testing.T) {
+	t.Parallel()
+	page := readPage(t, "shoutrrrd.md")
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(page, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d examples were found", len(blocks))
+	}
+	dir := t.TempDir()
+	for i, name := range []string{"db-oncall.key", "db-oncall-2.key", "paris.key", "rehearsal.key", "ana.token", "prometheus.token"} {
+		writeFile(t, dir, name, fmt.Sprintf("%032d\n", i))
+	}
+	path := writeFile(t, dir, "shoutrrrd.yaml", strings.ReplaceAll(blocks[0][1], "/etc/shoutrrr", dir))
+	if status, stdout, stderr := command(t, dir, nil, "check", "-c", path); status != exitOK || stderr != "" || !strings.Contains(stdout, "Ana Lima, operator") {
+		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
+	}
+	certificate := exec.CommandContext(t.Context(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+		"-subj", "/CN=relay", "-keyout", "relay.key", "-out", "relay.pem")
+	certificate.Dir = dir
+	if out, err := certificate.CombinedOutput(); err != nil {
+		t.Skipf("openssl, which would make a certificate: %v\n%s", err, out)
+	}
+	pem, err := os.ReadFile(filepath.Join(dir, "relay.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "clients.pem", string(pem))
+	web := writeFile(t, dir, "web.yaml", blocks[1][1])
+	if status, _, stderr := command(t, dir, nil, "check", "--listen", ":8686", "--only-listed", "--web-config", web, "-c", path); status != exitOK || stderr != "" {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// The unit names what the program has: its command line, its exit statuses.
+func TestUnit(t *testing.T) {
+	t.Parallel()
+	unit := readPage(t, "shoutrrrd.service")
+	for _, line := range []string{
+		"Type=notify", "DynamicUser=yes", "StateDirectory=shoutrrr", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0",
+		fmt.Sprintf("RestartPreventExitStatus=%d %d", exitUsage, exitConfig),
+	} {
+		if !strings.Contains(unit, "\n"+line+"\n") {
+			t.Errorf("the unit lacks %s", line)
+		}
+	}
+	start := regexp.MustCompile(`(?m)^ExecStart=/usr/bin/shoutrrrd (.*)$`).FindStringSubmatch(unit)
+	if start == nil {
+		t.Fatal("the unit starts nothing")
+	}
+	dir := t.TempDir()
+	args := strings.Fields(strings.ReplaceAll(start[1], "/etc/shoutrrr", dir))
+	writeFile(t, dir, "shoutrrrd.yaml", "")
+	args[0] = "check"
+	// As systemd says it; in the state folder the queue is found without a setting.
+	status, stdout, stderr := command(t, dir, []string{"STATE_DIRECTORY=/var/lib/shoutrrr"}, args...)
+	if status != exitOK || !regexp.MustCompile(`(?m)^queue +/var/lib/shoutrrr/queue.db +default$`).MatchString(stdout) {
+		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
+	}
+}
