@@ -102,8 +102,8 @@ func (d *document) read() map[string]member {
 	}
 }
 
-// withoutPanic is for goccy/go-yaml, which panics on some files that are no YAML; at a
-// SIGHUP that would end a relay which works.
+// withoutPanic is for goccy/go-yaml, which has panicked on texts that are no YAML; at
+// a SIGHUP that would end a relay which works.
 func withoutPanic(read func() error) (err error) {
 	defer func() {
 		if recover() != nil {

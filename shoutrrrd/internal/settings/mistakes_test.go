@@ -81,6 +81,11 @@ func TestMistakes(t *testing.T) {
 		{"key twice in a pool", listedKey + "pools:\n  - {name: p, keys: [a, a]}\n", []string{"pools[0].keys[1]", "belongs to the pool"}},
 		{"pool twice", "keys:\n  - {alias: a, key: " + firstKey + "}\n  - {alias: b, key: " + secondKey + "}\npools:\n  - {name: p, keys: [a, b]}\n  - {name: p, keys: [a, b]}\n", []string{"is the name of pools[0] already"}},
 		{"pool over two regions", "keys:\n  - {alias: a, key: " + firstKey + "}\n  - {alias: b, key: " + secondKey + ", region: eu}\npools:\n  - {name: p, keys: [a, b]}\n", []string{"another upstream"}},
+		{"list in a pool", listedKey + "pools:\n  - {name: p, keys: [a, [a]]}\n", []string{"pools[0].keys[1]", "one value is wanted"}},
+		{"key without digits for an alias", "keys:\n  - {alias: " + strings.Repeat("abcd", 8) + ", key: " + firstKey + "}\n", []string{"looks like a key", "alias: ********************************,"}},
+		{"bell in a name", "tokens:\n  - {name: \"a\\ab\", role: viewer, file: token}\n", []string{"tokens[0].name", "printable"}},
+		{"escape in a value", "log_level: \"\\e[2J\"\n", []string{"not one of", "\ufffd[2J"}},
+		{"endless name", "rate" + strings.Repeat("e", 200) + ": 1\n", []string{"…", "--sample"}},
 		{"role", "tokens:\n  - {name: a, role: operater, file: token}\n", []string{"tokens[0].role", "not one of viewer, operator, did you mean operator?"}},
 		{"no role", "tokens:\n  - {name: a, file: token}\n", []string{"role is missing"}},
 		{"nobody's token", "tokens:\n  - {role: viewer, file: token}\n", []string{"whose token it is"}},
@@ -168,6 +173,15 @@ FILE:8:57: keys[1]: "regoin" is not known here, did you mean region?
       |                                                         ^`
 	if diff := cmp.Diff(want, strings.ReplaceAll(err.Error(), path, "FILE")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWithoutPanic(t *testing.T) {
+	if err := withoutPanic(func() error { panic("index out of range") }); err == nil {
+		t.Error("a panic is no error")
+	}
+	if err := withoutPanic(func() error { return fs.ErrNotExist }); err != fs.ErrNotExist {
+		t.Errorf("got %v", err)
 	}
 }
 
