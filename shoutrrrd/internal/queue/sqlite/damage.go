@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,27 @@ func (s *Store) suspect() {
 func (s *Store) examine() error {
 	if _, err := os.Stat(s.o.Path + suspectSuffix); err == nil {
 		return fmt.Errorf("%w: it contradicted itself while it was used", errDamaged)
+	}
+	return nil
+}
+
+// examineHeader refuses a file of a format that this program never writes. SQLite
+// takes it for one of a later version and opens it for reading only, which would
+// look like a disk that is read-only, at every start
+// (https://www.sqlite.org/fileformat2.html#file_format_version_numbers).
+func examineHeader(path string) error {
+	const writeVersion, readVersion, latest = 18, 19, 2 // bytes 18 and 19; 2 is a file with a WAL
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	header := make([]byte, readVersion+1)
+	if _, err := io.ReadFull(file, header); err != nil {
+		return nil //nolint:nilerr // a new file; what else it may be, SQLite says
+	}
+	if header[writeVersion] > latest || header[readVersion] > latest {
+		return fmt.Errorf("%w: its header has format %d, %d", errDamaged, header[writeVersion], header[readVersion])
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func TestFlippedBytes(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	all, salvaged := 0, 0
+	all, salvaged, before := 0, 0, openFiles(t)
 	for range images(60)/10 + 40 {
 		path := filepath.Join(memoryDir(t), "queue.db")
 		damaged := bytes.Clone(file)
@@ -146,6 +146,82 @@ func TestFlippedBytes(t *testing.T) {
 	t.Logf("%d events came out whole, %d files were set aside", all, salvaged)
 	if all == 0 {
 		t.Error("no event was saved from any file")
+	}
+	if after := openFiles(t); after > before+10 { // the runtime may have opened some of its own
+		t.Errorf("%d files were open before, %d are now", before, after)
+	}
+}
+
+// openFiles counts what this process has open, where the system tells.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Logf("nothing tells what is open: %v", err)
+	}
+	return len(open)
+}
+
+// Each single bit of the file's header: some say that the file is none, some that it
+// is read-only, some nothing. The relay starts and keeps events all the same.
+func TestFlippedHeader(t *testing.T) {
+	const header = 100 // bytes, https://www.sqlite.org/fileformat2.html#the_database_header
+	file, bodies := filled(t, 5)
+	for bit := range header * 8 {
+		path := filepath.Join(memoryDir(t), "queue.db")
+		damaged := bytes.Clone(file)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		kept := false
+		for range 3 { // what a start finds out while it runs, the next one mends
+			s, err := Open(t.Context(), Options{Path: path})
+			if err != nil {
+				t.Fatalf("byte %d, bit %d: the relay does not start: %v", bit/8, bit%8, err)
+			}
+			if _, err = take(t, s, bodies); err == nil {
+				_, err = s.Put(t.Context(), event(laneOf(t, s), eventsv2.Trigger, "new", queue.Critical))
+			}
+			_ = s.Close()
+			if kept = err == nil; kept {
+				break
+			}
+			if !errors.Is(err, queue.ErrBroken) {
+				t.Fatalf("byte %d, bit %d: %v", bit/8, bit%8, err)
+			}
+		}
+		if !kept {
+			t.Errorf("byte %d, bit %d: nothing is kept after three starts", bit/8, bit%8)
+		}
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+}
+
+// A file of a later program is refused, and stays as it is.
+func TestLaterVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.submit(t.Context(), func(w *writer) error { return w.setMeta("version", "7") })
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file[63] = 7 // user_version
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Path: path}); err == nil || !strings.Contains(err.Error(), "run the newer program") {
+		t.Errorf("a file of version 7: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, file) {
+		t.Errorf("the file was changed: %v", err)
 	}
 }
 

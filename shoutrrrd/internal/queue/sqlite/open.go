@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -24,10 +25,8 @@ func (w *writer) prepare(ctx context.Context) error {
 		if err := w.create(ctx); err != nil {
 			return err
 		}
-	case version < 0 || version > schemaVersion+1000: // no program ever has that many
-		return fmt.Errorf("%w: its version is %d", errDamaged, version)
-	case version > schemaVersion:
-		return fmt.Errorf("the file has version %d, this program knows %d: run the newer program", version, schemaVersion)
+	case version != schemaVersion:
+		return w.foreign(ctx, version)
 	}
 	if err := w.s.examine(); err != nil {
 		return err
@@ -50,11 +49,25 @@ func (w *writer) prepare(ctx context.Context) error {
 
 // create makes the tables in one transaction.
 func (w *writer) create(ctx context.Context) error {
-	_, err := w.conn.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE;\n%s\nINSERT INTO meta VALUES ('clean', 'yes');\nPRAGMA user_version = %d;\nCOMMIT", schema, schemaVersion))
+	_, err := w.conn.ExecContext(ctx, fmt.Sprintf("BEGIN IMMEDIATE;\n%[1]s\nINSERT INTO meta VALUES ('clean', 'yes'), ('version', '%[2]d');\nPRAGMA user_version = %[2]d;\nCOMMIT", schema, schemaVersion))
 	if err != nil {
 		_, _ = w.conn.ExecContext(ctx, "ROLLBACK") // there may be none
 	}
 	return err
+}
+
+// foreign tells a file of a later program, which says its version in two places,
+// from one in whose header the disk has changed a bit.
+func (w *writer) foreign(ctx context.Context, version int) error {
+	var said string
+	err := w.conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'version'").Scan(&said)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if said != strconv.Itoa(version) {
+		return fmt.Errorf("%w: its version is %d in the header and %q in the table", errDamaged, version, said)
+	}
+	return fmt.Errorf("the file has version %d, this program knows %d: run the newer program", version, schemaVersion)
 }
 
 // readMeta learns whether the last end was clean, and says in the file that this

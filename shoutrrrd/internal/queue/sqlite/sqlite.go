@@ -140,11 +140,18 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 func (s *Store) openFile(ctx context.Context) (*writer, error) {
-	if err := create(s.o.Path); err != nil {
+	fresh, err := create(s.o.Path)
+	if err != nil {
 		return nil, err
 	}
-	s.write = s.database(1,
-		"auto_vacuum(INCREMENTAL)",
+	if err := examineHeader(s.o.Path); err != nil {
+		return nil, err
+	}
+	var vacuum []string
+	if fresh { // later it would change nothing, and write
+		vacuum = []string{"auto_vacuum(INCREMENTAL)"}
+	}
+	s.write = s.database(1, append(vacuum,
 		"journal_mode(WAL)",
 		"synchronous("+s.o.synchronous+")",
 		"cache_size(-24576)", // the system caches the file as well
@@ -152,13 +159,14 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 		// failure would look like one of the commit.
 		"wal_autocheckpoint(0)",
 		"journal_size_limit(67108864)",
-	)
+	)...)
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, dirty: map[*laneState]bool{}}
 	if err := w.prepare(ctx); err != nil {
+		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err
 	}
 	s.read = s.database(4, "cache_size(-4096)", "query_only(1)")
@@ -182,16 +190,18 @@ func (s *Store) database(connections int, pragmas ...string) *sql.DB {
 }
 
 // create makes the file for its owner alone; SQLite gives the same rights to the
-// files beside it. Its name is safe on the disk before anything is written.
-func create(path string) error {
+// files beside it. Its name is safe on the disk before anything is written. It
+// reports whether the file is empty.
+func create(path string) (fresh bool, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := file.Close(); err != nil {
-		return err
+	info, err := file.Stat()
+	if err := errors.Join(err, file.Close()); err != nil {
+		return false, err
 	}
-	return syncFolder(filepath.Dir(path))
+	return info.Size() == 0, syncFolder(filepath.Dir(path))
 }
 
 // Clean reports whether the store had been closed in order before it was opened.

@@ -269,6 +269,10 @@ func (w *writer) finish() {
 		_ = w.transact(func() error { return w.setMeta("clean", "yes") }) // if it fails, the next start is careful
 		w.checkpoint(0)
 	}
+	w.close()
+}
+
+func (w *writer) close() {
 	for _, statement := range w.statements {
 		_ = statement.Close()
 	}
