@@ -87,7 +87,7 @@ demo: ## Show the relay before the built-in emulator: an incident's life, a stor
 	@CGO_ENABLED=0 $(GO) build -C shoutrrrd -o ../bin/shoutrrrd . && bin/shoutrrrd demo
 
 prove: ## Look at 50,000 images of power cuts and let the disk fail at every place (about 2 min)
-	cd shoutrrrd && SHOUTRRRD_IMAGES=50000 $(GO) test -count=1 -timeout 20m -run 'PowerLoss|DiskErrors|Flipped' ./internal/queue/sqlite
+	cd shoutrrrd && SHOUTRRRD_IMAGES=50000 $(GO) test -count=1 -timeout 20m -run 'PowerLoss|DiskErrors|Flipped|Restart' ./internal/queue/sqlite
 
 bench: ## Measure against net/http, curl and plain files, as ratios
 	cd bench && $(GO) run .

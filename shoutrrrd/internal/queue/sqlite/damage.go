@@ -35,7 +35,7 @@ func isDamage(err error) bool {
 // isFailedSync reports whether an fsync has failed.
 func isFailedSync(err error) bool {
 	var e *driver.Error
-	return errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
+	return errors.Is(err, errSync) || errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
 }
 
 // suspectSuffix names the mark that a running store leaves beside a file that has

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,13 +52,28 @@ func workload(s *Store, r *recorder, random *rand.Rand, steps int) {
 			_ = s.submit(ctx, func(w *writer) error { w.written = 2 * checkpointBytes; return nil })
 		case 4:
 			_, _ = s.Wake(ctx, s.o.Now().Add(time.Hour), 0)
-		default:
-			action := []eventsv2.Action{eventsv2.Trigger, eventsv2.Resolve}[random.IntN(2)]
-			placed, err := s.Put(ctx, event(lane.ID, action, fmt.Sprintf("key-%d", random.IntN(30)), queue.Rank(random.IntN(4))))
-			if err == nil {
-				r.mark(placed.ID)
+		case 5: // several at once: one batch fills while the other is made durable
+			var all sync.WaitGroup
+			for range 2 + random.IntN(6) {
+				e := randomEvent(lane.ID, random)
+				all.Go(func() { promise(s, r, e) })
 			}
+			all.Wait()
+		default:
+			promise(s, r, randomEvent(lane.ID, random))
 		}
+	}
+}
+
+func randomEvent(lane int64, random *rand.Rand) queue.New {
+	action := []eventsv2.Action{eventsv2.Trigger, eventsv2.Resolve}[random.IntN(2)]
+	return event(lane, action, fmt.Sprintf("key-%d", random.IntN(30)), queue.Rank(random.IntN(4)))
+}
+
+// promise puts an event and marks when that was answered.
+func promise(s *Store, r *recorder, e queue.New) {
+	if placed, err := s.Put(context.Background(), e); err == nil {
+		r.mark(placed.ID)
 	}
 }
 
@@ -99,12 +115,16 @@ func look(t testing.TB, dir string, promised map[int64]bool, whole bool) (lost [
 
 // survive builds crash images of a workload and returns how many of them have lost
 // something that was promised.
-func survive(t *testing.T, synchronous string, seed uint64, count int) (bad int) {
+func survive(t *testing.T, durable bool, seed uint64, count int) (bad int) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	r := newRecorder(t)
 	dir, imageDir := t.TempDir(), memoryDir(t)
-	s, err := Open(context.Background(), Options{Path: filepath.Join(dir, "queue.db"), vfs: r.name, synchronous: synchronous})
+	o := Options{Path: filepath.Join(dir, "queue.db"), vfs: r.name, disk: r}
+	if !durable {
+		o.disk = lazyDisk{}
+	}
+	s, err := Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +133,7 @@ func survive(t *testing.T, synchronous string, seed uint64, count int) (bad int)
 		t.Fatal(err)
 	}
 	perOp := float64(count) / float64(len(r.log))
-	d, promised := newDisk(), map[int64]bool{}
+	d, promised := newPlatter(), map[int64]bool{}
 	due := 0.0
 	for i, o := range r.log {
 		d.apply(o)
@@ -123,7 +143,7 @@ func survive(t *testing.T, synchronous string, seed uint64, count int) (bad int)
 		for due += perOp; due >= 1; due-- {
 			write(t, imageDir, d.crash(random))
 			if lost := look(t, imageDir, promised, random.IntN(10) == 0); len(lost) > 0 {
-				if synchronous == "FULL" {
+				if durable {
 					t.Fatalf("seed %d, after operation %d: %d of %d promised events are lost: %v", seed, i, len(lost), len(promised), lost)
 				}
 				bad++
@@ -139,13 +159,13 @@ func TestPowerLoss(t *testing.T) {
 	const each = 500
 	t.Logf("seed %d, %d images", seed, count)
 	for i := range uint64(max(1, count/each)) {
-		survive(t, "FULL", seed+i, min(each, count))
+		survive(t, true, seed+i, min(each, count))
 	}
 }
 
-// With less than synchronous=FULL events are lost: the images can tell.
+// With SQLite's synchronous=NORMAL alone events are lost: the images can tell.
 func TestPowerLossIsSeen(t *testing.T) {
-	if bad := survive(t, "NORMAL", 1, 300); bad == 0 {
+	if bad := survive(t, false, 1, 300); bad == 0 {
 		t.Error("synchronous=NORMAL lost nothing in 300 images: the images do not test what they should")
 	}
 }
@@ -194,7 +214,7 @@ func failAt(t *testing.T, n int, kind opKind, rc int32, sticky bool) bool {
 	dir := t.TempDir()
 	seen, met := 0, false
 	random := rand.New(rand.NewPCG(7, 0))
-	s, err := Open(context.Background(), Options{Path: filepath.Join(dir, "queue.db"), vfs: r.name})
+	s, err := Open(context.Background(), Options{Path: filepath.Join(dir, "queue.db"), vfs: r.name, disk: r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +234,7 @@ func failAt(t *testing.T, n int, kind opKind, rc int32, sticky bool) bool {
 	workload(s, r, random, 60)
 	// The writer answers before it moves the WAL: wait for that too.
 	_ = s.submit(context.Background(), func(*writer) error { return nil })
-	broken := s.broken.Load()
+	broken := s.brokenBy.Load() != nil
 	r.mu.Lock()
 	hit := met
 	r.mu.Unlock()
@@ -225,7 +245,7 @@ func failAt(t *testing.T, n int, kind opKind, rc int32, sticky bool) bool {
 		t.Errorf("operation %d: the disk fails for good and the store is healthy", n)
 	}
 	_ = s.Close()
-	d, promised := newDisk(), map[int64]bool{}
+	d, promised := newPlatter(), map[int64]bool{}
 	for _, o := range r.log {
 		d.apply(o)
 		if o.kind == opMark {
@@ -248,7 +268,7 @@ func failAt(t *testing.T, n int, kind opKind, rc int32, sticky bool) bool {
 // A store that cannot write says so and is well again when the disk is.
 func TestDiskFullAndRelief(t *testing.T) {
 	r := newRecorder(t)
-	s := openTest(t, Options{vfs: r.name})
+	s := openTest(t, Options{vfs: r.name, disk: r})
 	lane := laneOf(t, s)
 	full := func(on bool) {
 		r.mu.Lock()

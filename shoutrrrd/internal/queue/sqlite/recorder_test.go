@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -127,6 +128,33 @@ func (r *recorder) wrap(pFile uintptr, path string) {
 	file.FpMethods = copied
 }
 
+// Sync is the store's own fsync of the WAL. It is written down as it begins: what
+// is written while it runs may have come too late for it.
+func (r *recorder) Sync(file *os.File) error {
+	if rc := r.record(op{kind: opSync, file: filepath.Base(file.Name())}); rc != 0 {
+		return syscall.EIO
+	}
+	return nil
+}
+
+func (r *recorder) Rewrite(file *os.File) error {
+	content, err := os.ReadFile(file.Name())
+	if err != nil {
+		return err
+	}
+	if rc := r.record(op{kind: opWrite, file: filepath.Base(file.Name()), data: content}); rc != 0 {
+		return syscall.EIO
+	}
+	return r.Sync(file)
+}
+
+// lazyDisk says that everything is on the disk: what SQLite's synchronous=NORMAL
+// alone is.
+type lazyDisk struct{}
+
+func (lazyDisk) Sync(*os.File) error    { return nil }
+func (lazyDisk) Rewrite(*os.File) error { return nil }
+
 // record writes an operation down and decides whether it fails.
 func (r *recorder) record(o op) int32 {
 	r.mu.Lock()
@@ -145,17 +173,17 @@ func (r *recorder) mark(id int64) {
 	r.log = append(r.log, op{kind: opMark, note: id})
 }
 
-// disk is what a power cut may leave: per file what was synced, and what was not.
-type disk struct {
+// platter is what a power cut may leave: per file what was synced, and what was not.
+type platter struct {
 	synced  map[string][]byte
 	pending map[string][]op
 }
 
-func newDisk() *disk { return &disk{synced: map[string][]byte{}, pending: map[string][]op{}} }
+func newPlatter() *platter { return &platter{synced: map[string][]byte{}, pending: map[string][]op{}} }
 
 // apply takes one operation. A failed fsync has thrown away what it should have
 // kept, as Linux does; a failed write has not happened.
-func (d *disk) apply(o op) {
+func (d *platter) apply(o op) {
 	switch {
 	case o.kind == opSync && o.failed:
 		delete(d.pending, o.file)
@@ -191,7 +219,7 @@ const sector = 512
 
 // crash returns the files as a power cut may leave them: each operation that was
 // not synced is there, or is not, or is there in part, whatever their order was.
-func (d *disk) crash(random *rand.Rand) map[string][]byte {
+func (d *platter) crash(random *rand.Rand) map[string][]byte {
 	files := map[string][]byte{}
 	for name, content := range d.synced {
 		files[name] = bytes.Clone(content)

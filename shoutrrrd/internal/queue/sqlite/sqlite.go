@@ -1,9 +1,10 @@
 // Package sqlite keeps the relay's queue in one SQLite file.
 //
 // One goroutine writes. It takes what has been asked for since the last commit
-// into one transaction, so that a hundred events cost one fsync, and answers only
-// after the commit. The file is in WAL mode with synchronous=FULL: what was
-// answered is on the disk. Readers have connections of their own.
+// into one transaction, so that a hundred events cost one fsync. Another one makes
+// the commits durable and answers: the file is in WAL mode with synchronous=NORMAL,
+// in which SQLite keeps it whole, and the fsync that FULL would do within COMMIT is
+// done beside the next transaction. Readers have connections of their own.
 //
 // Claims are kept in memory: after a crash everything that was not settled is
 // ready again, and is sent again with the same dedup key.
@@ -50,8 +51,8 @@ type Options struct {
 	// block nor call the store.
 	OnReady func(lane int64, rank queue.Rank)
 
-	vfs         string // tests put their own file system below SQLite
-	synchronous string // tests show that less than FULL loses events
+	vfs  string // tests put their own file system below SQLite
+	disk disk   // and beside it
 }
 
 const defaultMaxQueued = 2_000_000
@@ -69,7 +70,7 @@ type Store struct {
 	stop     chan struct{}
 	stopped  chan struct{}
 	failure  atomic.Pointer[error] // why nothing can be kept now
-	broken   atomic.Bool
+	brokenBy atomic.Pointer[error] // why nothing will ever be
 	brokenC  chan struct{}
 
 	mu     sync.RWMutex
@@ -95,8 +96,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.OnReady == nil {
 		o.OnReady = func(int64, queue.Rank) {}
 	}
-	if o.synchronous == "" {
-		o.synchronous = "FULL"
+	if o.disk == nil {
+		o.disk = realDisk{}
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the queue's folder: %w", err)
@@ -131,7 +132,13 @@ func (s *Store) open(ctx context.Context) error {
 			err = s.salvage(ctx, w, damaged)
 		}
 	}
+	if err == nil {
+		w.syncer, err = s.startSync()
+	}
 	if err != nil {
+		if w != nil && !s.unsynced() {
+			w.close()
+		}
 		return fmt.Errorf("open the queue %s: %w", s.o.Path, err)
 	}
 	s.quarantined = asides(s.o.Path)
@@ -147,14 +154,17 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err := examineHeader(s.o.Path); err != nil {
 		return nil, err
 	}
+	if err := s.renewWAL(); err != nil {
+		return nil, err
+	}
 	var vacuum []string
 	if fresh { // later it would change nothing, and write
 		vacuum = []string{"auto_vacuum(INCREMENTAL)"}
 	}
 	s.write = s.database(1, append(vacuum,
 		"journal_mode(WAL)",
-		"synchronous("+s.o.synchronous+")",
-		"cache_size(-24576)", // the system caches the file as well
+		"synchronous(NORMAL)", // syncer does the rest
+		"cache_size(-24576)",  // the system caches the file as well
 		// The writer checkpoints between two transactions: as a part of COMMIT its
 		// failure would look like one of the commit.
 		"wal_autocheckpoint(0)",
@@ -164,7 +174,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, dirty: map[*laneState]bool{}}
+	w := &writer{s: s, conn: conn, statements: map[string]statement{}, dirty: map[*laneState]bool{}}
 	if err := w.prepare(ctx); err != nil {
 		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err
@@ -212,6 +222,9 @@ func (s *Store) Quarantined() []string { return s.quarantined }
 
 // Healthy returns nil while the store can keep events durably, else why not.
 func (s *Store) Healthy() error {
+	if broken := s.brokenBy.Load(); broken != nil {
+		return *broken
+	}
 	if failure := s.failure.Load(); failure != nil {
 		return *failure
 	}
@@ -242,7 +255,13 @@ func (s *Store) Close() error {
 	return err
 }
 
+// closeDatabases leaves them open when an fsync has failed: the last one to be
+// closed would move the WAL into the database, though nobody knows whether the disk
+// has it. The process is about to end anyway.
 func (s *Store) closeDatabases() error {
+	if s.unsynced() {
+		return nil
+	}
 	var errs []error
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
@@ -251,6 +270,12 @@ func (s *Store) closeDatabases() error {
 	}
 	s.read, s.write = nil, nil
 	return errors.Join(errs...)
+}
+
+// unsynced reports whether an fsync has failed.
+func (s *Store) unsynced() bool {
+	broken := s.brokenBy.Load()
+	return broken != nil && isFailedSync(*broken)
 }
 
 func (s *Store) closeFiles() error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -48,7 +49,8 @@ func (v verdict) Unwrap() error { return v.error }
 type writer struct {
 	s          *Store
 	conn       *sql.Conn
-	statements map[string]*sql.Stmt
+	syncer     *syncer
+	statements map[string]statement
 	last       int64 // the highest event ID given out
 	token      uint64
 	written    int // bytes since the last checkpoint, roughly
@@ -60,6 +62,7 @@ type writer struct {
 	announce []announcement      // what became ready
 	queued   int                 // undelivered events
 	wrote    bool                // for certain, so that its success says that the disk works
+	changed  bool                // something, perhaps
 }
 
 // announcement is an event that became ready.
@@ -94,16 +97,17 @@ func (s *Store) submit(ctx context.Context, do func(*writer) error) error {
 // run carries out requests until the store is closed.
 func (w *writer) run() {
 	defer close(w.s.stopped)
-	batch := make([]*request, 0, maxBatch)
 	for {
 		var probe <-chan time.Time
-		if w.s.failure.Load() != nil && !w.s.broken.Load() {
+		if w.s.failure.Load() != nil && w.s.brokenBy.Load() == nil {
 			probe = time.After(probeAfter)
 		}
 		select {
 		case r := <-w.s.requests:
-			batch = w.gather(append(batch[:0], r))
-			w.commit(batch)
+			b := <-w.syncer.free // while the disk is busy more comes together
+			b.requests = append(b.requests, r)
+			w.gather(b)
+			w.commit(b)
 		case <-probe:
 			w.probe()
 		case <-w.s.stop:
@@ -114,41 +118,34 @@ func (w *writer) run() {
 }
 
 // gather takes what is waiting already, and waits for nothing.
-func (w *writer) gather(batch []*request) []*request {
-	for len(batch) < maxBatch {
+func (w *writer) gather(b *batch) {
+	for len(b.requests) < maxBatch {
 		select {
 		case r := <-w.s.requests:
-			batch = append(batch, r)
+			b.requests = append(b.requests, r)
 		default:
-			return batch
+			return
 		}
 	}
-	return batch
 }
 
-// commit carries out a batch in one transaction and answers it.
-func (w *writer) commit(batch []*request) {
-	err := w.transact(func() error {
-		for _, r := range batch {
-			r.err = nil
+// commit carries out a batch in one transaction and hands it on to be made durable.
+func (w *writer) commit(b *batch) {
+	b.err = w.transact(func() error {
+		for _, r := range b.requests {
 			if r.err = r.ctx.Err(); r.err != nil {
 				continue // whoever asked has left before anything was done
 			}
 			r.err = r.do(w)
-			if answer := (verdict{}); r.err != nil && !errors.As(r.err, &answer) {
+			if no := (verdict{}); r.err != nil && !errors.As(r.err, &no) {
 				return r.err
 			}
 		}
 		return nil
 	})
-	for _, r := range batch {
-		if answer := (verdict{}); err != nil && !errors.As(r.err, &answer) {
-			r.err = err
-		} else if errors.As(r.err, &answer) {
-			r.err = answer.error
-		}
-		close(r.done)
-	}
+	b.changed = w.changed
+	b.announce, w.announce = w.announce, b.announce
+	w.syncer.committed <- b
 	w.checkpoint(checkpointBytes)
 }
 
@@ -156,10 +153,10 @@ func (w *writer) commit(batch []*request) {
 // and never if that fails.
 func (w *writer) transact(do func() error) error {
 	clear(w.dirty)
-	w.wrote = false
+	w.wrote, w.changed = false, false
 	w.after, w.undo, w.announce, w.queued = w.after[:0], w.undo[:0], w.announce[:0], w.s.queued
-	if w.s.broken.Load() {
-		return w.s.Healthy()
+	if broken := w.s.brokenBy.Load(); broken != nil {
+		return *broken
 	}
 	err := w.exec("BEGIN IMMEDIATE")
 	if err == nil {
@@ -174,19 +171,16 @@ func (w *writer) transact(do func() error) error {
 		}
 	}
 	if err != nil {
-		return w.fail(err)
+		return w.s.fail(err)
 	}
 	if w.wrote { // an UPDATE of no row says nothing about the disk
 		w.s.failure.Store(nil)
 	}
 	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
 	w.s.queued = w.queued
 	for _, learn := range w.after {
 		learn()
-	}
-	w.s.mu.Unlock()
-	for _, a := range w.announce {
-		w.s.o.OnReady(a.lane, a.rank)
 	}
 	return nil
 }
@@ -205,25 +199,6 @@ func (w *writer) rollBack() {
 	}
 }
 
-// fail notes why nothing was kept. After a failed fsync nobody knows what is on
-// the disk (the kernel may have thrown the pages away and say success the next
-// time), so the store takes nothing more and the process has to start anew.
-func (w *writer) fail(err error) error {
-	kind := queue.ErrUnavailable
-	if isFailedSync(err) || isDamage(err) {
-		kind = queue.ErrBroken
-	}
-	if isDamage(err) {
-		w.s.suspect()
-	}
-	wrapped := fmt.Errorf("%w: %w", kind, err)
-	w.s.failure.Store(&wrapped)
-	if kind == queue.ErrBroken && w.s.broken.CompareAndSwap(false, true) {
-		close(w.s.brokenC)
-	}
-	return wrapped
-}
-
 // probe writes something that nobody needs, to learn whether the disk works again.
 func (w *writer) probe() {
 	_ = w.transact(func() error { // its failure is kept where Healthy looks
@@ -235,16 +210,25 @@ func (w *writer) probe() {
 
 // checkpoint moves the WAL into the file once about that many bytes stand in it.
 // The size of the WAL's file says nothing: it is written from its beginning again
-// and does not shrink.
+// and does not shrink. An fsync of ours that fails tells SQLite nothing, and it
+// must not rely on a WAL that the disk does not have, so those come first.
 func (w *writer) checkpoint(atLeast int) {
-	if w.s.broken.Load() || w.written < atLeast {
+	if w.written < atLeast {
 		return
 	}
+	w.syncer.still(func() {
+		if w.s.brokenBy.Load() == nil {
+			w.moveWAL()
+		}
+	})
+}
+
+func (w *writer) moveWAL() {
 	var busy, pages, moved int
 	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &moved)
 	switch {
 	case err != nil:
-		_ = w.fail(err)
+		_ = w.s.fail(err)
 	case moved < pages: // a reader holds the rest; soon again
 		w.written = checkpointBytes * 3 / 4
 	default:
@@ -265,11 +249,14 @@ func (w *writer) finish() {
 		}
 		break
 	}
-	if !w.s.broken.Load() {
+	w.syncer.stop()
+	if w.s.brokenBy.Load() == nil {
 		_ = w.transact(func() error { return w.setMeta("clean", "yes") }) // if it fails, the next start is careful
 		w.checkpoint(0)
 	}
-	w.close()
+	if !w.s.unsynced() {
+		w.close()
+	}
 }
 
 func (w *writer) close() {
@@ -283,16 +270,31 @@ func (w *writer) setMeta(name, value string) error {
 	return w.exec(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value`, name, value)
 }
 
+// statement is a text that was prepared.
+type statement struct {
+	*sql.Stmt
+	changes bool
+}
+
 // statement prepares each text once.
 func (w *writer) statement(text string) (*sql.Stmt, error) {
-	if statement, ok := w.statements[text]; ok {
-		return statement, nil
+	known, ok := w.statements[text]
+	if !ok {
+		prepared, err := w.conn.PrepareContext(context.Background(), text)
+		if err != nil {
+			return nil, err
+		}
+		known = statement{prepared, changes(text)}
+		w.statements[text] = known
 	}
-	statement, err := w.conn.PrepareContext(context.Background(), text)
-	if err == nil {
-		w.statements[text] = statement
-	}
-	return statement, err
+	w.changed = w.changed || known.changes
+	return known.Stmt, nil
+}
+
+// changes reports whether a statement may change the file.
+func changes(text string) bool {
+	verb, _, _ := strings.Cut(text, " ")
+	return !slices.Contains([]string{"SELECT", "BEGIN", "COMMIT", "ROLLBACK"}, verb)
 }
 
 // The writer's statements have no context: a transaction that a caller could cut

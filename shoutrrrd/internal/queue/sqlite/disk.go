@@ -1,0 +1,54 @@
+package sqlite
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// disk is what the store asks of the disk beside what SQLite does.
+type disk interface {
+	// Sync returns once what was written to the file before the call is on the disk.
+	Sync(*os.File) error
+	// Rewrite writes the whole file anew, with the bytes that it has, and syncs it.
+	Rewrite(*os.File) error
+}
+
+type realDisk struct{}
+
+func (realDisk) Sync(file *os.File) error { return syncData(file) }
+
+func (realDisk) Rewrite(file *os.File) error {
+	piece := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := file.ReadAt(piece, at)
+		if n > 0 {
+			if _, err := file.WriteAt(piece[:n], at); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return syncData(file)
+		}
+		if err != nil {
+			return err
+		}
+		at += int64(n)
+	}
+}
+
+// renewWAL makes sure that the WAL which an unclean end has left is on the disk as
+// this machine sees it. After an fsync that failed it may stand in the system's
+// memory alone, and count as written there: no later fsync would write it. SQLite
+// would then move it into the database, and after a power cut replay what the disk
+// still has of it over that.
+func (s *Store) renewWAL() error {
+	wal, err := os.OpenFile(s.o.Path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.o.disk.Rewrite(wal), wal.Close())
+}
