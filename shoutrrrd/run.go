@@ -15,6 +15,7 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -65,7 +66,7 @@ type program struct {
 	admin    *door.Server
 	auth     *door.Authenticator
 	meter    *admin.Meter
-	loaded   atomic.Pointer[admin.Loaded]
+	loaded   atomic.Pointer[insight.Loaded]
 	stopping atomic.Bool
 	started  func(d *program) // for those who start a relay within their own process
 }
@@ -77,7 +78,7 @@ func newProgram(sys *system, from *sources, s *settings.Settings) *program {
 	}
 	warn(d.log, s)
 	d.settings.Store(s)
-	d.loaded.Store(&admin.Loaded{At: d.clock.wall})
+	d.loaded.Store(&insight.Loaded{At: d.clock.wall})
 	d.meter.Reloaded(d.clock.wall, nil)
 	return d
 }
@@ -194,17 +195,8 @@ func (d *program) serve(on *listening) error {
 	d.front = door.New(on.front, door.Options{Handler: d.intake, MaxConnections: s.MaxConnections, WebConfig: s.WebConfig, Log: d.log})
 	d.auth.Replace(credentials(s))
 	second, err := admin.New(admin.Options{
-		Store: d.store, Scheduler: d.relay, Describe: d.describe, Auth: d.auth, Meter: d.meter, Log: d.log,
-		Keys: func() (keys []eventsv2.Key) {
-			for _, k := range d.settings.Load().Keys {
-				keys = append(keys, k.Key)
-			}
-			return keys
-		},
-		Config:    func() admin.Loaded { return *d.loaded.Load() },
-		Hosts:     d.hosts,
-		Accepting: d.accepting,
-		Now:       d.clock.Now, Started: d.clock.wall, Version: version(),
+		Insight: d.insight(), Store: d.store, Holder: d.relay, Auth: d.auth, Meter: d.meter, Log: d.log,
+		Hosts: d.hosts, Accepting: d.accepting, Now: d.clock.Now, Version: version(),
 	})
 	if err != nil {
 		return err
@@ -214,6 +206,21 @@ func (d *program) serve(on *listening) error {
 	}
 	d.admin = door.New(on.admin, door.Options{Handler: second, MaxConnections: adminConnections, WebConfig: s.AdminWebConfig, Log: d.log})
 	return d.meter.Connections("admin", d.admin.Connections)
+}
+
+// insight is what people may see of the relay.
+func (d *program) insight() *insight.Insight {
+	return insight.New(insight.Options{
+		Store: d.store, Statuses: d.relay.Statuses, Describe: d.describe, Accepting: d.accepting,
+		Keys: func() (keys []eventsv2.Key) {
+			for _, k := range d.settings.Load().Keys {
+				keys = append(keys, k.Key)
+			}
+			return keys
+		},
+		Config: func() insight.Loaded { return *d.loaded.Load() },
+		Now:    d.clock.Now, Started: d.clock.wall, Version: version(),
+	})
 }
 
 // accepting returns why no event is accepted now, nil if all is well.
@@ -255,9 +262,9 @@ func (d *program) atTheDoor(r intake.Result) {
 	d.meter.TurnedAway(r.Why)
 }
 
-func (d *program) describe(key eventsv2.Key) admin.Named {
+func (d *program) describe(key eventsv2.Key) insight.Named {
 	found := d.settings.Load().Lookup(key)
-	return admin.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream}
+	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream}
 }
 
 // route says where a lane sends to and how fast.
@@ -300,11 +307,11 @@ func (d *program) reload() {
 	after, err := d.from.load()
 	d.meter.Reloaded(time.Now(), err)
 	if err != nil {
-		d.loaded.Store(&admin.Loaded{At: d.loaded.Load().At, Err: err})
+		d.loaded.Store(&insight.Loaded{At: d.loaded.Load().At, Err: err})
 		d.log.Error("the configuration is wrong, the old one stays", "error", err)
 		return
 	}
-	d.loaded.Store(&admin.Loaded{At: time.Now()})
+	d.loaded.Store(&insight.Loaded{At: time.Now()})
 	warn(d.log, after)
 	d.auth.Replace(credentials(after))
 	changes, needStart := settings.Diff(before, after)

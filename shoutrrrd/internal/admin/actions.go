@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -31,7 +32,7 @@ func (d *Door) by(w http.ResponseWriter, r *http.Request) (by queue.By, ok bool)
 		d.fail(w, http.StatusBadRequest, err.Error())
 		return by, false
 	}
-	by.Who, by.At = d.scrub(r.Context(), who), d.o.Now()
+	by.Who, by.At = d.o.Insight.Scrub(r.Context(), who), d.o.Now()
 	return by, true
 }
 
@@ -70,7 +71,7 @@ func (d *Door) reason(w http.ResponseWriter, r *http.Request) (by queue.By, err 
 	if utf8.RuneCountInString(by.Why) > maxWhy {
 		return by, fmt.Errorf("why: at most %d characters are kept", maxWhy)
 	}
-	by.Why = d.scrub(r.Context(), by.Why) // it is kept in the history
+	by.Why = d.o.Insight.Scrub(r.Context(), by.Why) // it is kept in the history
 	return by, nil
 }
 
@@ -107,19 +108,19 @@ func (d *Door) act(w http.ResponseWriter, r *http.Request, what, rule string, do
 
 // state names the state that was in the way.
 func (d *Door) state(ctx context.Context, id int64) string {
-	e, _, err := d.o.Store.Event(ctx, id)
+	e, err := d.o.Insight.Event(ctx, id)
 	switch {
 	case err != nil:
 		return "gone"
 	case e.InFlight:
 		return "in flight"
 	}
-	return e.State.String()
+	return e.State
 }
 
-func (d *Door) pause(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Scheduler.Hold) }
+func (d *Door) pause(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Hold) }
 
-func (d *Door) resume(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Scheduler.Unhold) }
+func (d *Door) resume(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Unhold) }
 
 // hold pauses or resumes all lanes of a name. The scheduler logs it.
 func (d *Door) hold(w http.ResponseWriter, r *http.Request, do func(context.Context, int64, queue.By) error) {
@@ -127,13 +128,13 @@ func (d *Door) hold(w http.ResponseWriter, r *http.Request, do func(context.Cont
 	if !ok {
 		return
 	}
-	found, err := d.lanesNamed(r.Context(), r.PathValue("lane"))
+	found, err := d.o.Insight.LanesNamed(r.Context(), r.PathValue("lane"))
 	if err != nil {
 		d.failed(w, r, err)
 		return
 	}
 	if len(found) == 0 {
-		d.fail(w, http.StatusNotFound, noLane)
+		d.failed(w, r, insight.ErrNoLane)
 		return
 	}
 	for _, l := range found {

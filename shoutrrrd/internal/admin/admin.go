@@ -9,19 +9,13 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
-	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// Store is what the door needs of a queue.
+// Store is what the door itself needs of a queue.
 type Store interface {
-	Lanes(ctx context.Context) ([]queue.Lane, error)
-	Counts(ctx context.Context) ([]queue.Count, error)
-	Shapes(ctx context.Context, now time.Time) ([]queue.Shape, error)
-	Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error)
-	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
 	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
@@ -31,49 +25,28 @@ type Store interface {
 	Quarantined() []string
 }
 
-// Scheduler is what the door needs of the relay.
-type Scheduler interface {
-	Statuses() []lane.Status
+// Holder pauses and resumes lanes.
+type Holder interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 }
 
-// Named is what the configuration knows of a lane.
-type Named struct {
-	Name     string // alias or fingerprint
-	Pool     string // "" for none
-	Upstream string
-}
-
-// Loaded says how the configuration was read last.
-type Loaded struct {
-	At  time.Time // of the one that is in force
-	Err error     // of a later one that was wrong; nil if there was none
-}
-
 // Options says how the door works. Those without a default are required.
 type Options struct {
-	Store     Store
-	Scheduler Scheduler
-	// Describe names the lane of a key.
-	Describe func(eventsv2.Key) Named
-	// Keys returns the configured keys, which are hidden wherever they turn up, as
-	// those of the lanes are. Defaults to none.
-	Keys func() []eventsv2.Key
+	Insight *insight.Insight
+	Store   Store
+	Holder  Holder
 	// Auth knows the tokens. While it knows none, only this machine gets in.
 	Auth *door.Authenticator
 	// Hosts returns names beside those of the loopback by which browsers and
 	// clients may call the door. Defaults to none.
 	Hosts func() []string
-	// Config returns how the configuration was read. Defaults to "at Started".
-	Config func() Loaded
-	// Accepting returns why the relay accepts nothing. Defaults to Store.Healthy.
+	// Accepting returns why the relay accepts nothing.
 	Accepting func() error
 	// Meter has the counters of /metrics. Defaults to one of its own.
 	Meter   *Meter
 	Log     *slog.Logger
 	Now     func() time.Time
-	Started time.Time
 	Version string
 }
 
@@ -87,26 +60,15 @@ var _ http.Handler = (*Door)(nil)
 
 // New returns a door, or an error if the meter serves another one already.
 func New(o Options) (*Door, error) {
-	if o.Keys == nil {
-		o.Keys = func() []eventsv2.Key { return nil }
-	}
 	if o.Hosts == nil {
 		o.Hosts = func() []string { return nil }
 	}
 	if o.Auth == nil {
 		o.Auth = door.NewAuthenticator()
 	}
-	if o.Config == nil {
-		o.Config = func() Loaded { return Loaded{At: o.Started} }
-	}
-	if o.Accepting == nil {
-		o.Accepting = o.Store.Healthy
-	}
 	if o.Meter == nil {
 		o.Meter = NewMeter(o.Version)
 	}
-	loaded := o.Config()
-	o.Meter.Reloaded(loaded.At, loaded.Err)
 	d := &Door{o: o}
 	metrics, err := o.Meter.serve(&collector{door: d, meter: o.Meter}, o.Log)
 	if err != nil {
@@ -184,7 +146,7 @@ func (d *Door) healthz(w http.ResponseWriter, _ *http.Request) { text(w, http.St
 // away the relay is needed most.
 func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
 	if err := d.o.Accepting(); err != nil {
-		text(w, http.StatusServiceUnavailable, d.scrub(context.Background(), err.Error())+"\n")
+		text(w, http.StatusServiceUnavailable, d.o.Insight.Scrub(context.Background(), err.Error())+"\n")
 		return
 	}
 	text(w, http.StatusOK, "ok\n")

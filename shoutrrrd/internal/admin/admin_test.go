@@ -19,6 +19,7 @@ import (
 	"github.com/containrrr/shoutrrr/internal/keyleak"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -94,8 +95,14 @@ func (b *bench) later(d time.Duration) {
 	b.now = b.now.Add(d)
 }
 
-// newBench serves a door whose options may be changed first.
-func newBench(t testing.TB, change func(*Options)) *bench {
+// parts are what a door is made of.
+type parts struct {
+	Options
+	told insight.Options
+}
+
+// newBench serves a door whose parts may be changed first.
+func newBench(t testing.TB, change func(*parts)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)}
 	var err error
@@ -105,19 +112,30 @@ func newBench(t testing.TB, change func(*Options)) *bench {
 	}
 	b.scheduler = &scheduler{store: b.store}
 	b.meter = NewMeter("1.2.3")
-	o := Options{
-		Store: b.store, Scheduler: b.scheduler, Meter: b.meter, Now: b.clock, Started: b.now.Add(-time.Hour), Version: "1.2.3",
-		Log: slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Describe: func(key eventsv2.Key) Named {
-			if key.Reveal() == dbKey {
-				return Named{Name: "db", Pool: "dbs", Upstream: "https://events.pagerduty.com"}
-			}
-			return Named{Name: key.Fingerprint(), Upstream: "https://events.pagerduty.com"}
+	p := parts{
+		Options: Options{
+			Store: b.store, Holder: b.scheduler, Meter: b.meter, Now: b.clock, Version: "1.2.3",
+			Log: slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		},
+		told: insight.Options{
+			Store: b.store, Statuses: b.scheduler.Statuses, Accepting: b.store.Healthy, Now: b.clock, Started: b.now.Add(-time.Hour), Version: "1.2.3",
+			Keys: func() []eventsv2.Key { return nil },
+			Describe: func(key eventsv2.Key) insight.Named {
+				if key.Reveal() == dbKey {
+					return insight.Named{Name: "db", Pool: "dbs", Upstream: "https://events.pagerduty.com"}
+				}
+				return insight.Named{Name: key.Fingerprint(), Upstream: "https://events.pagerduty.com"}
+			},
 		},
 	}
+	p.told.Config = func() insight.Loaded { return insight.Loaded{At: p.told.Started} }
 	if change != nil {
-		change(&o)
+		change(&p)
 	}
+	o := p.Options
+	o.Insight, o.Accepting = insight.New(p.told), p.told.Accepting
+	loaded := p.told.Config()
+	b.meter.Reloaded(loaded.At, loaded.Err)
 	if b.door, err = New(o); err != nil {
 		t.Fatal(err)
 	}

@@ -5,27 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"strconv"
-	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
-
-// stamp is a time as the API shows it.
-type stamp struct{ time.Time }
-
-// MarshalJSON writes RFC 3339, in UTC with milliseconds.
-func (s stamp) MarshalJSON() ([]byte, error) {
-	return s.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
-}
-
-// seconds is a duration as the API shows it: with milliseconds.
-func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
-
-// since is how long ago something was, never less than nothing.
-func since(now, then time.Time) float64 { return seconds(max(0, now.Sub(then))) }
 
 // write answers with JSON in which no integration key is left: clients put keys
 // into summaries, and servers into reasons.
@@ -37,12 +22,12 @@ func (d *Door) write(ctx context.Context, w http.ResponseWriter, value any) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write([]byte(d.scrub(ctx, body.String()))) // nobody to tell if the client has left
+	_, _ = w.Write([]byte(d.o.Insight.Scrub(ctx, body.String()))) // nobody to tell if the client has left
 }
 
 // fail answers that something is wrong with the request.
 func (d *Door) fail(w http.ResponseWriter, status int, message string) {
-	problem(w, status, d.scrub(context.Background(), message))
+	problem(w, status, d.o.Insight.Scrub(context.Background(), message))
 }
 
 func problem(w http.ResponseWriter, status int, message string) {
@@ -57,15 +42,18 @@ func problem(w http.ResponseWriter, status int, message string) {
 // anything into it.
 func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case errors.Is(err, insight.ErrNoLane):
+		d.fail(w, http.StatusNotFound, err.Error())
+		return
 	case errors.Is(err, queue.ErrNotFound):
 		d.fail(w, http.StatusNotFound, "there is no such event")
 		return
 	case r.Context().Err() != nil:
-		d.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", d.scrub(context.Background(), err.Error()))
+		d.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", d.o.Insight.Scrub(context.Background(), err.Error()))
 		problem(w, http.StatusServiceUnavailable, "the queue did not answer within "+answerWithin.String()+"; try again")
 		return
 	}
-	d.o.Log.Error("the queue has failed", "path", r.Pattern, "error", d.scrub(context.Background(), err.Error()))
+	d.o.Log.Error("the queue has failed", "path", r.Pattern, "error", d.o.Insight.Scrub(context.Background(), err.Error()))
 	w.Header().Set("Retry-After", strconv.Itoa(5))
 	problem(w, http.StatusServiceUnavailable, "the queue has failed; the log says why")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/google/go-cmp/cmp"
@@ -37,34 +38,12 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-func TestLaneTexts(t *testing.T) {
-	until := time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
-	held := queue.Lane{Held: true, HeldBy: queue.By{Who: "ana", Why: "maintenance"}}
-	for _, tt := range []struct {
-		lane   queue.Lane
-		status lane.Status
-		want   string
-	}{
-		{queue.Lane{}, lane.Status{Condition: lane.Idle}, "nothing waits"},
-		{queue.Lane{}, lane.Status{Condition: lane.Flowing}, "delivering"},
-		{queue.Lane{}, lane.Status{Condition: lane.Flowing, KeyRefused: true}, "delivering; PagerDuty refuses the key"},
-		{queue.Lane{}, lane.Status{Condition: lane.Paced, Until: until, Used: 300, Learned: 300}, "300 of 300 events have left in the last 60 s; the next one leaves at 14:03:20"},
-		{queue.Lane{}, lane.Status{Condition: lane.UpstreamDown, Until: until}, "https://up cannot be reached; the next try is at 14:03:20"},
-		{held, lane.Status{Condition: lane.Held}, "paused by ana: maintenance"},
-		{queue.Lane{Held: true}, lane.Status{Condition: lane.Held}, "paused by an operator"},
-	} {
-		if got := (standing{lane: tt.lane, status: tt.status, named: Named{Upstream: "https://up"}}).text(); got != tt.want {
-			t.Errorf("%s: %q, want %q", tt.status.Condition, got, tt.want)
-		}
-	}
-}
-
 func TestStatus(t *testing.T) {
 	failure := error(nil)
-	b := newBench(t, func(o *Options) {
-		o.Accepting = func() error { return failure }
-		o.Config = func() Loaded {
-			return Loaded{At: o.Started, Err: errors.New("shoutrrrd.yaml:3:1: there is no setting rat; did you mean rate?")}
+	b := newBench(t, func(o *parts) {
+		o.told.Accepting = func() error { return failure }
+		o.told.Config = func() insight.Loaded {
+			return insight.Loaded{At: o.told.Started, Err: errors.New("shoutrrrd.yaml:3:1: there is no setting rat; did you mean rate?")}
 		}
 	})
 	b.put(dbKey, "a", queue.Info, body("disk full"))

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,7 +103,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		gauge(descForecast, s.forecast, s.label)
 		age := 0.0
 		if !s.oldest.IsZero() {
-			age = since(now, s.oldest)
+			age = insight.Since(now, s.oldest)
 		}
 		gauge(descOldest, age, s.label)
 		for _, condition := range conditions {
@@ -127,9 +128,9 @@ func (c *collector) samples(now time.Time) []sample {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin/2)
 	defer cancel()
-	all, err := c.door.standings(ctx)
+	all, err := c.door.o.Insight.Standings(ctx)
 	if err != nil {
-		c.door.o.Log.Error("cannot read the queue for the metrics", "error", c.door.scrub(ctx, err.Error()))
+		c.door.o.Log.Error("cannot read the queue for the metrics", "error", c.door.o.Insight.Scrub(ctx, err.Error()))
 		return nil
 	}
 	c.last, c.at = merged(all, c.meter.label, now), now
@@ -138,11 +139,11 @@ func (c *collector) samples(now time.Time) []sample {
 
 // merged puts lanes of the same label together: those beyond the bound, and those
 // whose keys differ in case only.
-func merged(all []standing, label func(string) string, now time.Time) []sample {
+func merged(all []insight.Standing, label func(string) string, now time.Time) []sample {
 	samples := make([]sample, 0, len(all))
 	at := map[string]int{}
 	for _, s := range all {
-		name := label(s.named.Name)
+		name := label(s.Named.Name)
 		i, ok := at[name]
 		if !ok {
 			i = len(samples)
@@ -154,25 +155,25 @@ func merged(all []standing, label func(string) string, now time.Time) []sample {
 	return samples
 }
 
-func (m *sample) add(s standing, now time.Time) {
-	for rank, n := range s.count.Waiting {
+func (m *sample) add(s insight.Standing, now time.Time) {
+	for rank, n := range s.Count.Waiting {
 		m.waiting[rank] += n
 	}
-	m.inFlight += s.status.InFlight
-	m.refused += s.count.Refused
-	m.expired += s.count.Expired
-	m.throttled += s.status.Throttled
-	m.limit += s.status.Limit
-	m.learned += s.status.Learned
-	m.used += s.status.Used
-	m.keyRefused = m.keyRefused || s.status.KeyRefused
-	m.conditions[s.status.Condition] = true
-	if at := s.count.Oldest; !at.IsZero() && (m.oldest.IsZero() || at.Before(m.oldest)) {
+	m.inFlight += s.Status.InFlight
+	m.refused += s.Count.Refused
+	m.expired += s.Count.Expired
+	m.throttled += s.Status.Throttled
+	m.limit += s.Status.Limit
+	m.learned += s.Status.Learned
+	m.used += s.Status.Used
+	m.keyRefused = m.keyRefused || s.Status.KeyRefused
+	m.conditions[s.Status.Condition] = true
+	if at := s.Count.Oldest; !at.IsZero() && (m.oldest.IsZero() || at.Before(m.oldest)) {
 		m.oldest = at
 	}
-	late, known := s.timeToPage()
+	late, known := s.TimeToPage()
 	m.late = max(m.late, orInfinite(late, known))
-	forecast, known := s.forecast(now)
+	forecast, known := s.Forecast(now)
 	m.forecast = max(m.forecast, orInfinite(forecast, known))
 }
 
@@ -180,5 +181,5 @@ func orInfinite(d time.Duration, known bool) float64 {
 	if !known {
 		return math.Inf(1)
 	}
-	return seconds(d)
+	return insight.Seconds(d)
 }

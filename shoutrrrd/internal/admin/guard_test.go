@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -18,7 +19,7 @@ var guarded = []string{"/", "/api/status", "/api/lanes", "/api/lanes/db", "/api/
 // Who may do what: by token, by role, and without tokens by where he sits.
 func TestAuthentication(t *testing.T) {
 	auth := door.NewAuthenticator()
-	b := newBench(t, func(o *Options) { o.Auth = auth })
+	b := newBench(t, func(o *parts) { o.Auth = auth })
 	b.put(dbKey, "a", queue.Critical, body("disk full"))
 	for _, path := range append(guarded[:6:6], "/metrics") {
 		if g := b.get(path); g.status != http.StatusOK {
@@ -61,7 +62,7 @@ func TestAuthentication(t *testing.T) {
 
 // The name of a token stands in the history, whatever the client calls itself.
 func TestActorIsTheToken(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Auth = door.NewAuthenticator(door.NewCredential("ana", true, "operator-token")) })
+	b := newBench(t, func(o *parts) { o.Auth = door.NewAuthenticator(door.NewCredential("ana", true, "operator-token")) })
 	id := b.put(dbKey, "a", queue.Critical, body("disk full"))
 	header := map[string]string{"Authorization": "Bearer operator-token", "X-Shoutrrr-Actor": "eve"}
 	if g := b.do(call{method: "POST", path: "/api/events/1/drop", header: header}); g.status != http.StatusOK {
@@ -102,7 +103,7 @@ func TestNoTokensOffLoopback(t *testing.T) {
 
 // A page that has given its own name our address is not served.
 func TestHosts(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Hosts = func() []string { return []string{"relay.example", "Other.Example"} } })
+	b := newBench(t, func(o *parts) { o.Hosts = func() []string { return []string{"relay.example", "Other.Example"} } })
 	_, port, _ := strings.Cut(strings.TrimPrefix(b.url, "http://"), ":")
 	for _, tt := range []struct {
 		host string
@@ -192,7 +193,7 @@ func TestSecurityHeaders(t *testing.T) {
 // Ready is a relay that can keep events, whatever is wrong with PagerDuty.
 func TestHealth(t *testing.T) {
 	var failure error
-	b := newBench(t, func(o *Options) { o.Accepting = func() error { return failure } })
+	b := newBench(t, func(o *parts) { o.told.Accepting = func() error { return failure } })
 	if g := b.get("/readyz"); g.status != 200 || g.body != "ok\n" {
 		t.Errorf("readyz: %d %q", g.status, g.body)
 	}
@@ -225,7 +226,7 @@ func TestIndex(t *testing.T) {
 
 // failing is a queue that cannot be read.
 type failing struct {
-	Store
+	insight.Store
 	err error
 }
 
@@ -236,7 +237,7 @@ func (s failing) Counts(context.Context) ([]queue.Count, error) { return nil, s.
 // A queue that fails is a 503 that comes again; the log has the reason, the answer
 // has not, and the metrics still say that it fails.
 func TestFailingQueue(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Store = failing{o.Store, errors.New("disk I/O error in sector 7")} })
+	b := newBench(t, func(o *parts) { o.told.Store = failing{o.told.Store, errors.New("disk I/O error in sector 7")} })
 	for _, path := range []string{"/api/status", "/api/lanes", "/api/lanes/db", "/api/lanes/" + dbKey, "/api/events", "/api/events?lane=db", "/api/events/1", "/api/shape"} {
 		g := b.get(path)
 		if g.status != http.StatusServiceUnavailable || g.header.Get("Retry-After") == "" || strings.Contains(g.body, "sector") {

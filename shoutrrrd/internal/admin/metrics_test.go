@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/google/go-cmp/cmp"
@@ -179,7 +179,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 
 // counting counts how often the queue is asked.
 type counting struct {
-	Store
+	insight.Store
 	counts int
 }
 
@@ -191,7 +191,7 @@ func (s *counting) Counts(ctx context.Context) ([]queue.Count, error) {
 // However often metrics are asked for, the queue is counted once in a second.
 func TestScrapesAreCheap(t *testing.T) {
 	var store *counting
-	b := newBench(t, func(o *Options) { store = &counting{Store: o.Store}; o.Store = store })
+	b := newBench(t, func(o *parts) { store = &counting{Store: o.told.Store}; o.told.Store = store })
 	b.put(dbKey, "a", queue.Critical, body("disk full"))
 	for range 5 {
 		b.get("/metrics")
@@ -304,10 +304,7 @@ func TestReloaded(t *testing.T) {
 // One meter serves one door: a second would give every metric twice.
 func TestMeterServesOneDoor(t *testing.T) {
 	b := newBench(t, nil)
-	_, err := New(Options{
-		Store: b.store, Scheduler: b.scheduler, Meter: b.meter, Now: b.clock, Log: slog.New(slog.DiscardHandler),
-		Describe: func(eventsv2.Key) Named { return Named{} },
-	})
+	_, err := New(Options{Store: b.store, Holder: b.scheduler, Meter: b.meter, Now: b.clock, Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		t.Error("two doors share a meter without an error")
 	}

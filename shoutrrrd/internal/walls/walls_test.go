@@ -33,11 +33,12 @@ var walls = map[string][]string{
 	"internal/relay":           {"internal/lane", "internal/queue", root + "/pkg/eventsv2"},
 	"internal/door":            {},
 	"internal/intake":          {"internal/queue", root + "/pkg/eventsv2"},
-	"internal/admin":           {"internal/door", "internal/lane", "internal/queue", root + "/pkg/eventsv2"},
+	"internal/insight":         {"internal/lane", "internal/queue", root + "/pkg/eventsv2"},
+	"internal/admin":           {"internal/door", "internal/insight", "internal/lane", "internal/queue"},
 	"internal/settings":        {root + "/pkg/eventsv2"},
 	"internal/walls":           {},
 	"": {
-		"internal/admin", "internal/door", "internal/intake", "internal/lane", "internal/queue", "internal/queue/sqlite", "internal/relay",
+		"internal/admin", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/queue", "internal/queue/sqlite", "internal/relay",
 		"internal/settings", root + "/pagerdutytest", root + "/pkg/eventsv2",
 	},
 }

@@ -1,4 +1,4 @@
-package admin
+package insight
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 // keyLength is that of an integration key.
 const keyLength = 32
 
-// scrub puts the fingerprint in the place of every key that is configured or has
+// Scrub puts the fingerprint in the place of every key that is configured or has
 // a lane.
-func (d *Door) scrub(ctx context.Context, text string) string {
+func (i *Insight) Scrub(ctx context.Context, text string) string {
 	if !hasRun(text) {
 		return text
 	}
-	keys := d.o.Keys()
-	lanes, _ := d.o.Store.Lanes(ctx) // it answers from memory
+	keys := i.o.Keys()
+	lanes, _ := i.o.Store.Lanes(ctx) // it answers from memory
 	for _, l := range lanes {
 		keys = append(keys[:len(keys):len(keys)], l.Key)
 	}
