@@ -25,7 +25,8 @@ const module = "github.com/containrrr/shoutrrr"
 var walls = map[string][]string{
 	"pkg/types":            {},
 	"pkg/eventsv2":         {},
-	"pagerdutytest":        {},
+	"internal/look":        {},
+	"pagerdutytest":        {"internal/look"}, // the style sheet, and nothing of the sender's
 	"pkg/pagerduty":        {"pkg/eventsv2", "pkg/types"},
 	"pkg/router":           {"pkg/pagerduty", "pkg/types"},
 	"":                     {"pkg/router", "pkg/types"},

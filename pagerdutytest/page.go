@@ -8,28 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// pageStyle is calm: one accent per state, and the state is always written too.
-const pageStyle = `
-:root{color-scheme:light dark;--ink:#1c2126;--soft:#5b6570;--line:#d9dee3;--paper:#fbfcfd;--box:#fff;--red:#b3261e;--amber:#8a5a00;--green:#1d6b3c}
-@media (prefers-color-scheme:dark){:root{--ink:#e3e6e9;--soft:#98a2ac;--line:#343b42;--paper:#15181b;--box:#1b1f23;--red:#ff8a80;--amber:#f0b95a;--green:#7fd29b}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:1rem 1.25rem;max-width:80rem;font:14px/1.4 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
-h1{font-size:1.15rem;margin:0}h2{font-size:.95rem;margin:1.25rem 0 .4rem}
-header{display:flex;gap:.25rem 1.5rem;flex-wrap:wrap;align-items:baseline}
-header p,.none{margin:0;color:var(--soft)}a{color:inherit}
-.wide{overflow-x:auto;background:var(--box);border:1px solid var(--line);border-radius:4px}
-table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
-tr:last-child>td{border-bottom:0}
-th{font-weight:600;color:var(--soft);font-size:.85em}
-td.text{white-space:normal;overflow-wrap:anywhere;min-width:16rem}
-code,pre{font:12px/1.4 ui-monospace,monospace}pre{margin:.3rem 0;white-space:pre-wrap;overflow-wrap:anywhere}
-ol{margin:.2rem 0 0;padding-left:1.4rem;color:var(--soft);font-size:.92em}
-.triggered,.bad{color:var(--red);font-weight:600}.acknowledged,.odd{color:var(--amber);font-weight:600}.resolved,.good{color:var(--green)}
-summary{cursor:pointer}
-`
+	"github.com/containrrr/shoutrrr/internal/look"
+)
 
 const (
 	pageIncidents = 200 // the latest that the page shows
@@ -40,7 +21,7 @@ const (
 // pagePolicy lets the page do nothing but be seen: no script, no form, no other
 // origin.
 func pagePolicy() string {
-	return "default-src 'none'; style-src " + hashSource(pageStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src " + hashSource(look.Style) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // servePage shows the incidents and the last requests. It loads itself again
@@ -95,7 +76,7 @@ func (p *page) write(incidents []Incident, entries []Entry, hold bool) {
 		p.f("<meta http-equiv=\"refresh\" content=\"%s\">\n", fmt.Sprint(pageRefresh))
 	}
 	p.f("<title>%s open · PagerDuty sandbox</title><style>", fmt.Sprint(countOpen(incidents)))
-	p.WriteString(pageStyle) // not escaped: the policy names its hash
+	p.WriteString(look.Style) // not escaped: the policy names its hash
 	p.f("</style></head><body>\n<header><h1>PagerDuty sandbox</h1>")
 	p.f("<p>%s incidents, %s open · %s requests · %s</p>", fmt.Sprint(len(incidents)), fmt.Sprint(countOpen(incidents)), fmt.Sprint(len(entries)), p.now.Format("15:04:05 MST"))
 	if hold {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/console"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
@@ -21,6 +22,7 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 	"github.com/spf13/cobra"
 )
 
@@ -66,6 +68,8 @@ type program struct {
 	admin    *door.Server
 	auth     *door.Authenticator
 	meter    *admin.Meter
+	trend    *trend.Trend
+	console  *console.Console
 	loaded   atomic.Pointer[insight.Loaded]
 	stopping atomic.Bool
 	started  func(d *program) // for those who start a relay within their own process
@@ -74,7 +78,7 @@ type program struct {
 func newProgram(sys *system, from *sources, s *settings.Settings) *program {
 	d := &program{
 		sys: sys, from: from, log: newLogger(sys, s), clock: newClock(),
-		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()),
+		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()), trend: trend.New(),
 	}
 	warn(d.log, s)
 	d.settings.Store(s)
@@ -109,6 +113,7 @@ func (d *program) run(ctx context.Context) error {
 	failures := make(chan error, 3)
 	parts.Go(func() { failures <- d.front.Serve() })
 	parts.Go(func() { failures <- d.admin.Serve() })
+	parts.Go(func() { d.watchLimits(working) })
 	relayed := make(chan error, 1)
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
@@ -154,6 +159,7 @@ func (d *program) stop(stop context.CancelFunc, relayed <-chan error) {
 	if err := <-relayed; err != nil {
 		d.log.Error("the relay has failed", "error", err)
 	}
+	d.console.Stop()
 	if err := d.admin.Shutdown(bounded); err != nil { // last, so that the end can be watched
 		d.log.Warn("cannot end all requests", "error", err)
 	}
@@ -179,7 +185,7 @@ func (d *program) open(ctx context.Context) error {
 	d.relay = relay.New(relay.Options{
 		Store: d.store, Now: d.clock.Now, Route: d.route, Other: d.other, Log: d.log,
 		MaxAge: s.MaxAge, Retention: s.Retention, Seed: uint64(time.Now().UnixNano()),
-		Done: d.meter.Settled,
+		Done: d.settled,
 	})
 	return nil
 }
@@ -194,8 +200,14 @@ func (d *program) serve(on *listening) error {
 	})
 	d.front = door.New(on.front, door.Options{Handler: d.intake, MaxConnections: s.MaxConnections, WebConfig: s.WebConfig, Log: d.log})
 	d.auth.Replace(credentials(s))
+	told, sessions := d.insight(), door.NewSessions(d.auth, d.clock.Now)
+	d.console = console.New(console.Options{
+		Insight: told, Trend: d.trend, Store: d.store, Holder: d.relay, Sessions: sessions,
+		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now,
+	})
 	second, err := admin.New(admin.Options{
-		Insight: d.insight(), Store: d.store, Holder: d.relay, Auth: d.auth, Meter: d.meter, Log: d.log,
+		Insight: told, Store: d.store, Holder: d.relay, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
+		Pages: d.console, OpenPages: d.console.Open(),
 		Hosts: d.hosts, Accepting: d.accepting, Now: d.clock.Now, Version: version(),
 	})
 	if err != nil {
@@ -256,10 +268,46 @@ func credentials(s *settings.Settings) []door.Credential {
 // atTheDoor counts what the front door did.
 func (d *program) atTheDoor(r intake.Result) {
 	if r.Status == http.StatusAccepted {
+		d.trend.Accepted(r.Route.Name, d.clock.Now())
 		d.meter.Accepted(r.Route.Name, r.Kind, r.Repaired, r.Coalesced, r.Took)
 		return
 	}
 	d.meter.TurnedAway(r.Why)
+}
+
+// settled counts how events end, and attempts.
+func (d *program) settled(lane string, e queue.Event, x queue.Settlement) {
+	d.meter.Settled(lane, e, x)
+	switch {
+	case x.State == queue.Delivered:
+		d.trend.Delivered(lane, x.At)
+	case x.Tried && x.Status == http.StatusTooManyRequests:
+		d.trend.Throttled(lane, x.At)
+	}
+}
+
+// learnEvery is how often the learned limits are noted: a few times a minute.
+const learnEvery = 15 * time.Second
+
+// watchLimits notes which limits the lanes have learned.
+func (d *program) watchLimits(ctx context.Context) {
+	again := time.NewTicker(learnEvery)
+	defer again.Stop()
+	for {
+		lanes, _ := d.store.Lanes(ctx) // it answers from memory
+		names := map[int64]string{}
+		for _, l := range lanes {
+			names[l.ID] = d.describe(l.Key).Name
+		}
+		for _, s := range d.relay.Statuses() {
+			d.trend.Learned(names[s.Lane], s.Learned, d.clock.Now())
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (d *program) describe(key eventsv2.Key) insight.Named {

@@ -11,14 +11,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
 const (
 	maxActionBody = 16 << 10
-	maxWhy        = 500 // characters of a reason
-	maxActor      = 64  // characters of a name
+	maxActor      = 64 // characters of a name
 )
 
 // by reads who wants something and why. A wrong request has been answered if ok
@@ -38,7 +38,7 @@ func (d *Door) by(w http.ResponseWriter, r *http.Request) (by queue.By, ok bool)
 
 // actor is the name of the token, or without tokens the name that the client gives.
 func actor(r *http.Request) (string, error) {
-	if who, ok := identity(r.Context()); ok {
+	if who, ok := door.IdentityOf(r.Context()); ok {
 		return who.Name, nil
 	}
 	name := strings.TrimSpace(r.Header.Get("X-Shoutrrr-Actor"))
@@ -67,11 +67,10 @@ func (d *Door) reason(w http.ResponseWriter, r *http.Request) (by queue.By, err 
 	if err := decoder.Decode(&given); err != nil || decoder.More() {
 		return by, errors.New(`the body cannot be read; {"why":"..."} is expected`)
 	}
-	by.Why = strings.Join(strings.FieldsFunc(given.Why, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
-	if utf8.RuneCountInString(by.Why) > maxWhy {
-		return by, fmt.Errorf("why: at most %d characters are kept", maxWhy)
+	by.Why, err = d.o.Insight.Reason(r.Context(), given.Why)
+	if err != nil {
+		return by, fmt.Errorf("why: %w", err)
 	}
-	by.Why = d.o.Insight.Scrub(r.Context(), by.Why) // it is kept in the history
 	return by, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
@@ -38,6 +39,14 @@ type Options struct {
 	Holder  Holder
 	// Auth knows the tokens. While it knows none, only this machine gets in.
 	Auth *door.Authenticator
+	// Sessions are the browsers that have signed in. Defaults to none.
+	Sessions *door.Sessions
+	// Pages are for browsers: everything that is no path of the API's. Defaults to a
+	// list of what there is.
+	Pages http.Handler
+	// OpenPages are those that need no token: to sign in, and the looks. Defaults to
+	// none.
+	OpenPages http.Handler
 	// Hosts returns names beside those of the loopback by which browsers and
 	// clients may call the door. Defaults to none.
 	Hosts func() []string
@@ -66,6 +75,9 @@ func New(o Options) (*Door, error) {
 	if o.Auth == nil {
 		o.Auth = door.NewAuthenticator()
 	}
+	if o.Sessions == nil {
+		o.Sessions = door.NewSessions(o.Auth, o.Now)
+	}
 	if o.Meter == nil {
 		o.Meter = NewMeter(o.Version)
 	}
@@ -89,7 +101,6 @@ const answerWithin = 20 * time.Second
 // it needs no known host.
 func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded := http.NewServeMux()
-	guarded.Handle("/{$}", only{http.MethodGet: d.index})
 	guarded.Handle("/api/status", only{http.MethodGet: d.status})
 	guarded.Handle("/api/lanes", only{http.MethodGet: d.lanes})
 	guarded.Handle("/api/lanes/{lane}", only{http.MethodGet: d.lane})
@@ -100,14 +111,21 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.requeue})
 	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.drop})
 	guarded.Handle("/api/shape", only{http.MethodGet: d.shape})
-	guarded.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	nothing := func(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, http.StatusNotFound, "there is nothing here; GET / lists what there is")
-	})
+	}
+	guarded.HandleFunc("/api/", nothing)
+	guarded.Handle("/", d.forBrowsers(nothing))
 
 	all := http.NewServeMux()
 	all.Handle("/healthz", only{http.MethodGet: d.healthz})
 	all.Handle("/readyz", only{http.MethodGet: d.readyz})
 	all.Handle("/metrics", d.authenticated(only{http.MethodGet: metrics.ServeHTTP}))
+	if d.o.OpenPages != nil {
+		for _, path := range []string{"/static/", "/favicon.ico", "/signin", "/signout"} {
+			all.Handle(path, d.known(d.sameOrigin(d.o.OpenPages)))
+		}
+	}
 	all.Handle("/", d.known(d.sameOrigin(d.authenticated(guarded))))
 	return d.bounded(headers(all))
 }
@@ -132,9 +150,28 @@ GET  /api/events/{id}             one event with its body and history
 POST /api/events/{id}/requeue     send a refused, expired or dropped event again
 POST /api/events/{id}/drop        give an event up
 GET  /api/shape                   what waits, by lane, severity and age
+GET  /                            the console, for browsers
 GET  /metrics                     for Prometheus
 GET  /healthz, /readyz            does the process run; can it accept durably
 `
+
+// forBrowsers shows the pages, and the list of what there is to whoever asks for no
+// HTML: curl, for instance.
+func (d *Door) forBrowsers(nothing http.HandlerFunc) http.Handler {
+	pages := d.o.Pages
+	if pages == nil {
+		pages = nothing
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && (d.o.Pages == nil || !wantsHTML(r)) {
+			only{http.MethodGet: d.index}.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+}
+
+func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 func (d *Door) index(w http.ResponseWriter, _ *http.Request) {
 	text(w, http.StatusOK, fmt.Sprintf(indexPage, d.o.Version))

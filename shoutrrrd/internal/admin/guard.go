@@ -1,11 +1,11 @@
 package admin
 
 import (
-	"context"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -97,8 +97,6 @@ func (d *Door) sameOrigin(next http.Handler) http.Handler {
 	return protection.Handler(next)
 }
 
-type identityKey struct{}
-
 // authenticated lets those in who have a token, operators alone if the request
 // changes something. Without any token, whoever is on this machine may do all.
 func (d *Door) authenticated(next http.Handler) http.Handler {
@@ -113,6 +111,17 @@ func (d *Door) authenticated(next http.Handler) http.Handler {
 		}
 		who, ok := d.o.Auth.Bearer(r)
 		if !ok {
+			who, ok = d.o.Sessions.Identify(r)
+		}
+		if !ok && d.o.OpenPages != nil && wantsHTML(r) {
+			next := "/"
+			if r.Method == http.MethodGet {
+				next = r.URL.RequestURI()
+			}
+			http.Redirect(w, r, "/signin?"+url.Values{"next": {next}}.Encode(), http.StatusSeeOther)
+			return
+		}
+		if !ok {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="shoutrrrd"`)
 			problem(w, http.StatusUnauthorized, "a token is needed: send Authorization: Bearer TOKEN")
 			return
@@ -121,12 +130,6 @@ func (d *Door) authenticated(next http.Handler) http.Handler {
 			problem(w, http.StatusForbidden, "a viewer's token may look only; this needs an operator's")
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
+		next.ServeHTTP(w, r.WithContext(door.WithIdentity(r.Context(), who)))
 	})
-}
-
-// identity returns whose token the request had.
-func identity(ctx context.Context) (door.Identity, bool) {
-	who, ok := ctx.Value(identityKey{}).(door.Identity)
-	return who, ok
 }

@@ -237,6 +237,18 @@ type Page struct {
 	Read   int   // rows that were looked at
 }
 
+// Group is the dead events of a lane that ended for the same reason.
+type Group struct {
+	Lane     int64
+	State    State // Refused or Expired
+	Status   int
+	Reason   string
+	Count    int
+	Critical int
+	Oldest   time.Time // acceptance
+	Latest   int64     // the highest ID among them
+}
+
 // Count is what waits in a lane and what has ended there.
 type Count struct {
 	Lane    int64

@@ -35,11 +35,13 @@ var walls = map[string][]string{
 	"internal/intake":          {"internal/queue", root + "/pkg/eventsv2"},
 	"internal/insight":         {"internal/lane", "internal/queue", root + "/pkg/eventsv2"},
 	"internal/admin":           {"internal/door", "internal/insight", "internal/lane", "internal/queue"},
+	"internal/trend":           {},
+	"internal/console":         {"internal/door", "internal/insight", "internal/lane", "internal/queue", "internal/trend", root + "/internal/look"},
 	"internal/settings":        {root + "/pkg/eventsv2"},
 	"internal/walls":           {},
 	"": {
-		"internal/admin", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/queue", "internal/queue/sqlite", "internal/relay",
-		"internal/settings", root + "/pagerdutytest", root + "/pkg/eventsv2",
+		"internal/admin", "internal/console", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/queue", "internal/queue/sqlite", "internal/relay",
+		"internal/settings", "internal/trend", root + "/pagerdutytest", root + "/pkg/eventsv2",
 	},
 }
 

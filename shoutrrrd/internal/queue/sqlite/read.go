@@ -217,6 +217,41 @@ func (s *Store) claimed(ctx context.Context, f queue.Filter) (queue.Page, error)
 	return page, nil
 }
 
+// maxGroups is more than anybody reads.
+const maxGroups = 200
+
+// Groups returns the dead events by lane and reason, the largest groups first. It
+// reads all dead events.
+func (s *Store) Groups(ctx context.Context) ([]queue.Group, error) {
+	var groups []queue.Group
+	err := s.rows(ctx, `SELECT lane, state, status, reason, count(*), sum(severity = 0), min(accepted), max(id) FROM event INDEXED BY event_dead
+		WHERE state IN (5, 6) GROUP BY lane, state, status, reason ORDER BY count(*) DESC, max(id) DESC LIMIT ?1`, []any{maxGroups},
+		func(scan func(...any) error) error {
+			var g queue.Group
+			var oldest int64
+			err := scan(&g.Lane, &g.State, &g.Status, &g.Reason, &g.Count, &g.Critical, &oldest, &g.Latest)
+			g.Oldest = fromMillis(oldest)
+			groups = append(groups, g)
+			return err
+		})
+	return groups, err
+}
+
+// Members returns the IDs of up to n events of a group, the oldest first. Those
+// that came after its Latest are not among them.
+func (s *Store) Members(ctx context.Context, g queue.Group, n int) ([]int64, error) {
+	var ids []int64
+	err := s.rows(ctx, `SELECT id FROM event INDEXED BY event_dead WHERE state IN (5, 6) AND lane = ?1 AND state = ?2 AND status = ?3 AND reason = ?4 AND id <= ?5
+		ORDER BY id LIMIT ?6`, []any{g.Lane, g.State, g.Status, g.Reason, g.Latest, n},
+		func(scan func(...any) error) error {
+			var id int64
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	return ids, err
+}
+
 // Recent returns when events of a lane were accepted by PagerDuty since then.
 func (s *Store) Recent(ctx context.Context, lane int64, since time.Time) ([]time.Time, error) {
 	var times []time.Time

@@ -1,0 +1,107 @@
+package console
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"net/url"
+	"strings"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+)
+
+// functions are what the templates can call.
+func (c *Console) functions() template.FuncMap {
+	return template.FuncMap{
+		"span": span, "count": count, "events": eventsURL, "one": one, "time": moment, "age": c.age, "until": c.until,
+		"spark": spark, "limits": limits, "deref": func(f *float64) float64 { return *f }, "lower": strings.ToLower, "quote": quoted,
+		"path": url.PathEscape, "stream": streamURL, "filter": groupFilter, "requeue": c.requeueGroup, "drop": c.dropGroup,
+	}
+}
+
+// span is a duration in words: 0.2 s, 12 s, 4 min, 3 h 20 min, 2 d 4 h.
+func span(seconds float64) string {
+	whole := func(n float64, unit string, rest float64, small string) string {
+		if rest >= 1 {
+			return fmt.Sprintf("%.0f %s %.0f %s", n, unit, rest, small)
+		}
+		return fmt.Sprintf("%.0f %s", n, unit)
+	}
+	switch s := max(0, seconds); {
+	case s < 10:
+		return fmt.Sprintf("%.1f s", s)
+	case s < 120:
+		return fmt.Sprintf("%.0f s", s)
+	case s < 7200:
+		return fmt.Sprintf("%.0f min", math.Floor(s/60))
+	case s < 48*3600:
+		return whole(math.Floor(s/3600), "h", math.Floor(math.Mod(s, 3600)/60), "min")
+	default:
+		return whole(math.Floor(s/86400), "d", math.Floor(math.Mod(s, 86400)/3600), "h")
+	}
+}
+
+// count groups the digits of a number: 12,345.
+func count(n int) string {
+	digits := fmt.Sprint(n)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// one puts a number before the right form of a word: 1 event, 2 events.
+func one(n int, singular, plural string) string {
+	if n == 1 {
+		return "1 " + singular
+	}
+	return count(n) + " " + plural
+}
+
+// moment is a point in time. The script puts it into the zone of whoever looks;
+// without it the page says UTC. The exact one shows on hover.
+func moment(s insight.Stamp) template.HTML {
+	if s.IsZero() {
+		return ""
+	}
+	at := s.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-at>%s UTC</time>`,
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), at.Format("15:04:05")))
+}
+
+// age is how long ago something was; the script counts it up.
+func (c *Console) age(s insight.Stamp) template.HTML {
+	if s.IsZero() {
+		return ""
+	}
+	at := s.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-age>%s</time>`,
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(c.o.Now().Sub(at).Seconds())))
+}
+
+// until is how long something is away; the script counts it down.
+func (c *Console) until(s insight.Stamp) template.HTML {
+	at := s.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-until>%s</time>`,
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(at.Sub(c.o.Now()).Seconds())))
+}
+
+// eventsURL is the list that a filter makes.
+func eventsURL(filter string) string { return "/events?" + url.Values{"q": {filter}}.Encode() }
+
+// streamURL is the live stream of a page.
+func streamURL(page string) string { return "/live?" + url.Values{"page": {page}}.Encode() }
+
+// quoted puts a text into a filter.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// shell quotes an argument for a POSIX shell.
+func shell(text string) string {
+	plain := text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,") == ""
+	if plain {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

@@ -1,0 +1,70 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+)
+
+// offer is an action as a page shows it: what it would do, and how a shell does it.
+type offer struct {
+	Label   string
+	Action  string // path of the form
+	Text    string
+	Command string
+	UpTo    int64 // the latest event that is meant; 0 for no bound
+}
+
+func requeueEvent(id string) *offer {
+	return &offer{
+		Label: "Requeue", Action: "/events/" + id + "/requeue",
+		Text:    "It goes behind whatever waits for its dedup key and is sent again.",
+		Command: "shoutrrr queue requeue " + id + " --why '…'",
+	}
+}
+
+func dropEvent(id string) *offer {
+	return &offer{
+		Label: "Drop", Action: "/events/" + id + "/drop",
+		Text:    "It is given up: nobody is paged by it. It can be requeued while it is kept.",
+		Command: "shoutrrr queue drop " + id + " --why '…'",
+	}
+}
+
+// preview says what a group is, before anything happens to it.
+func preview(c *Console, g insight.Group) string {
+	return fmt.Sprintf("%s, %d critical, oldest %s", one(g.Count, "event", "events"), g.Critical, span(c.o.Now().Sub(g.OldestAt.Time).Seconds()))
+}
+
+func (c *Console) requeueGroup(g insight.Group) *offer {
+	return &offer{
+		Label: "Requeue all", Action: "/dead/" + g.ID + "/requeue", UpTo: g.Of.Latest,
+		Text:    fmt.Sprintf("%s; at this rate %s.", preview(c, g), span(g.Takes)),
+		Command: "shoutrrr queue requeue --filter " + shell(groupFilter(g)) + " --why '…'",
+	}
+}
+
+func (c *Console) dropGroup(g insight.Group) *offer {
+	return &offer{
+		Label: "Drop all", Action: "/dead/" + g.ID + "/drop", UpTo: g.Of.Latest,
+		Text:    preview(c, g) + ". They are given up: nobody is paged by them.",
+		Command: "shoutrrr queue drop --filter " + shell(groupFilter(g)) + " --why '…'",
+	}
+}
+
+// holdLane pauses a lane, or resumes one that somebody has paused.
+func holdLane(l insight.Lane) *offer {
+	if l.HeldBy != nil {
+		return &offer{
+			Label: "Resume", Action: "/lanes/" + url.PathEscape(l.Name) + "/resume",
+			Text:    fmt.Sprintf("%s would leave again, the gravest first.", one(l.Queued, "event", "events")),
+			Command: "shoutrrr queue resume " + shell(l.Name) + " --why '…'",
+		}
+	}
+	return &offer{
+		Label: "Pause", Action: "/lanes/" + url.PathEscape(l.Name) + "/pause",
+		Text:    "Nothing leaves on this lane any more, not even what is critical. It goes on accepting.",
+		Command: "shoutrrr queue pause " + shell(l.Name) + " --why '…'",
+	}
+}

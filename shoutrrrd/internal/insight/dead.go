@@ -1,0 +1,116 @@
+package insight
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// Group is the dead events of a lane that ended for the same reason.
+type Group struct {
+	ID          string `json:"id"`
+	Lane        string `json:"lane"`
+	Fingerprint string `json:"fingerprint"`
+	State       string `json:"state"`
+	Status      int    `json:"status,omitempty"`
+	Reason      string `json:"reason"`
+	Count       int    `json:"count"`
+	Critical    int    `json:"critical"`
+	OldestAt    Stamp  `json:"oldest_at"`
+	// Takes is how long they take to leave at the lane's rate, one after another.
+	Takes float64 `json:"takes_s"`
+
+	Of queue.Group `json:"-"`
+}
+
+// Dead groups the events that wait for an operator's decision by lane and reason,
+// the largest groups first.
+func (i *Insight) Dead(ctx context.Context) ([]Group, error) {
+	groups, err := i.o.Store.Groups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("group what is dead: %w", err)
+	}
+	all, err := i.Standings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	standing := map[int64]Standing{}
+	for _, s := range all {
+		standing[s.Lane.ID] = s
+	}
+	views := make([]Group, 0, len(groups))
+	for _, g := range groups {
+		s := standing[g.Lane]
+		rate := max(1, s.Status.Learned, s.Status.Limit)
+		views = append(views, Group{
+			ID: groupID(g), Lane: s.Named.Name, Fingerprint: s.Lane.Key.Fingerprint(), State: g.State.String(), Status: g.Status, Reason: g.Reason,
+			Count: g.Count, Critical: g.Critical, OldestAt: Stamp{g.Oldest}, Takes: Seconds(time.Duration(g.Count) * time.Minute / time.Duration(rate)), Of: g,
+		})
+	}
+	return views, nil
+}
+
+// groupID names a group in a URL, in which its reason would be too long.
+func groupID(g queue.Group) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", g.Lane, g.State, g.Status, g.Reason))
+	return hex.EncodeToString(sum[:8])
+}
+
+// neighbours is how many of each side are told.
+const neighbours = 5
+
+// Neighbours returns events of the same chain, the newest first: up to five that
+// came after an event and five that came before it. Among very many events it
+// finds the nearest in time only.
+func (i *Insight) Neighbours(ctx context.Context, id int64) ([]Event, error) {
+	e, _, err := i.o.Store.Event(ctx, id)
+	if err != nil || e.DedupKey == "" {
+		return nil, err
+	}
+	lanes, err := i.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := queue.Filter{Lane: e.Lane, DedupKey: e.DedupKey, Limit: 100}
+	newest, err := i.o.Store.Events(ctx, of)
+	if err != nil {
+		return nil, fmt.Errorf("list the chain: %w", err)
+	}
+	of.Before, of.Limit = id, neighbours
+	older, err := i.o.Store.Events(ctx, of)
+	if err != nil {
+		return nil, fmt.Errorf("list the chain: %w", err)
+	}
+	var newer []queue.Event
+	for _, one := range newest.Events {
+		if one.ID > id {
+			newer = append(newer, one)
+		}
+	}
+	newer = newer[max(0, len(newer)-neighbours):]
+	var views []Event
+	for _, one := range append(newer, older.Events...) {
+		views = append(views, i.view(&one, lanes))
+	}
+	return views, nil
+}
+
+// MaxWhy is how many characters of a reason are kept.
+const MaxWhy = 500
+
+// Reason is an operator's reason as it is kept in a history: one line without any
+// key.
+func (i *Insight) Reason(ctx context.Context, why string) (string, error) {
+	why = strings.Join(strings.FieldsFunc(why, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
+	if utf8.RuneCountInString(why) > MaxWhy {
+		return "", fmt.Errorf("at most %d characters are kept", MaxWhy)
+	}
+	return i.Scrub(ctx, strings.ToValidUTF8(why, "\ufffd")), nil
+}
