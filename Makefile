@@ -9,7 +9,7 @@ STATICCHECK := $(GO) tool -modfile='$(CURDIR)/tools/staticcheck/go.mod' staticch
 CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 
 # The root module first, then the modules nested in it, where they exist.
-MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod))
+MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod browser/go.mod))
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo prove bench fuzz

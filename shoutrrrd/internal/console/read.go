@@ -105,8 +105,14 @@ type eventsBody struct {
 type quick struct{ Name, Filter string }
 
 var quicks = []quick{
-	{"all", ""}, {"waiting", "state:queued"}, {"critical", "state:queued sev:critical"}, {"in flight", "state:in_flight"},
-	{"delivered", "state:delivered"}, {"refused", "state:refused"}, {"expired", "state:expired"}, {"dropped", "state:dropped"},
+	{"all", ""},
+	{"waiting", "state:queued"},
+	{"critical", "state:queued sev:critical"},
+	{"in flight", "state:in_flight"},
+	{"delivered", "state:delivered"},
+	{"refused", "state:refused"},
+	{"expired", "state:expired"},
+	{"dropped", "state:dropped"},
 }
 
 func (c *Console) events(ctx context.Context, r request, v *view) error {

@@ -167,7 +167,11 @@ func openFiles(t *testing.T) int {
 func TestFlippedHeader(t *testing.T) {
 	const header = 100 // bytes, https://www.sqlite.org/fileformat2.html#the_database_header
 	file, bodies := filled(t, 5)
-	for bit := range header * 8 {
+	step := 1
+	if os.Getenv("SHOUTRRRD_IMAGES") == "" {
+		step = 7 // of the many that differ little
+	}
+	for bit := 0; bit < header*8; bit += step {
 		path := filepath.Join(memoryDir(t), "queue.db")
 		damaged := bytes.Clone(file)
 		damaged[bit/8] ^= 1 << (bit % 8)
