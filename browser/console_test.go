@@ -155,6 +155,62 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// The emulator's page is one of the family: it shows the incidents, their states and
+// their timelines, and keeps nobody out.
+func TestEmulatorPage(t *testing.T) {
+	r := startRelay(t, keys(300))
+	r.send(t, trigger(dbKey, "first", "critical", "The disk is full"))
+	r.send(t, event{Key: dbKey, Action: "acknowledge", Dedup: "first"})
+	r.send(t, event{Key: dbKey, Action: "resolve", Dedup: "first"})
+	r.send(t, trigger(dbKey, "second", "info", "Something"))
+	r.emulator.WantIncident(t, "first").Resolved()
+	r.emulator.WantIncident(t, "second").Triggered()
+	b := openTab(t, r)
+	b.origin = r.emulator.URL()
+	b.open("/?hold")
+	for _, text := range []string{"2 incidents, 1 open", "The disk is full", "resolved", "acknowledge", "Something", "triggered", "somebody is paged"} {
+		b.says(text)
+	}
+	b.noBarriers("emulator")
+}
+
+// Times are in the zone of whoever looks, and exact on hover.
+func TestZone(t *testing.T) {
+	r := startRelay(t, keys(300))
+	r.send(t, trigger(dbKey, "first", "info", "Something"))
+	b := openTab(t, r)
+	b.do(command(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"}))
+	b.open("/events/1")
+	b.until(`!document.querySelector(".timeline time").textContent.includes("UTC")`)
+	exact := eval[string](b, `document.querySelector(".timeline time").title`)
+	at, err := time.Parse("2006-01-02 15:04:05.000 UTC", exact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := at.Add(5*time.Hour + 30*time.Minute).Format(time.TimeOnly)
+	if got := eval[string](b, `document.querySelector(".timeline time").textContent`); got != want {
+		t.Errorf("%s shows as %s, want %s", exact, got, want)
+	}
+}
+
+// The keyboard goes to the filter, through the rows and into one.
+func TestKeys(t *testing.T) {
+	r := startRelay(t, keys(300))
+	for i := range 3 {
+		r.send(t, trigger(dbKey, fmt.Sprint("disk-", i), "info", fmt.Sprint("Disk ", i, " is full")))
+	}
+	b := openTab(t, r)
+	b.open("/events")
+	b.says("Disk 2 is full")
+	b.do(press("/"))
+	b.until(`document.activeElement.id === "q"`)
+	b.do(chromedp.KeyEvent("sev:info\r")) // the slash itself is not in it
+	b.until(`location.search.includes("sev")`)
+	b.says("Disk 2 is full")
+	b.do(press("j"), press("j"), press("k"), press("j"), press("Enter"))
+	b.until(`location.pathname === "/events/2"`)
+}
+
 // What PagerDuty refused goes again by two clicks and a reason, one or all of a kind,
 // and the history tells who did it and why.
 func TestRequeueByClick(t *testing.T) {

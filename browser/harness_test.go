@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -275,6 +276,19 @@ func (b *tab) text() string {
 		return err.Error()
 	}
 	return text
+}
+
+// press is a key as the keyboard sends it: one event that is text as well, unless
+// the page prevents that.
+func press(key string) chromedp.Action[chromedp.Void] {
+	text := key
+	if key == "Enter" {
+		text = "\r"
+	}
+	return chromedp.Steps(
+		command(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Text: text}),
+		command(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyUp, Key: key}),
+	)
 }
 
 func click(selector string) chromedp.Action[chromedp.Void] {

@@ -109,7 +109,7 @@ func (p *page) incidents(all []Incident) {
 	}
 	slices.Reverse(all)
 	slices.SortStableFunc(all, func(a, b Incident) int { return rank(a) - rank(b) })
-	p.f("<div class=\"wide\"><table><thead><tr><th scope=\"col\">State</th><th scope=\"col\">Severity</th><th scope=\"col\">Incident</th>" +
+	p.f("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Incidents\"><table><thead><tr><th scope=\"col\">State</th><th scope=\"col\">Severity</th><th scope=\"col\">Incident</th>" +
 		"<th scope=\"col\">Source</th><th scope=\"col\">Dedup key</th><th scope=\"col\">Key</th><th scope=\"col\">Opened</th></tr></thead><tbody>\n")
 	for _, i := range all[:min(len(all), pageIncidents)] {
 		p.f("<tr><td class=\"%s\">%s</td><td>%s</td><td class=\"text\">%s", i.Status, i.Status, i.Severity, i.Summary)
@@ -154,7 +154,7 @@ func (p *page) requests(entries []Entry) {
 		p.f("<p class=\"none\">None yet.</p>\n")
 		return
 	}
-	p.f("<div class=\"wide\"><table><thead><tr><th scope=\"col\">No.</th><th scope=\"col\">Time</th><th scope=\"col\">Request</th>" +
+	p.f("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Last requests\"><table><thead><tr><th scope=\"col\">No.</th><th scope=\"col\">Time</th><th scope=\"col\">Request</th>" +
 		"<th scope=\"col\">Became</th><th scope=\"col\">Body and answer</th></tr></thead><tbody>\n")
 	slices.Reverse(entries)
 	for _, x := range entries[:min(len(entries), pageRequests)] {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -220,21 +219,6 @@ func (d *program) serve(on *listening) error {
 	return d.meter.Connections("admin", d.admin.Connections)
 }
 
-// insight is what people may see of the relay.
-func (d *program) insight() *insight.Insight {
-	return insight.New(insight.Options{
-		Store: d.store, Statuses: d.relay.Statuses, Describe: d.describe, Accepting: d.accepting,
-		Keys: func() (keys []eventsv2.Key) {
-			for _, k := range d.settings.Load().Keys {
-				keys = append(keys, k.Key)
-			}
-			return keys
-		},
-		Config: func() insight.Loaded { return *d.loaded.Load() },
-		Now:    d.clock.Now, Started: d.clock.wall, Version: version(),
-	})
-}
-
 // accepting returns why no event is accepted now, nil if all is well.
 func (d *program) accepting() error {
 	if d.stopping.Load() {
@@ -265,88 +249,6 @@ func credentials(s *settings.Settings) []door.Credential {
 	return list
 }
 
-// atTheDoor counts what the front door did.
-func (d *program) atTheDoor(r intake.Result) {
-	if r.Status == http.StatusAccepted {
-		d.trend.Accepted(r.Route.Name, d.clock.Now())
-		d.meter.Accepted(r.Route.Name, r.Kind, r.Repaired, r.Coalesced, r.Took)
-		return
-	}
-	d.meter.TurnedAway(r.Why)
-}
-
-// settled counts how events end, and attempts.
-func (d *program) settled(lane string, e queue.Event, x queue.Settlement) {
-	d.meter.Settled(lane, e, x)
-	switch {
-	case x.State == queue.Delivered:
-		d.trend.Delivered(lane, x.At)
-	case x.Tried && x.Status == http.StatusTooManyRequests:
-		d.trend.Throttled(lane, x.At)
-	}
-}
-
-// learnEvery is how often the learned limits are noted: a few times a minute.
-const learnEvery = 15 * time.Second
-
-// watchLimits notes which limits the lanes have learned.
-func (d *program) watchLimits(ctx context.Context) {
-	again := time.NewTicker(learnEvery)
-	defer again.Stop()
-	for {
-		lanes, _ := d.store.Lanes(ctx) // it answers from memory
-		names := map[int64]string{}
-		for _, l := range lanes {
-			names[l.ID] = d.describe(l.Key).Name
-		}
-		for _, s := range d.relay.Statuses() {
-			d.trend.Learned(names[s.Lane], s.Learned, d.clock.Now())
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (d *program) describe(key eventsv2.Key) insight.Named {
-	found := d.settings.Load().Lookup(key)
-	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream}
-}
-
-// route says where a lane sends to and how fast.
-func (d *program) route(l queue.Lane) relay.Route {
-	found := d.settings.Load().Lookup(l.Key)
-	return relay.Route{Name: found.Name, Host: found.Upstream, Post: d.clients.of(found.Upstream), Limit: found.Rate}
-}
-
-// other chooses another lane of an event's pool, by the same hash as the front door.
-func (d *program) other(ctx context.Context, e queue.Event) int64 {
-	var keys []eventsv2.Key
-	var lanes []int64
-	for _, key := range d.settings.Load().PoolKeys(e.Pool) {
-		l, err := d.store.Lane(ctx, key)
-		if err == nil && l.ID != e.Lane && l.KeyRefused.IsZero() {
-			keys, lanes = append(keys, key), append(lanes, l.ID)
-		}
-	}
-	if len(keys) == 0 {
-		return 0
-	}
-	return lanes[eventsv2.Rendezvous(keys, e.DedupKey)]
-}
-
-func (d *program) lookup(key eventsv2.Key) intake.Route {
-	s := d.settings.Load()
-	found := s.Lookup(key)
-	route := intake.Route{Name: found.Name, Pool: found.Pool, Listed: found.Listed}
-	if found.Pool != "" {
-		route.Keys = s.PoolKeys(found.Pool)
-	}
-	return route
-}
-
 // reload reads the settings anew and keeps the old ones if they are wrong.
 func (d *program) reload() {
 	supervisor{}.reloading()
@@ -369,24 +271,6 @@ func (d *program) reload() {
 	if len(needStart) > 0 {
 		d.log.Warn("some changes need a new start", "changes", needStart)
 	}
-}
-
-// clients are the HTTP clients, one for each upstream.
-type clients struct {
-	mu     sync.Mutex
-	byBase map[string]*eventsv2.Client
-}
-
-func (c *clients) of(base string) *eventsv2.Client {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byBase == nil {
-		c.byBase = map[string]*eventsv2.Client{}
-	}
-	if c.byBase[base] == nil {
-		c.byBase[base] = &eventsv2.Client{BaseURL: base, UserAgent: "shoutrrrd/" + version()}
-	}
-	return c.byBase[base]
 }
 
 // clock gives a time that is the wall clock's at the start and then goes by the

@@ -13,7 +13,7 @@ import (
 // functions are what the templates can call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
-		"span": span, "count": count, "events": eventsURL, "one": one, "time": moment, "age": c.age, "until": c.until,
+		"span": span, "leaves": leaves, "count": count, "events": eventsURL, "one": one, "time": moment, "age": c.age, "until": c.until,
 		"spark": spark, "limits": limits, "deref": func(f *float64) float64 { return *f }, "lower": strings.ToLower, "quote": quoted,
 		"path": url.PathEscape, "stream": streamURL, "filter": groupFilter, "requeue": c.requeueGroup, "drop": c.dropGroup,
 	}
@@ -28,6 +28,8 @@ func span(seconds float64) string {
 		return fmt.Sprintf("%.0f %s", n, unit)
 	}
 	switch s := max(0, seconds); {
+	case s < 0.05:
+		return "0 s"
 	case s < 10:
 		return fmt.Sprintf("%.1f s", s)
 	case s < 120:
@@ -39,6 +41,14 @@ func span(seconds float64) string {
 	default:
 		return whole(math.Floor(s/86400), "d", math.Floor(math.Mod(s, 86400)/3600), "h")
 	}
+}
+
+// leaves says when a critical event would leave.
+func leaves(in float64) string {
+	if in < 0.05 {
+		return "at once"
+	}
+	return "in " + span(in)
 }
 
 // count groups the digits of a number: 12,345.

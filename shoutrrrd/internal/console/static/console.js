@@ -11,6 +11,7 @@ const pad = (n) => String(n).padStart(2, "0");
 
 function words(seconds) {
   const s = Math.max(0, seconds);
+  if (s < 0.05) return "0 s";
   if (s < 10) return s.toFixed(1) + " s";
   if (s < 120) return Math.round(s) + " s";
   if (s < 7200) return Math.floor(s / 60) + " min";
