@@ -110,6 +110,7 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/events/{id}", only{http.MethodGet: d.event})
 	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.requeue})
 	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.drop})
+	guarded.Handle("/api/dead", only{http.MethodGet: d.dead})
 	guarded.Handle("/api/shape", only{http.MethodGet: d.shape})
 	nothing := func(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, http.StatusNotFound, "there is nothing here; GET / lists what there is")
@@ -149,6 +150,7 @@ GET  /api/events                  events: state, lane, severity, dedup_key, q, l
 GET  /api/events/{id}             one event with its body and history
 POST /api/events/{id}/requeue     send a refused, expired or dropped event again
 POST /api/events/{id}/drop        give an event up
+GET  /api/dead                    refused and expired events, grouped by lane and reason
 GET  /api/shape                   what waits, by lane, severity and age
 GET  /                            the console, for browsers
 GET  /metrics                     for Prometheus

@@ -336,6 +336,26 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+func TestDead(t *testing.T) {
+	b := newBench(t, nil)
+	sameJSON(t, b.get("/api/dead").body, `{"groups":[]}`)
+	for i, severity := range []queue.Rank{queue.Critical, queue.Info} {
+		b.put(dbKey, fmt.Sprint(i), severity, body("disk full"))
+		b.settle(1, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no, not with " + dbKey})
+	}
+	b.later(time.Second)
+	b.scheduler.statuses = []lane.Status{{Lane: 1, Limit: 300, Learned: 60}}
+	fingerprint := mustKey(t, dbKey).Fingerprint()
+	g := b.get("/api/dead")
+	var answer struct{ Groups []struct{ ID string } }
+	b.read(g, &answer)
+	if len(answer.Groups) != 1 {
+		t.Fatal(g.body)
+	}
+	sameJSON(t, g.body, `{"groups":[{"id":"`+answer.Groups[0].ID+`","lane":"db","fingerprint":"`+fingerprint+`","state":"refused","status":400,
+		"reason":"no, not with `+fingerprint+`","count":2,"critical":1,"oldest_at":"2026-03-04T14:03:20.000Z","takes_s":0.4}]}`)
+}
+
 func TestShape(t *testing.T) {
 	b := newBench(t, nil)
 	b.put(dbKey, "a", queue.Critical, body("old"))

@@ -57,6 +57,16 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	show(d, w, r, func(context.Context) (insight.List, error) { return list, err })
 }
 
+func (d *Door) dead(w http.ResponseWriter, r *http.Request) {
+	type list struct {
+		Groups []insight.Group `json:"groups"`
+	}
+	show(d, w, r, func(ctx context.Context) (list, error) {
+		groups, err := d.o.Insight.Dead(ctx)
+		return list{groups}, err
+	})
+}
+
 func (d *Door) event(w http.ResponseWriter, r *http.Request) {
 	if id, ok := d.eventID(w, r); ok {
 		d.showEvent(w, r, id)

@@ -390,3 +390,44 @@ func (m *Model) Counts(context.Context) ([]queue.Count, error) {
 	}
 	return counts, nil
 }
+
+// Groups groups the dead events by going over all events.
+func (m *Model) Groups(context.Context) ([]queue.Group, error) {
+	var groups []queue.Group
+	for _, e := range m.All() {
+		if !e.State.Dead() {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g queue.Group) bool { return belongs(&e, g) })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, queue.Group{Lane: e.Lane, State: e.State, Status: e.Status, Reason: e.Reason, Oldest: e.Accepted})
+		}
+		g := &groups[i]
+		g.Count++
+		g.Latest = e.ID
+		if e.Severity == queue.Critical {
+			g.Critical++
+		}
+		if e.Accepted.Before(g.Oldest) {
+			g.Oldest = e.Accepted
+		}
+	}
+	slices.SortFunc(groups, func(a, b queue.Group) int { return cmp.Or(b.Count-a.Count, int(b.Latest-a.Latest)) })
+	return groups, nil
+}
+
+func belongs(e *queue.Event, g queue.Group) bool {
+	return e.Lane == g.Lane && e.State == g.State && e.Status == g.Status && e.Reason == g.Reason
+}
+
+// Members lists the events of a group by going over all events.
+func (m *Model) Members(_ context.Context, g queue.Group, n int) ([]int64, error) {
+	var ids []int64
+	for _, e := range m.All() {
+		if belongs(&e, g) && e.ID <= g.Latest && len(ids) < n {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids, nil
+}

@@ -32,6 +32,8 @@ type Store interface {
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
 	Counts(ctx context.Context) ([]queue.Count, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
+	Groups(ctx context.Context) ([]queue.Group, error)
+	Members(ctx context.Context, g queue.Group, n int) ([]int64, error)
 }
 
 // Opened is a store under test, with the clock that it was given.
@@ -161,7 +163,7 @@ func (m *machine) settle(t *rapid.T) {
 		return
 	}
 	x := queue.Settlement{
-		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: "failed",
+		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: rapid.SampledFrom([]string{"failed", "refused"}).Draw(t, "reason"),
 		State: rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
@@ -248,6 +250,7 @@ func (m *machine) compare(t *rapid.T) {
 	if diff := cmp.Diff(wanted, counts); diff != "" {
 		t.Fatalf("counts (-model +store):\n%s", diff)
 	}
+	m.compareGroups(t)
 	for lane := int64(1); lane <= 2; lane++ {
 		got, err := m.store.Recent(context.Background(), lane, m.now.Add(-time.Minute))
 		m.must(err)
@@ -263,6 +266,25 @@ func (m *machine) compare(t *rapid.T) {
 	}
 	clear(m.ready[0])
 	clear(m.ready[1])
+}
+
+func (m *machine) compareGroups(t *rapid.T) {
+	got, err := m.store.Groups(context.Background())
+	m.must(err)
+	want, _ := m.model.Groups(context.Background())
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("groups (-model +store):\n%s", diff)
+	}
+	for _, g := range want {
+		g.Latest -= rapid.Int64Range(0, 1).Draw(t, "before")
+		n := rapid.IntRange(1, 5).Draw(t, "members")
+		got, err := m.store.Members(context.Background(), g, n)
+		m.must(err)
+		want, _ := m.model.Members(context.Background(), g, n)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("members of %+v (-model +store):\n%s", g, diff)
+		}
+	}
 }
 
 // same compares events; tokens of claims are each store's own, and a priority
