@@ -275,6 +275,8 @@ func TestPauseByClick(t *testing.T) {
 	b.open("/lanes/db")
 	b.do(click(".act summary"), enter(`.act[open] input[name=why]`, "done"), click(".act[open] button"))
 	r.emulator.WantIncident(t, "second").Triggered()
+	b.says("resumed by local: done")
+	b.says("paused by local: maintenance until five")
 }
 
 // Whatever somebody sends, it stays text.

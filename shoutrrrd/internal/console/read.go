@@ -215,7 +215,8 @@ func groupFilter(g insight.Group) string {
 type laneBody struct {
 	Lane   laneRow
 	Recent insight.List
-	Switch *offer // pause or resume
+	Did    []insight.Entry // by operators, the latest first
+	Switch *offer          // pause or resume
 }
 
 func (c *Console) lane(ctx context.Context, r request, v *view) error {
@@ -231,7 +232,11 @@ func (c *Console) lane(ctx context.Context, r request, v *view) error {
 	if err != nil {
 		return err
 	}
-	v.Page, v.Title, v.Body = "lane", "lane "+l.Name, laneBody{c.row(l), recent, holdLane(l)}
+	did, err := c.o.Insight.LaneHistory(ctx, l.Fingerprint)
+	if err != nil {
+		return err
+	}
+	v.Page, v.Title, v.Body = "lane", "lane "+l.Name, laneBody{c.row(l), recent, did, holdLane(l)}
 	v.Command = "shoutrrr queue list lane:" + shell(l.Name)
 	return nil
 }

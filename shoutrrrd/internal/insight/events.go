@@ -75,14 +75,19 @@ func (i *Insight) view(e *queue.Event, lanes map[int64]queue.Lane) Event {
 }
 
 func (i *Insight) full(e *queue.Event, history []queue.Entry, lanes map[int64]queue.Lane) FullEvent {
-	v := FullEvent{Event: i.view(e, lanes), Body: json.RawMessage("null"), History: []Entry{}}
+	v := FullEvent{Event: i.view(e, lanes), Body: json.RawMessage("null"), History: told(history)}
 	if json.Valid(e.Body) {
 		v.Body = unescaped(e.Body)
 	}
-	for _, h := range history {
-		v.History = append(v.History, Entry{At: Stamp{h.At}, What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
-	}
 	return v
+}
+
+func told(history []queue.Entry) []Entry {
+	entries := make([]Entry, 0, len(history))
+	for _, h := range history {
+		entries = append(entries, Entry{At: Stamp{h.At}, What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
+	}
+	return entries
 }
 
 const (

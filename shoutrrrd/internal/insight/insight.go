@@ -20,6 +20,7 @@ type Store interface {
 	Shapes(ctx context.Context, now time.Time) ([]queue.Shape, error)
 	Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
+	LaneHistory(ctx context.Context, lane int64) ([]queue.Entry, error)
 	Groups(ctx context.Context) ([]queue.Group, error)
 	// Quarantined lists files that were set aside as damaged.
 	Quarantined() []string

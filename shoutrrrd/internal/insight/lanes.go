@@ -234,6 +234,19 @@ func (i *Insight) Lane(ctx context.Context, name string) (Lane, error) {
 	return Lane{}, ErrNoLane
 }
 
+// LaneHistory tells what operators did to a lane, the latest first.
+func (i *Insight) LaneHistory(ctx context.Context, name string) ([]Entry, error) {
+	found, err := i.LanesNamed(ctx, name)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	entries, err := i.o.Store.LaneHistory(ctx, found[0].ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the lane's history: %w", err)
+	}
+	return told(entries), nil
+}
+
 // Status is the relay at a glance.
 type Status struct {
 	Version        string   `json:"version"`

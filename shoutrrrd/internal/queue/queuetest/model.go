@@ -23,6 +23,7 @@ type Model struct {
 	order  map[int64]int  // an event's place in its chain: arrival, or requeue
 	places int
 	lanes  []queue.Lane
+	done   map[int64][]queue.Entry // to lanes
 	sticky map[[2]string]stuck
 	claims map[int64]uint64
 	token  uint64
@@ -39,7 +40,7 @@ type stuck struct {
 func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
-		order:   map[int64]int{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{},
+		order:   map[int64]int{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{},
 	}
 }
 
@@ -69,20 +70,31 @@ func (m *Model) SaveLane(_ context.Context, lane queue.Lane) error {
 
 // Hold pauses a lane in an operator's name.
 func (m *Model) Hold(_ context.Context, lane int64, by queue.By) error {
-	return m.hold(lane, true, by)
+	return m.hold(lane, true, "paused", by)
 }
 
 // Unhold resumes it.
-func (m *Model) Unhold(_ context.Context, lane int64, _ queue.By) error {
-	return m.hold(lane, false, queue.By{})
+func (m *Model) Unhold(_ context.Context, lane int64, by queue.By) error {
+	return m.hold(lane, false, "resumed", by)
 }
 
-func (m *Model) hold(lane int64, held bool, by queue.By) error {
+func (m *Model) hold(lane int64, held bool, what string, by queue.By) error {
 	if lane < 1 || lane > int64(len(m.lanes)) {
 		return queue.ErrNotFound
 	}
+	m.done[lane] = append(m.done[lane], queue.Entry{At: by.At, What: what, Text: by.Why, Who: by.Who})
+	if !held {
+		by = queue.By{}
+	}
 	m.lanes[lane-1].Held, m.lanes[lane-1].HeldBy = held, by
 	return nil
+}
+
+// LaneHistory returns what operators did to a lane, the latest first.
+func (m *Model) LaneHistory(_ context.Context, lane int64) ([]queue.Entry, error) {
+	entries := slices.Clone(m.done[lane])
+	slices.Reverse(entries)
+	return entries[:min(len(entries), 100)], nil
 }
 
 // chain returns the undelivered events of a chain, its head first.

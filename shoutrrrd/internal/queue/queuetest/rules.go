@@ -197,6 +197,22 @@ var rules = map[string]func(r *rig){
 		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100))
 		r.states("refused:trigger:refused expired:trigger:expired waiting:trigger:waiting ready:trigger:ready")
 	},
+	"what operators did to a lane is kept, the last hundred times": func(r *rig) {
+		for i := range 60 {
+			r.fail(r.store.Hold(context.Background(), 1, queue.By{Who: "ana", Why: fmt.Sprint("works ", i), At: r.now}))
+			r.fail(r.store.Unhold(context.Background(), 1, queue.By{Who: "ben", At: r.now}))
+		}
+		r.fail(r.store.Hold(context.Background(), 2, queue.By{Who: "another lane's", At: r.now}))
+		entries, err := r.store.LaneHistory(context.Background(), 1)
+		r.fail(err)
+		if len(entries) != 100 {
+			r.t.Fatalf("%d entries are kept", len(entries))
+		}
+		last, one := entries[0], entries[1]
+		if last.What != "resumed" || last.Who != "ben" || one.What != "paused" || one.Who != "ana" || one.Text != "works 59" || !one.At.Equal(r.now) {
+			r.t.Errorf("the latest entries are %+v, %+v", last, one)
+		}
+	},
 	"what is known of a lane outlives the process": func(r *rig) {
 		want := queue.Lane{
 			ID: 1, Learned: 30, Ceiling: 33, Pauses: 2, PausedUntil: r.now.Add(time.Minute), KeyRefused: r.now,

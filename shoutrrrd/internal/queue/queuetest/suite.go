@@ -32,6 +32,7 @@ type Store interface {
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
 	Counts(ctx context.Context) ([]queue.Count, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
+	LaneHistory(ctx context.Context, lane int64) ([]queue.Entry, error)
 	Groups(ctx context.Context) ([]queue.Group, error)
 	Members(ctx context.Context, g queue.Group, n int) ([]int64, error)
 }

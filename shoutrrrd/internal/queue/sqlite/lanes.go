@@ -91,12 +91,12 @@ func (s *Store) SaveLane(ctx context.Context, lane queue.Lane) error {
 
 // Hold pauses a lane in an operator's name.
 func (s *Store) Hold(ctx context.Context, lane int64, by queue.By) error {
-	return s.setHold(ctx, lane, true, "pause", by)
+	return s.setHold(ctx, lane, true, "paused", by)
 }
 
 // Unhold ends a hold.
 func (s *Store) Unhold(ctx context.Context, lane int64, by queue.By) error {
-	return s.setHold(ctx, lane, false, "resume", by)
+	return s.setHold(ctx, lane, false, "resumed", by)
 }
 
 func (s *Store) setHold(ctx context.Context, lane int64, held bool, what string, by queue.By) error {
@@ -119,8 +119,29 @@ func (s *Store) setHold(ctx context.Context, lane int64, held bool, what string,
 		if err != nil {
 			return err
 		}
-		return w.exec(`INSERT INTO lane_log (lane, at, what, who, why) VALUES (?1, ?2, ?3, ?4, ?5)`, lane, millis(by.At), what, by.Who, by.Why)
+		if err := w.exec(`INSERT INTO lane_log (lane, at, what, who, why) VALUES (?1, ?2, ?3, ?4, ?5)`, lane, millis(by.At), what, by.Who, by.Why); err != nil {
+			return err
+		}
+		return w.exec(`DELETE FROM lane_log WHERE lane = ?1 AND rowid <= (SELECT rowid FROM lane_log WHERE lane = ?1 ORDER BY rowid DESC LIMIT 1 OFFSET ?2)`, lane, laneEntries)
 	})
+}
+
+// laneEntries is how many entries of a lane's history are kept.
+const laneEntries = 100
+
+// LaneHistory returns what operators did to a lane, the latest first.
+func (s *Store) LaneHistory(ctx context.Context, lane int64) ([]queue.Entry, error) {
+	var entries []queue.Entry
+	err := s.rows(ctx, `SELECT at, what, who, why FROM lane_log WHERE lane = ?1 ORDER BY rowid DESC`, []any{lane},
+		func(scan func(...any) error) error {
+			var e queue.Entry
+			var at int64
+			err := scan(&at, &e.What, &e.Who, &e.Text)
+			e.At = fromMillis(at)
+			entries = append(entries, e)
+			return err
+		})
+	return entries, err
 }
 
 // Counts returns what waits and what has ended, for each lane.
