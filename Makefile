@@ -37,10 +37,12 @@ size: bin/shoutrrr ## Check that the command stays within its 8 MB
 
 test: ## Install what the tests need, then test every module with the race detector
 	scripts/test-deps
-	@for dir in $(MODULES); do \
-		echo "go test -race ./... in $$dir"; \
-		(cd "$$dir" && $(GO) test -race ./...) || exit 1; \
-	done
+	@$(MAKE) --no-print-directory -j2 --output-sync=target $(addprefix test-in-,$(MODULES))
+
+# Two modules at a time: the daemon's real clients wait for minutes at their real pace.
+test-in-%:
+	@echo "go test -race ./... in $*"
+	@cd "$*" && $(GO) test -race ./...
 
 race: ## Hunt for races: every test three times, in random order, on one and on four threads
 	@for dir in $(MODULES); do \
