@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -313,10 +314,19 @@ func (d *program) listen() (*listening, error) {
 		}
 		if *one.into, err = net.Listen("tcp", one.address); err != nil {
 			l.close()
-			return nil, failed(exitTaken, fmt.Errorf("cannot listen at %s: %w; --%s takes another address", one.address, withoutAddress(err), one.name))
+			return nil, failed(listenStatus(err), fmt.Errorf("cannot listen at %s: %w; --%s takes another address", one.address, withoutAddress(err), one.name))
 		}
 	}
 	return l, nil
+}
+
+// listenStatus tells what waiting mends, an address that is in use or not there yet,
+// from what it does not: a port that this user may not have.
+func listenStatus(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return exitConfig
+	}
+	return exitTaken
 }
 
 // withoutAddress is why listening failed, without where.

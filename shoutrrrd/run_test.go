@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -303,5 +304,18 @@ func TestPool(t *testing.T) {
 	}
 	if resolved != incidents {
 		t.Errorf("%d of %d incidents were resolved by the key that triggered them", resolved, incidents)
+	}
+}
+
+func TestListenStatus(t *testing.T) {
+	wrap := func(errno syscall.Errno) error {
+		return &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)}
+	}
+	for err, want := range map[error]int{
+		wrap(syscall.EADDRINUSE): exitTaken, wrap(syscall.EADDRNOTAVAIL): exitTaken, wrap(syscall.EACCES): exitConfig,
+	} {
+		if got := listenStatus(err); got != want {
+			t.Errorf("%v: status %d, want %d", err, got, want)
+		}
 	}
 }
