@@ -44,7 +44,7 @@ func (h *hub) stop() { h.once.Do(func() { close(h.stopped) }) }
 
 // join begins to look at a page. What it gets is the latest state of the page; a
 // slow reader misses those in between.
-func (h *hub) join(key string, make_ func(context.Context) ([]byte, error)) chan []byte {
+func (h *hub) join(key string, render func(context.Context) ([]byte, error)) chan []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	reader := make(chan []byte, 1)
@@ -53,7 +53,7 @@ func (h *hub) join(key string, make_ func(context.Context) ([]byte, error)) chan
 		ctx, end := context.WithCancel(context.Background())
 		t = &topic{readers: map[chan []byte]struct{}{}, end: end}
 		h.topics[key] = t
-		go h.run(ctx, t, make_)
+		go h.run(ctx, t, render)
 	}
 	t.readers[reader] = struct{}{}
 	if t.last != nil {
@@ -75,11 +75,11 @@ func (h *hub) leave(key string, reader chan []byte) {
 }
 
 // run makes the page until nobody looks any more.
-func (h *hub) run(ctx context.Context, t *topic, make_ func(context.Context) ([]byte, error)) {
+func (h *hub) run(ctx context.Context, t *topic, render func(context.Context) ([]byte, error)) {
 	again := time.NewTicker(liveEvery)
 	defer again.Stop()
 	for {
-		if page, err := make_(ctx); err == nil {
+		if page, err := render(ctx); err == nil {
 			h.publish(t, page)
 		}
 		select {
