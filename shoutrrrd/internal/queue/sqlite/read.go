@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -112,8 +114,8 @@ func (s *Store) history(ctx context.Context, e *queue.Event) ([]queue.Entry, err
 
 const (
 	defaultPage = 50
-	// maxRead bounds the rows that a search looks at: a text search over a million
-	// rows takes more than a second.
+	// maxRead bounds the rows that a search looks at: some tens of milliseconds of
+	// work, with a text that is looked for.
 	maxRead = 20_000
 )
 
@@ -125,49 +127,112 @@ func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) 
 	if f.InFlight {
 		return s.claimed(ctx, f)
 	}
-	text, args := selection(f)
+	q := newSearch(f)
 	page := queue.Page{}
-	last := int64(0)
-	err := s.rows(ctx, text, args, func(scan func(...any) error) error {
-		if len(page.Events) == f.Limit {
+	var end int64 // the last row to look at
+	if err := s.read.QueryRowContext(ctx, q.window(), q.args[0]).Scan(&end, &page.Read); err != nil {
+		return page, err
+	}
+	err := s.rows(ctx, q.within(end), q.args, func(scan func(...any) error) error {
+		if len(page.Events) > f.Limit {
 			return errPageFull
 		}
 		e, err := scanEvent(scan)
-		if err != nil {
-			return err
-		}
-		page.Read++
-		last = e.ID
-		if matches(&e.Event, f) {
+		if err == nil && matches(&e.Event, f) {
 			s.finish(&e.Event)
 			page.Events = append(page.Events, e.Event)
 		}
-		return nil
+		return err
 	})
-	if errors.Is(err, errPageFull) || err == nil && page.Read == maxRead {
-		page.Next, err = last, nil
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	switch {
+	case len(page.Events) > f.Limit:
+		page.Events = page.Events[:f.Limit]
+		page.Next = page.Events[f.Limit-1].ID
+	case page.Read == maxRead:
+		page.Next = end
 	}
 	return page, err
 }
 
 var errPageFull = errors.New("the page is full")
 
-// selection reads what may match. Dead events have an index of their own, as they
+// search is a filter as SQL: a window of so many rows, and what is looked for in it.
+type search struct {
+	from  string // the table, or an index of it
+	base  string // what makes up the window, below ?1
+	where string
+	args  []any
+}
+
+// newSearch says what may match. Dead events have an index of their own, as they
 // are few among millions.
-func selection(f queue.Filter) (text string, args []any) {
-	from := "event"
-	if len(f.States) > 0 && !hasLive(f.States) {
-		from = "event INDEXED BY event_dead"
-	}
-	where := "1"
-	if from != "event" {
-		where = "state IN (5, 6)"
-	}
+func newSearch(f queue.Filter) *search {
+	q := &search{from: "event", base: "id < ?1", where: "1", args: []any{int64(math.MaxInt64)}}
 	if f.Before > 0 {
-		where += " AND id < ?1"
-		args = append(args, f.Before)
+		q.args[0] = f.Before
 	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT %d", columns, from, where, maxRead), args
+	if len(f.States) > 0 && !hasLive(f.States) {
+		q.from, q.base = "event INDEXED BY event_dead", "id < ?1 AND state IN (5, 6)"
+	}
+	if len(f.States) > 0 {
+		names := make([]string, len(f.States))
+		for i, state := range f.States {
+			names[i] = q.arg(int(state))
+		}
+		q.where += " AND state IN (" + strings.Join(names, ", ") + ")"
+	}
+	if f.Lane != 0 {
+		q.where += " AND lane = " + q.arg(f.Lane)
+	}
+	if f.DedupKey != "" {
+		q.where += " AND dedup = " + q.arg(f.DedupKey)
+	}
+	if f.AtLeast != nil {
+		q.where += " AND severity <= " + q.arg(int(*f.AtLeast))
+	}
+	if f.Text != "" {
+		pattern := q.arg(like(f.Text))
+		q.where += " AND (body LIKE " + pattern + ` ESCAPE '\' OR reason LIKE ` + pattern + ` ESCAPE '\')`
+	}
+	return q
+}
+
+func (q *search) arg(value any) string {
+	q.args = append(q.args, value)
+	return fmt.Sprint("?", len(q.args))
+}
+
+// window gives the ID of the last row to look at, and how many there are.
+func (q *search) window() string {
+	return fmt.Sprintf("SELECT coalesce(min(id), 0), count(*) FROM (SELECT id FROM %s WHERE %s ORDER BY id DESC LIMIT %d)", q.from, q.base, maxRead)
+}
+
+// within gives what is looked for in the window.
+func (q *search) within(end int64) string {
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s AND id >= %d AND %s ORDER BY id DESC", columns, q.from, q.base, end, q.where)
+}
+
+// like is a pattern for whatever holds a text, and for a little more: LIKE folds the
+// case of ASCII's letters alone, so that another one may be any.
+func like(text string) string {
+	var b strings.Builder
+	b.WriteByte('%')
+	for _, c := range text {
+		switch {
+		case c >= utf8.RuneSelf:
+			b.WriteByte('_')
+		case c == '%' || c == '_' || c == '\\':
+			b.WriteByte('\\')
+			fallthrough
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('%')
+	return b.String()
 }
 
 func hasLive(states []queue.State) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +124,80 @@ func BenchmarkPut(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// A search finds what is there and nothing else, whatever is in the text.
+func TestSearch(t *testing.T) {
+	s := openTest(t, Options{})
+	lane := laneOf(t, s)
+	texts := []string{`100 % of disk_1 is full`, `Grüße aus KÖLN`, `a\b`, "plain"}
+	for i, text := range texts {
+		e := event(lane, eventsv2.Trigger, fmt.Sprint(i), queue.Rank(i%4))
+		e.Body = []byte(text)
+		if _, err := s.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, want := range map[string]string{
+		"100 %": "0", "DISK_1": "0", "diskx1": "", "%": "0", "_": "0", "grüsse": "", "GRÜSSE": "", "grüße": "1", "köln": "1", `a\b`: "2", `\`: "2", "a": "3 2 1", "": "3 2 1 0",
+	} {
+		page, err := s.Events(t.Context(), queue.Filter{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, e := range page.Events {
+			found = append(found, e.DedupKey)
+		}
+		if got := strings.Join(found, " "); got != want || page.Read != len(texts) || page.Next != 0 {
+			t.Errorf("%q finds %q, want %q; %d rows were read, next %d", text, got, want, page.Read, page.Next)
+		}
+	}
+}
+
+// Pages follow each other without a gap or a repeat, also where a search stops for
+// having read enough.
+func TestPages(t *testing.T) {
+	s := openTest(t, Options{})
+	lane := laneOf(t, s)
+	const rows = maxRead + 50
+	err := s.submit(t.Context(), func(w *writer) error {
+		for i := range rows {
+			e := event(lane, eventsv2.Trigger, fmt.Sprint(i), queue.Info)
+			if i < 30 {
+				e.Severity = queue.Critical
+			}
+			if _, err := w.put(&e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	critical := queue.Critical
+	f := queue.Filter{AtLeast: &critical, Limit: 20}
+	var got []int64
+	for pages := 1; ; pages++ {
+		page, err := s.Events(t.Context(), f)
+		if err != nil || pages > 5 {
+			t.Fatal(pages, err)
+		}
+		for _, e := range page.Events {
+			got = append(got, e.ID)
+		}
+		if f.Before = page.Next; f.Before == 0 {
+			break
+		}
+	}
+	for i, id := range got {
+		if id != int64(30-i) {
+			t.Fatalf("the pages have %v", got)
+		}
+	}
+	if len(got) != 30 {
+		t.Errorf("the pages have %d events, want 30", len(got))
 	}
 }
