@@ -241,9 +241,14 @@ func (b *relayBench) million(t table) error {
 		}
 		after = append(after, float64(n)/b.s.loadFor.Seconds())
 	}
+	first, err := firstPages(relay.admin)
+	if err != nil {
+		return err
+	}
 	relay.stop()
 	t.row(fmt.Sprintf("ingest with %d queued / empty: events per second", b.s.rows), ratiosOf(after, before), atLeast(0.5), fmt.Sprintf("%.0f / %.0f", median(after), median(before)))
 	t.row("memory with them, over the empty relay / 100 MiB", ratios{(full - empty) / 100}, atMost(1), fmt.Sprintf("%.0f MiB, empty %.0f MiB", full, empty))
+	t.row("the console's first page with them, of a search for what is not there / 100 ms", first, atMost(1), fmt.Sprintf("%.0f ms", median(first)*100))
 	started := time.Now()
 	if relay, err = b.startRelay(queue, 100_000); err != nil {
 		return err
