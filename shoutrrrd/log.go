@@ -9,9 +9,8 @@ import (
 )
 
 // newLogger writes text to a terminal and JSON elsewhere, unless a format is set.
-func newLogger(sys *system, s *settings.Settings) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // the settings have checked it
+func newLogger(sys *system, s *settings.Settings, level *slog.LevelVar) *slog.Logger {
+	setLevel(level, s)
 	terminal := sys.isTerminal(sys.stderr)
 	if s.LogFormat == "text" || s.LogFormat == "auto" && terminal {
 		return slog.New(tint.NewTextHandler(sys.stderr, &tint.Options{
@@ -19,6 +18,10 @@ func newLogger(sys *system, s *settings.Settings) *slog.Logger {
 		}))
 	}
 	return slog.New(slog.NewJSONHandler(sys.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+func setLevel(level *slog.LevelVar, s *settings.Settings) {
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // the settings have checked it
 }
 
 // warn logs what works about the settings and should not stay as it is.

@@ -58,6 +58,7 @@ type program struct {
 	sys      *system
 	from     *sources
 	log      *slog.Logger
+	level    *slog.LevelVar
 	clock    *clock
 	settings atomic.Pointer[settings.Settings]
 	clients  clients
@@ -76,8 +77,9 @@ type program struct {
 }
 
 func newProgram(sys *system, from *sources, s *settings.Settings) *program {
+	level := &slog.LevelVar{}
 	d := &program{
-		sys: sys, from: from, log: newLogger(sys, s), clock: newClock(),
+		sys: sys, from: from, log: newLogger(sys, s, level), level: level, clock: newClock(),
 		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()), trend: trend.New(),
 	}
 	warn(d.log, s)
@@ -184,8 +186,10 @@ func (d *program) open(ctx context.Context) error {
 	}
 	d.relay = relay.New(relay.Options{
 		Store: d.store, Now: d.clock.Now, Route: d.route, Other: d.other, Log: d.log,
-		MaxAge: s.MaxAge, Retention: s.Retention, Seed: uint64(time.Now().UnixNano()),
-		Done: d.settled,
+		MaxAge:    func() time.Duration { return d.settings.Load().MaxAge },
+		Retention: func() time.Duration { return d.settings.Load().Retention },
+		Seed:      uint64(time.Now().UnixNano()),
+		Done:      d.settled,
 	})
 	return nil
 }
@@ -267,6 +271,7 @@ func (d *program) reload() {
 	d.auth.Replace(credentials(after))
 	changes, needStart := settings.Diff(before, after)
 	d.settings.Store(after)
+	setLevel(d.level, after)
 	d.relay.Reconfigure()
 	d.log.Info("configuration read", "changes", changes)
 	if len(needStart) > 0 {

@@ -195,6 +195,23 @@ func TestReload(t *testing.T) {
 	}
 	hangup()
 	eventually(t, "the lane has its new limit", 5*time.Second, func() bool { return limit() == 60 })
+	deliver := func(dedup, level string, rate int) {
+		write(fmt.Sprintf("log_level: %s\nkeys:\n  - alias: oncall\n    key: file:%s\n    rate: %d\n", level, keyFile, rate))
+		hangup()
+		eventually(t, "the file is read", 5*time.Second, func() bool { return limit() == rate })
+		p.flood(t, 1, func(int) string { return trigger(dedup, "info", "an info") })
+		eventually(t, "it is settled", 5*time.Second, func() bool {
+			var page struct{ Events []struct{ State string } }
+			p.getJSON(t, "/api/events?dedup_key="+dedup, &page)
+			return len(page.Events) == 1 && page.Events[0].State == "delivered"
+		})
+	}
+	deliver("unheard", "error", 61)
+	deliver("heard", "info", 60)
+	eventually(t, "the log tells of a delivery", 5*time.Second, func() bool { return strings.Contains(p.log.String(), `"heard"`) })
+	if strings.Contains(p.log.String(), "unheard") {
+		t.Errorf("the log's level was not changed:\n%s", p.log)
+	}
 	write("keys:\n  - alias: oncall\n    kee: " + testKey + "\n")
 	hangup()
 	eventually(t, "the metric tells of the wrong file", 5*time.Second, func() bool {

@@ -301,6 +301,17 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
+// An age that has changed holds from the next attempt on.
+func TestAgeChanges(t *testing.T) {
+	s := newScript(t, lane.Options{MaxAge: time.Hour})
+	s.open(1, "pagerduty", 60)
+	s.step(lane.Aged{MaxAge: time.Minute})
+	s.again(queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, Fresh: s.now.Add(-2 * time.Minute)})
+	if x := s.settled[1]; x.State != queue.Expired || x.Reason != "older than 1m0s before it could leave" {
+		t.Errorf("settled as %+v", x)
+	}
+}
+
 // As long as ends of attempts are not on the disk, they count as in flight.
 func TestUnsettledCount(t *testing.T) {
 	s := newScript(t, lane.Options{Told: true})

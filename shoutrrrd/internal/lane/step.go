@@ -28,6 +28,9 @@ type Configured struct {
 	Limit int
 }
 
+// Aged: how old an event may be has changed ([Options.MaxAge]).
+type Aged struct{ MaxAge time.Duration }
+
 // Arrived: an event has become ready.
 type Arrived struct {
 	Lane int64
@@ -75,6 +78,7 @@ type Stop struct{}
 
 func (Opened) isInput()     {}
 func (Configured) isInput() {}
+func (Aged) isInput()       {}
 func (Arrived) isInput()    {}
 func (Claimed) isInput()    {}
 func (Answered) isInput()   {}
@@ -147,6 +151,8 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 		c.open(now, in)
 	case Configured:
 		c.configure(now, in)
+	case Aged:
+		c.o.MaxAge = in.MaxAge
 	case Arrived:
 		if l := c.lanes[in.Lane]; l != nil {
 			l.hinted[in.Rank] = true

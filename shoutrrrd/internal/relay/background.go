@@ -149,7 +149,7 @@ func (r *Relay) wakeAll(ctx context.Context) {
 func (r *Relay) purgeAll(ctx context.Context) {
 	for wait(ctx, purgeEvery) {
 		for {
-			n, err := r.o.Store.Purge(ctx, r.o.Now().Add(-r.o.Retention), purgeSlice)
+			n, err := r.o.Store.Purge(ctx, r.o.Now().Add(-r.o.Retention()), purgeSlice)
 			if err != nil && ctx.Err() == nil {
 				r.o.Log.Warn("cannot delete old events", "error", err)
 			}

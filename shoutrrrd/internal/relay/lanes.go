@@ -53,10 +53,11 @@ func (r *Relay) openLane(ctx context.Context, l queue.Lane) lane.Opened {
 	return lane.Opened{Lane: l, Host: route.Host, Limit: route.Limit, Recent: recent, Unclean: err != nil}
 }
 
-// Reconfigure asks for the route of every lane anew.
+// Reconfigure asks for the route of every lane anew, and for the age that an event
+// may have.
 func (r *Relay) Reconfigure() {
 	r.mu.Lock()
-	var changed []lane.Input
+	changed := []lane.Input{lane.Aged{MaxAge: r.o.MaxAge()}}
 	for id, l := range r.lanes {
 		route := r.o.Route(l.lane)
 		r.lanes[id] = opened{l.lane, route}

@@ -55,10 +55,11 @@ type Options struct {
 	Log   *slog.Logger
 	// Other returns another lane of the event's pool that could take it, 0 if there
 	// is none. Defaults to none.
-	Other  func(ctx context.Context, e queue.Event) int64
-	MaxAge time.Duration
-	// Retention is how long delivered and dropped events are kept.
-	Retention time.Duration
+	Other func(ctx context.Context, e queue.Event) int64
+	// MaxAge is how old an event may be when it leaves, and Retention how long
+	// delivered and dropped events are kept.
+	MaxAge    func() time.Duration
+	Retention func() time.Duration
 	Seed      uint64
 	// Done is told of each settlement after its commit, for metrics.
 	Done func(lane string, e queue.Event, x queue.Settlement)
@@ -113,7 +114,7 @@ func New(o Options) *Relay {
 		ready:       newHints(),
 		inputs:      newMailbox[lane.Input](),
 		woken:       make(chan struct{}, 1),
-		core:        lane.New(lane.Options{MaxAge: o.MaxAge, Seed: o.Seed, Told: true}),
+		core:        lane.New(lane.Options{MaxAge: o.MaxAge(), Seed: o.Seed, Told: true}),
 		lanes:       map[int64]opened{},
 		events:      map[int64]queue.Event{},
 		settlements: newMailbox[settling](),

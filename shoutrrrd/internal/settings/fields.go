@@ -47,15 +47,15 @@ func Fields() []Field {
 		queueField().atStart(),
 		upstream("upstream", "`URL` that events go to: PagerDuty, an emulator, or another relay", eventsv2.DefaultBaseURL, func(s *Settings) *string { return &s.Upstream }),
 		number("rate", "`events` per key accepted upstream in any 60 s", 300, 1, maxRate, func(s *Settings) *int { return &s.Rate }),
-		duration("max_age", "`age` that an event may have when it leaves", 72*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.MaxAge }).atStart(),
-		duration("retention", "`time` for which delivered events are kept", 168*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.Retention }).atStart(),
+		duration("max_age", "`age` that an event may have when it leaves", 72*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.MaxAge }),
+		duration("retention", "`time` for which delivered events are kept", 168*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.Retention }),
 		number("max_queued", "`events` that may wait; the last hundredth is kept for critical ones", 2_000_000, 100, 1_000_000_000, func(s *Settings) *int { return &s.MaxQueued }).atStart(),
 		number("max_connections", "`connections` to the front door at once", 4096, 1, 1_000_000, func(s *Settings) *int { return &s.MaxConnections }).atStart(),
 		text("web_config", "`file` with TLS for the front door, in the form of Prometheus' web configuration", "", func(s *Settings) *string { return &s.WebConfig }).atStart(),
 		text("admin_web_config", "`file` with TLS for the second door", "", func(s *Settings) *string { return &s.AdminWebConfig }).atStart(),
 		toggle("allow_plain", "let other machines reach the front door without TLS", func(s *Settings) *bool { return &s.AllowPlain }),
 		toggle("only_listed", "accept only the keys that the file lists", func(s *Settings) *bool { return &s.OnlyListed }),
-		choice("log_level", "`level` from which on lines are logged: debug, info, warn, error", "info", []string{"debug", "info", "warn", "error"}, func(s *Settings) *string { return &s.LogLevel }).atStart(),
+		choice("log_level", "`level` from which on lines are logged: debug, info, warn, error", "info", []string{"debug", "info", "warn", "error"}, func(s *Settings) *string { return &s.LogLevel }),
 		choice("log_format", "`format` of the log: auto, text, json", "auto", []string{"auto", "text", "json"}, func(s *Settings) *string { return &s.LogFormat }).atStart(),
 	}
 }
