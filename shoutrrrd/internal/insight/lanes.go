@@ -51,8 +51,8 @@ func (s *Standing) settle() {
 	switch {
 	case s.Lane.Held:
 		s.Status.Condition, s.Status.Until = lane.Held, time.Time{}
-	case s.Status.Condition != "" && s.Status.Condition != lane.Held:
-	case s.Count.Total() > 0:
+	case s.Status.Condition != "" && s.Status.Condition != lane.Held && s.Status.Condition != lane.Idle:
+	case s.Count.Total() > 0: // also what failed and waits for its next attempt
 		s.Status.Condition = lane.Flowing
 	default:
 		s.Status.Condition = lane.Idle
