@@ -116,6 +116,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("toggle", () => { if (waiting && !held()) show(waiting); }, true);
 document.addEventListener("selectionchange", () => { if (waiting && !held()) show(waiting); });
 
+document.getElementById("keys").hidden = !document.getElementById("q");
 localise();
 tick();
 setInterval(tick, 1000);
