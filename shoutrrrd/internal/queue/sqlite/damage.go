@@ -77,9 +77,16 @@ func examineHeader(path string) error {
 	return nil
 }
 
-// setAside renames a damaged file, with what belongs to it, to a name that is
-// free, and returns that.
-func setAside(path string, now time.Time) (string, error) {
+// salvageSuffix names the note of a damaged file that is being set aside and taken
+// over: a process that ends in between leaves it to the next one to go on.
+const salvageSuffix = ".salvage"
+
+// belongings are the files that go with the queue's, itself at the end: once it has
+// its new name, all of them have.
+var belongings = []string{"-wal", "-shm", "-journal", suspectSuffix, ""}
+
+// planAside chooses a name that is free for a damaged file and notes it.
+func planAside(path string, now time.Time) (string, error) {
 	base := path + ".corrupt-" + now.UTC().Format("20060102T150405Z")
 	aside := base
 	for n := 2; ; n++ {
@@ -88,21 +95,63 @@ func setAside(path string, now time.Time) (string, error) {
 		}
 		aside = fmt.Sprintf("%s-%d", base, n)
 	}
-	// The WAL first: if the process ends in between, the damaged file is still
-	// found under its name, and a new one never meets an old WAL.
-	for _, suffix := range []string{"-wal", "-shm", suspectSuffix, ""} {
-		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("set the damaged queue aside: %w", err)
-		}
+	note := path + salvageSuffix
+	file, err := os.OpenFile(note+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = file.WriteString(filepath.Base(aside))
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return "", fmt.Errorf("note what is set aside: %w", err)
+	}
+	if err := os.Rename(note+".new", note); err != nil {
+		return "", fmt.Errorf("note what is set aside: %w", err)
 	}
 	return aside, syncFolder(filepath.Dir(path))
+}
+
+// plannedAside returns the name that an earlier process has noted and not done with,
+// "" if there is none.
+func plannedAside(path string) (string, error) {
+	name, err := os.ReadFile(path + salvageSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(path), filepath.Base(string(name))), nil
+}
+
+// forgetPlan ends what planAside began.
+func forgetPlan(path string) error {
+	if err := os.Remove(path + salvageSuffix); errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// setAside gives a damaged file, with what belongs to it, the name that was planned.
+// It does nothing if that was done before.
+func setAside(path, aside string) error {
+	if _, err := os.Lstat(aside); err == nil {
+		return nil
+	}
+	for _, suffix := range belongings {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("set the damaged queue aside: %w", err)
+		}
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // asides lists the files that were set aside.
 func asides(path string) []string {
 	found, _ := filepath.Glob(globQuoted(path) + ".corrupt-*") // the pattern is valid
 	found = slices.DeleteFunc(found, func(name string) bool {
-		return strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm") || strings.HasSuffix(name, suspectSuffix)
+		return slices.ContainsFunc(belongings, func(suffix string) bool { return suffix != "" && strings.HasSuffix(name, suffix) })
 	})
 	for i, name := range found {
 		found[i] = filepath.Base(name)

@@ -152,6 +152,95 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
+// Wherever a process ends while it sets a damaged file aside and takes over what is
+// in it, the next one goes on: every event comes out, and comes out once.
+func TestSalvageGoesOn(t *testing.T) {
+	live := t.TempDir()
+	s, err := Open(t.Context(), Options{Path: filepath.Join(live, "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lane := laneOf(t, s)
+	bodies := map[string][]byte{}
+	for i := range 20 {
+		e := event(lane, eventsv2.Trigger, fmt.Sprintf("chain-%d", i), queue.Info)
+		bodies[e.DedupKey] = e.Body
+		if _, err := s.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As a process leaves them that is killed, with all events in the WAL.
+	files := map[string][]byte{"queue.db": content(filepath.Join(live, "queue.db")), "queue.db-wal": content(filepath.Join(live, "queue.db-wal"))}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	steps := []string{"noted", "the WAL renamed", "all renamed", "a new file begun", "the new file damaged", "taken over"}
+	for at, name := range steps {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "queue.db")
+			write(t, filepath.Dir(path), files)
+			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			interrupted(t, path, at)
+			s := openTest(t, Options{Path: path})
+			if got, err := take(t, s, bodies); got != len(bodies) || err != nil {
+				t.Errorf("%d of %d events come out: %v", got, len(bodies), err)
+			}
+			page, err := s.Events(t.Context(), queue.Filter{Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Events {
+				if e.Repeats > 0 {
+					t.Errorf("%s was taken over twice", e.DedupKey)
+				}
+			}
+			if _, err := os.Stat(path + salvageSuffix); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the note stays: %v", err)
+			}
+			if n := len(s.Quarantined()); n != 1 && (n != 2 || name != "the new file damaged") {
+				t.Errorf("set aside: %v", s.Quarantined())
+			}
+		})
+	}
+}
+
+// interrupted does what a process does until it ends after so many steps.
+func interrupted(t *testing.T, path string, steps int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	aside, err := planAside(path, time.Now())
+	must(err)
+	if steps >= 1 {
+		must(os.Rename(path+"-wal", aside+"-wal"))
+		must(os.Rename(path+suspectSuffix, aside+suspectSuffix))
+	}
+	if steps >= 2 {
+		must(setAside(path, aside))
+	}
+	switch steps {
+	case 3:
+		must(os.Rename(path+salvageSuffix, path+".kept"))
+		s, err := Open(t.Context(), Options{Path: path})
+		must(err)
+		must(s.Close())
+		must(os.Rename(path+".kept", path+salvageSuffix))
+	case 4:
+		must(os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600))
+	case 5:
+		s, err := Open(t.Context(), Options{Path: path})
+		must(err)
+		must(s.Close())
+		must(os.WriteFile(path+salvageSuffix, []byte(filepath.Base(aside)), 0o600))
+	}
+}
+
 // openFiles counts what this process has open, where the system tells.
 func openFiles(t *testing.T) int {
 	t.Helper()

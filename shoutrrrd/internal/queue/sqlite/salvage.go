@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -13,8 +14,14 @@ import (
 
 // salvage takes what can be read of a damaged file over into the new one: lanes,
 // undelivered events and dead letters whose checksum is right. What cannot be
-// read stays where it is, in the file that was set aside.
+// read stays where it is, in the file that was set aside. It is one transaction,
+// which says so in the new file: nothing is taken over twice.
 func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
+	var done string
+	err := w.conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'salvaged'").Scan(&done)
+	if done == filepath.Base(damaged) || err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
 	values := url.Values{"_pragma": {"query_only(1)"}}
 	name := url.URL{Scheme: "file", Opaque: (&url.URL{Path: damaged}).EscapedPath(), RawQuery: values.Encode()}
 	old, err := sql.Open("sqlite", name.String())
@@ -27,7 +34,10 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 		if err := w.takeLanes(ctx, old); err != nil {
 			return err
 		}
-		return w.takeEvents(ctx, old)
+		if err := w.takeEvents(ctx, old); err != nil {
+			return err
+		}
+		return w.setMeta("salvaged", filepath.Base(damaged))
 	})
 }
 

@@ -121,19 +121,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // open opens the file, or after setting aside one that is damaged a new one.
 func (s *Store) open(ctx context.Context) error {
-	w, err := s.openFile(ctx)
-	if isDamage(err) {
-		s.closeDatabases()
-		damaged, asideErr := setAside(s.o.Path, s.o.Now())
-		if asideErr != nil {
-			return asideErr
-		}
-		if w, err = s.openFile(ctx); err == nil {
-			err = s.salvage(ctx, w, damaged)
-		}
-	}
+	w, err := s.openWhole(ctx)
 	if err == nil {
 		w.syncer, err = s.startSync()
+	}
+	if err == nil { // what was taken over is on the disk now
+		err = forgetPlan(s.o.Path)
 	}
 	if err != nil {
 		if w != nil && !s.unsynced() {
@@ -144,6 +137,40 @@ func (s *Store) open(ctx context.Context) error {
 	s.quarantined = asides(s.o.Path)
 	go w.run()
 	return nil
+}
+
+// openWhole opens the file or, if it is damaged, a new one with what can be read of
+// it. It goes on where an earlier process ended.
+func (s *Store) openWhole(ctx context.Context) (*writer, error) {
+	aside, err := plannedAside(s.o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if aside == "" {
+		w, err := s.openFile(ctx)
+		if !isDamage(err) {
+			return w, err
+		}
+		s.closeDatabases()
+		if aside, err = planAside(s.o.Path, s.o.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if err := setAside(s.o.Path, aside); err != nil {
+		return nil, err
+	}
+	w, err := s.openFile(ctx)
+	if isDamage(err) { // the new one of an earlier process, which has accepted nothing
+		s.closeDatabases()
+		if err := setAside(s.o.Path, aside+"-unfinished"); err != nil {
+			return nil, err
+		}
+		w, err = s.openFile(ctx)
+	}
+	if err == nil {
+		err = s.salvage(ctx, w, aside)
+	}
+	return w, err
 }
 
 func (s *Store) openFile(ctx context.Context) (*writer, error) {
