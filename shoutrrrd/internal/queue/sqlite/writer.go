@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,9 +105,8 @@ func (w *writer) run() {
 		}
 		select {
 		case r := <-w.s.requests:
-			b := <-w.syncer.free // while the disk is busy more comes together
+			b := <-w.syncer.free
 			b.requests = append(b.requests, r)
-			w.gather(b)
 			w.commit(b)
 		case <-probe:
 			w.probe()
@@ -117,28 +117,12 @@ func (w *writer) run() {
 	}
 }
 
-// gather takes what is waiting already, and waits for nothing.
-func (w *writer) gather(b *batch) {
-	for len(b.requests) < maxBatch {
-		select {
-		case r := <-w.s.requests:
-			b.requests = append(b.requests, r)
-		default:
-			return
-		}
-	}
-}
-
 // commit carries out a batch in one transaction and hands it on to be made durable.
 func (w *writer) commit(b *batch) {
 	b.err = w.transact(func() error {
-		for _, r := range b.requests {
-			if r.err = r.ctx.Err(); r.err != nil {
-				continue // whoever asked has left before anything was done
-			}
-			r.err = r.do(w)
-			if no := (verdict{}); r.err != nil && !errors.As(r.err, &no) {
-				return r.err
+		for i := 0; i < len(b.requests) || w.gather(b); i++ {
+			if err := w.carryOut(b.requests[i]); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -146,7 +130,45 @@ func (w *writer) commit(b *batch) {
 	b.changed = w.changed
 	b.announce, w.announce = w.announce, b.announce
 	w.syncer.committed <- b
+	runtime.Gosched() // or the syncer, which is next on this thread, begins once this goroutine waits for something
 	w.checkpoint(checkpointBytes)
+}
+
+// gather takes one more request into a batch. It reports false once the batch has
+// to be committed: when nothing waits and the disk is idle. While the disk is busy
+// with the last batch, this one could not be made durable anyway.
+func (w *writer) gather(b *batch) bool {
+	for len(b.requests) < maxBatch {
+		select {
+		case r := <-w.s.requests:
+			b.requests = append(b.requests, r)
+			return true
+		default:
+		}
+		if len(w.syncer.free) > 0 {
+			return false
+		}
+		select {
+		case r := <-w.s.requests:
+			b.requests = append(b.requests, r)
+			return true
+		case idle := <-w.syncer.free:
+			w.syncer.free <- idle
+		}
+	}
+	return false
+}
+
+// carryOut does what one caller wants. Its error ends the transaction.
+func (w *writer) carryOut(r *request) error {
+	if r.err = r.ctx.Err(); r.err != nil {
+		return nil // whoever asked has left before anything was done
+	}
+	r.err = r.do(w)
+	if no := (verdict{}); r.err != nil && !errors.As(r.err, &no) {
+		return r.err
+	}
+	return nil
 }
 
 // transact runs do within a transaction. The memory learns of it after the commit,
