@@ -273,6 +273,32 @@ func TestNothingLeaks(t *testing.T) {
 	keyleak.Check(t, testKey, sinks...)
 }
 
+// Pages of a firewall before PagerDuty say nothing about event or key: what met
+// them arrives once they are gone, and needs no operator.
+func TestFirewall(t *testing.T) {
+	t.Parallel()
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
+	for _, fault := range []string{"403", "401", "200"} {
+		upstream.Inject(pagerdutytest.Fault{Name: fault, Body: "<html><title>Access denied</title></html>"})
+	}
+	p := start(t, t.TempDir(), "--upstream", upstream.URL())
+	p.flood(t, 1, func(int) string { return trigger("db-1", "critical", "Database down") })
+	upstream.WantIncident(t, "db-1").Within(30 * time.Second).Triggered()
+	p.drained(t, 10*time.Second)
+	if n := len(upstream.Journal()); n != 4 {
+		t.Errorf("%d requests, want the three that met a page and one more", n)
+	}
+	var lanes struct {
+		Lanes []struct {
+			KeyRefused bool `json:"key_refused"`
+			Refused    int
+		}
+	}
+	if p.getJSON(t, "/api/lanes", &lanes); len(lanes.Lanes) != 1 || lanes.Lanes[0].KeyRefused || lanes.Lanes[0].Refused > 0 {
+		t.Errorf("the key is not to blame: %+v", lanes)
+	}
+}
+
 // A pool sends an incident by one key and keeps to it, also after a restart and
 // when the pool grows; a key that PagerDuty refuses is left out, and what met it
 // goes by another one.

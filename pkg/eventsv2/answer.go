@@ -15,8 +15,7 @@ func reasonOf(header http.Header, answer []byte, key Key) string {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return "" // compressed without being asked for
 	}
-	answer = bytes.TrimSpace(bytes.TrimPrefix(answer, []byte("\ufeff")))
-	answer = bytes.ToValidUTF8(answer, []byte("\ufffd"))
+	answer = bytes.ToValidUTF8(trimAnswer(answer), []byte("\ufffd"))
 	if len(answer) == 0 {
 		return ""
 	}
@@ -31,6 +30,10 @@ func reasonOf(header http.Header, answer []byte, key Key) string {
 		text = string(answer)
 	}
 	return legible(text, key)
+}
+
+func trimAnswer(answer []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(answer, []byte("\ufeff")))
 }
 
 // reason is what a JSON answer says, sorted by how much it tells.

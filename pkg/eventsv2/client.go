@@ -122,7 +122,7 @@ func (c *Client) post(ctx context.Context, key Key, template *http.Request, body
 		return Receipt{}, failed
 	}
 	answer := readAnswer(resp)
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+	if accepts(resp.StatusCode, answer) {
 		return decodeReceipt(resp.StatusCode, answer, key), nil
 	}
 	return Receipt{}, refusal(resp, answer, key, c.wire.host)

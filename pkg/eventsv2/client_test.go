@@ -121,6 +121,36 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
+// A web page does not come from PagerDuty. With 200 or 201 it must not count as
+// acceptance: nobody would hear of the event.
+func TestPages(t *testing.T) {
+	const page = "\ufeff\n <!DOCTYPE html><title>Access denied</title>"
+	tests := []struct {
+		status    int
+		body      string
+		page      bool
+		temporary bool
+	}{
+		{200, page, true, true},
+		{201, page, true, true},
+		{403, page, true, false},
+		{401, page, true, false},
+		{400, page, true, false},
+		{503, page, true, true},
+		{403, `{"message":"forbidden"}`, false, false},
+		{403, "forbidden", false, false},
+		{403, "", false, false},
+	}
+	for _, tt := range tests {
+		s := newServer(t, false, answerWith(tt.status, "text/html", tt.body))
+		_, err := newClient(t, s).Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Status != tt.status || failed.Page != tt.page || failed.Temporary() != tt.temporary {
+			t.Errorf("%d %q: got %#v, want page %v, temporary %v", tt.status, tt.body, err, tt.page, tt.temporary)
+		}
+	}
+}
+
 // TestAcceptedThoughTheAnswerIsCut: the status has been said, so the event must
 // not be sent again.
 func TestAcceptedThoughTheAnswerIsCut(t *testing.T) {

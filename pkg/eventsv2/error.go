@@ -44,6 +44,10 @@ type Error struct {
 	// 504). Sending the event again is safe if it has a dedup key.
 	Sent bool
 
+	// Page reports that the answer is a web page. PagerDuty answers JSON, so something
+	// before it has written that, such as a proxy or a firewall.
+	Page bool
+
 	// Err is the cause if there was no answer.
 	Err error
 
@@ -79,8 +83,8 @@ func namesKey(message string) bool {
 	return strings.Contains(message, "routing_key") || strings.Contains(message, "routing key")
 }
 
-// Temporary reports whether the same event may be accepted later: 429, 408, 5xx
-// and the failures of the network. Every other status is final, 425 with them: it
+// Temporary reports whether the same event may be accepted later: 429, 408, 5xx,
+// the failures of the network, and a web page with 200. Every other status is final, 425 with them: it
 // answers TLS early data, which is never sent here. The end of an attempt's time
 // is temporary, the caller's own cancellation is not.
 func (e *Error) Temporary() bool {
@@ -90,8 +94,18 @@ func (e *Error) Temporary() bool {
 	case e.Status == 0:
 		return !errors.Is(e.Err, context.Canceled) && !isForGood(e.Err)
 	}
-	return e.Status >= 500 && e.Status <= 599
+	return e.Status >= 500 && e.Status <= 599 || isSuccess(e.Status)
 }
+
+// accepts reports whether an answer says that the event was taken. PagerDuty's is
+// 202 with JSON; its support speaks of 200 and 201 as well
+// (https://github.com/dikhan/pagerduty-client/issues/11). A page that comes with
+// those is a proxy's, and the event is lost if that counts.
+func accepts(status int, answer []byte) bool {
+	return isSuccess(status) && (status == http.StatusAccepted || !isPage(answer))
+}
+
+func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
 func (e *Error) redirected() bool { return e.Status >= 300 && e.Status <= 399 }
 
@@ -102,6 +116,7 @@ func refusal(resp *http.Response, answer []byte, key Key, host string) *Error {
 		Message:    reasonOf(resp.Header, answer, key),
 		RetryAfter: retryAfter(resp.Header, resp.StatusCode, time.Now()),
 		Sent:       resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout,
+		Page:       isPage(answer),
 		host:       host,
 	}
 	if e.redirected() {

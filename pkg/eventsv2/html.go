@@ -1,6 +1,14 @@
 package eventsv2
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
+
+// isPage recognises a web page, or the beginning of one.
+func isPage(answer []byte) bool {
+	return bytes.HasPrefix(trimAnswer(answer), []byte("<"))
+}
 
 // htmlReason returns the title of a page such as a proxy or a load balancer
 // answers with, or its text if it has no title.

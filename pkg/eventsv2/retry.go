@@ -27,9 +27,10 @@ const (
 // table (https://developer.pagerduty.com/docs/events-api-v2-overview, "Response
 // codes & retry logic", and https://developer.pagerduty.com/docs/rate-limits):
 //
-//	2xx                 accepted
+//	2xx                 accepted, unless it is a web page with another status than 202
 //	429                 Retry-After, else 1 min, 2 min, 4 min ... 15 min
-//	408, 5xx, network   Retry-After, else 1 s, 2 s, 4 s ... 1 min
+//	408, 5xx, network,
+//	200 with a page     Retry-After, else 1 s, 2 s, 4 s ... 1 min
 //	all others          final
 //
 // It keeps no state; the zero value is ready for use.

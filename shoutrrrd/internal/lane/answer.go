@@ -28,7 +28,7 @@ type verdict uint8
 const (
 	accepted verdict = iota
 	limited          // 429: not taken in
-	sick             // the server failed on this event, or its answer was lost
+	sick             // the server failed on this event, or its answer was lost, or something before it has stopped the event
 	away             // nothing reached PagerDuty
 	stray            // something answers that is not PagerDuty
 	refused          // PagerDuty will never take the event
@@ -39,7 +39,8 @@ const (
 // https://developer.pagerduty.com/docs/events-api-v2-overview, "Response codes &
 // retry logic". Redirects, logins of proxies and certificates that do not verify
 // come from something in between, and so does a host that does not know
-// /v2/enqueue: an event is not to blame for them.
+// /v2/enqueue: an event is not to blame for them. A firewall that forbids to send
+// may dislike the text of this one event, so the others go on.
 func judge(err *eventsv2.Error) verdict {
 	switch {
 	case err == nil:
@@ -53,7 +54,7 @@ func judge(err *eventsv2.Error) verdict {
 		return stray
 	case err.Status == 0 && !err.Sent:
 		return away
-	case err.Temporary():
+	case err.Temporary(), err.Page && (err.Status == http.StatusUnauthorized || err.Status == http.StatusForbidden):
 		return sick
 	}
 	return refused

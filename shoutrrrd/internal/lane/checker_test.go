@@ -137,7 +137,7 @@ func (c *checker) accepted(e queue.Event) {
 func (c *checker) answered(e queue.Event, err *eventsv2.Error) {
 	c.flying[e.Lane]--
 	delete(c.inFlight, chainOf(&e))
-	if err == nil || err.Status >= 500 || err.Sent {
+	if err == nil || err.Status >= 500 || err.Sent || err.Page {
 		c.slots[e.Lane] = append(c.slots[e.Lane], c.w.now)
 	}
 	p, started := c.pauses[e.Lane], c.sentAt[e.ID]

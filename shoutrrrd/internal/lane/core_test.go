@@ -32,6 +32,10 @@ func TestAnswers(t *testing.T) {
 		"too large":       {&eventsv2.Error{Status: 413}, queue.Refused, 3, 0, lane.Idle},
 		"unauthorized":    {&eventsv2.Error{Status: 401}, queue.Refused, 3, 0, lane.Idle},
 		"no such service": {&eventsv2.Error{Status: 403}, queue.Refused, 3, 0, lane.Idle},
+		"firewall's page": {&eventsv2.Error{Status: 403, Page: true}, queue.Waiting, 3, 1, lane.Idle},
+		"gateway's page":  {&eventsv2.Error{Status: 401, Page: true}, queue.Waiting, 3, 1, lane.Idle},
+		"page with 200":   {&eventsv2.Error{Status: 200, Page: true}, queue.Waiting, 3, 1, lane.Idle},
+		"page with 400":   {&eventsv2.Error{Status: 400, Page: true}, queue.Refused, 3, 0, lane.Idle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t, lane.Options{})
@@ -46,7 +50,7 @@ func TestAnswers(t *testing.T) {
 			if status := s.core.Statuses(s.now)[0]; status.Used != c.used || status.Condition != c.cond {
 				t.Errorf("the lane is %s with %d slots taken, want %s with %d", status.Condition, status.Used, c.cond, c.used)
 			}
-			if refused := c.err != nil && (c.err.Status == 401 || c.err.Status == 403); s.saved[1].KeyRefused.IsZero() == refused {
+			if refused := x.State == queue.Refused && (c.err.Status == 401 || c.err.Status == 403); s.saved[1].KeyRefused.IsZero() == refused {
 				t.Errorf("the key counts as refused since %s", s.saved[1].KeyRefused)
 			}
 		})

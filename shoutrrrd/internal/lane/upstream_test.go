@@ -28,7 +28,7 @@ func (u *upstream) trouble() {
 	if u.w.quiet {
 		return
 	}
-	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", ""}
+	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", "walled", ""}
 	u.mood = moods[u.w.random.IntN(len(moods))]
 	u.retryIn = u.w.random.IntN(2) == 0
 	u.struck = append([]string{""}, hosts...)[u.w.random.IntN(1+len(hosts))]
@@ -65,6 +65,8 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 		return &eventsv2.Error{Err: errAway}, after
 	case mood == "elsewhere":
 		return &eventsv2.Error{Status: 302}, after
+	case mood == "walled" && chance < 80:
+		return &eventsv2.Error{Status: 403, Page: true}, after
 	case mood == "throttled":
 		return u.throttle(), after
 	case mood == "sick" && chance < 60:
