@@ -155,7 +155,6 @@ func survive(t *testing.T, durable bool, seed uint64, count int) (bad int) {
 
 // No power cut, at whatever moment, loses an event that got its answer.
 func TestPowerLoss(t *testing.T) {
-	t.Parallel()
 	seed, count := uint64(time.Now().UnixNano()), images(500)
 	const each = 500
 	t.Logf("seed %d, %d images", seed, count)
@@ -174,7 +173,6 @@ func TestPowerLossIsSeen(t *testing.T) {
 // The disk fails at its nth operation, for each n until there is none: whatever was
 // promised before is still there after the next start.
 func TestDiskErrors(t *testing.T) {
-	t.Parallel()
 	for _, kind := range []struct {
 		name   string
 		op     opKind

@@ -13,7 +13,6 @@ import (
 // says that it is written. A relay that starts from it must not build on that: a
 // power cut after the second start loses nothing that either of them promised.
 func TestRestartAfterFailedSync(t *testing.T) {
-	t.Parallel()
 	met, step := 0, 3
 	if os.Getenv("SHOUTRRRD_IMAGES") == "" {
 		step = 13 // of the many that differ little
