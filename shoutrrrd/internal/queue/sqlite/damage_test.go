@@ -115,7 +115,7 @@ func TestFlippedBytes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	all, salvaged, before := 0, 0, openFiles(t)
-	for range images(60)/10 + 40 {
+	for range images(60)/20 + 40 {
 		path := filepath.Join(memoryDir(t), "queue.db")
 		damaged := bytes.Clone(file)
 		for range 1 + random.IntN(30) {
