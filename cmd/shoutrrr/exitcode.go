@@ -34,7 +34,7 @@ var exitMeanings = []struct {
 	{exitAccepted, "accepted by PagerDuty", ""},
 	{exitUsage, "wrong usage: an unknown flag, no URL, an empty message", "no"},
 	{exitRefused, "refused: PagerDuty takes the event for invalid; or several incidents are open and none is named", "no"},
-	{exitUnreachable, "unreachable for good: the certificate does not verify, a redirect, a proxy that wants a login", "no"},
+	{exitUnreachable, "unreachable for good: the certificate does not verify, a redirect, a proxy that wants a login or answers itself", "no"},
 	{exitMachine, "this machine's trouble: output or a file that cannot be written", "yes"},
 	{exitTemporary, "temporary: still failing when the time of --retry-for was up", "yes"},
 	{exitKey, "the integration key is refused", "no"},
@@ -126,12 +126,12 @@ func exitCode(err error) int {
 
 func attemptStatus(failed *eventsv2.Error) int {
 	switch {
-	case errors.Is(failed, eventsv2.ErrUnauthorized), errors.Is(failed, eventsv2.ErrForbidden), errors.Is(failed, eventsv2.ErrInvalidKey):
-		return exitKey
-	case errors.Is(failed, eventsv2.ErrUnreachable):
-		return exitUnreachable
 	case failed.Temporary():
 		return exitTemporary
+	case errors.Is(failed, eventsv2.ErrUnreachable), failed.Intercepted():
+		return exitUnreachable
+	case errors.Is(failed, eventsv2.ErrUnauthorized), errors.Is(failed, eventsv2.ErrForbidden), errors.Is(failed, eventsv2.ErrInvalidKey):
+		return exitKey
 	}
 	return exitRefused
 }

@@ -32,6 +32,8 @@ func TestExitCode(t *testing.T) {
 		{"400 for the key", delivery(&eventsv2.Error{Status: 400, Message: "Invalid routing key"}), 77},
 		{"401", delivery(&eventsv2.Error{Status: 401}), 77},
 		{"403", delivery(&eventsv2.Error{Status: 403}), 77},
+		{"403 of a firewall", delivery(&eventsv2.Error{Status: 403, Page: true}), 69},
+		{"200 of a proxy", delivery(&eventsv2.Error{Status: 200, Page: true}), 75},
 		{"404", delivery(&eventsv2.Error{Status: 404}), 65},
 		{"302", delivery(&eventsv2.Error{Status: 302}), 69},
 		{"407", delivery(&eventsv2.Error{Status: 407}), 69},

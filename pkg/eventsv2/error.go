@@ -84,9 +84,10 @@ func namesKey(message string) bool {
 }
 
 // Temporary reports whether the same event may be accepted later: 429, 408, 5xx,
-// the failures of the network, and a web page with 200. Every other status is final, 425 with them: it
-// answers TLS early data, which is never sent here. The end of an attempt's time
-// is temporary, the caller's own cancellation is not.
+// a web page with a status of success, and the failures of the network. Every other
+// status is final, 425 with them: it answers TLS early data, which is never sent
+// here. The end of an attempt's time is temporary, the caller's own cancellation is
+// not.
 func (e *Error) Temporary() bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
@@ -95,6 +96,13 @@ func (e *Error) Temporary() bool {
 		return !errors.Is(e.Err, context.Canceled) && !isForGood(e.Err)
 	}
 	return e.Status >= 500 && e.Status <= 599 || isSuccess(e.Status)
+}
+
+// Intercepted reports that something before PagerDuty, such as a firewall, has
+// stopped the event and answered with a web page: as if all were well, or with 401
+// or 403, which say nothing about the integration key then.
+func (e *Error) Intercepted() bool {
+	return e.Page && (isSuccess(e.Status) || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // accepts reports whether an answer says that the event was taken. PagerDuty's is

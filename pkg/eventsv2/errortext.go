@@ -28,7 +28,7 @@ func (e *Error) tellAnswer() (what, next string) {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
 		return e.reasoned("rate limited by " + host), e.later("retry", "retry in a minute or more")
-	case e.Page && (isSuccess(e.Status) || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
+	case e.Intercepted():
 		return e.reasoned("a web page answers in place of " + host), "have the proxy or firewall before it let the events pass"
 	case e.Temporary():
 		next = e.later("retry", "retry later")

@@ -148,15 +148,16 @@ func (m *Meter) Settled(lane string, e queue.Event, x queue.Settlement) {
 	}
 }
 
-// class puts an answer among the classes. A delivery without a status was a 202.
+// class puts an answer among the classes. A status of success without a delivery is
+// a proxy's, and no answer.
 func class(x queue.Settlement) string {
 	switch {
+	case x.State == queue.Delivered:
+		return "2xx"
 	case x.Status == http.StatusTooManyRequests:
 		return "429"
 	case x.Status >= 300 && x.Status < 600:
 		return fmt.Sprintf("%dxx", x.Status/100)
-	case x.Status >= 200, x.State == queue.Delivered:
-		return "2xx"
 	}
 	return "none"
 }

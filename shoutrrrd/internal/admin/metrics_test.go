@@ -42,6 +42,7 @@ func (b *bench) exercise() {
 	tried(queue.Delivered, 202)
 	tried(queue.Ready, 429)
 	tried(queue.Waiting, 503)
+	tried(queue.Waiting, 200) // a proxy's page
 	tried(queue.Ready, 0)
 	tried(queue.Refused, 400)
 	tried(queue.Refused, 301)
@@ -78,7 +79,7 @@ func TestMetrics(t *testing.T) {
 		`shoutrrrd_attempts_total{code="429",lane="db"}`:                "1",
 		`shoutrrrd_attempts_total{code="4xx",lane="db"}`:                "1",
 		`shoutrrrd_attempts_total{code="5xx",lane="db"}`:                "1",
-		`shoutrrrd_attempts_total{code="none",lane="db"}`:               "1",
+		`shoutrrrd_attempts_total{code="none",lane="db"}`:               "2",
 		`shoutrrrd_dead_lettered_total{lane="db",state="refused"}`:      "2",
 		`shoutrrrd_dead_lettered_total{lane="db",state="expired"}`:      "1",
 		`shoutrrrd_put_duration_seconds_count`:                          "2",

@@ -28,7 +28,7 @@ type verdict uint8
 const (
 	accepted verdict = iota
 	limited          // 429: not taken in
-	sick             // the server failed on this event, or its answer was lost, or something before it has stopped the event
+	sick             // the server failed on this event, its answer was lost, or a firewall stopped it
 	away             // nothing reached PagerDuty
 	stray            // something answers that is not PagerDuty
 	refused          // PagerDuty will never take the event
@@ -54,7 +54,7 @@ func judge(err *eventsv2.Error) verdict {
 		return stray
 	case err.Status == 0 && !err.Sent:
 		return away
-	case err.Temporary(), err.Page && (err.Status == http.StatusUnauthorized || err.Status == http.StatusForbidden):
+	case err.Temporary(), err.Intercepted():
 		return sick
 	}
 	return refused
