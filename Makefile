@@ -2,17 +2,18 @@
 
 SHELL := /bin/bash
 GO ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 30s
 
 GOFUMPT := $(GO) tool -modfile='$(CURDIR)/tools/gofumpt/go.mod' gofumpt
 STATICCHECK := $(GO) tool -modfile='$(CURDIR)/tools/staticcheck/go.mod' staticcheck
+GOTESTSUM := $(GO) tool -modfile='$(CURDIR)/tools/gotestsum/go.mod' gotestsum
 CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 
 # The root module first, then the modules nested in it, where they exist.
 MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod browser/go.mod))
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo prove bench fuzz
+.PHONY: help build deps test prove prove-all race fuzz lint fmt fmt-check vet staticcheck walls tidy-check size docs docs-check demo bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +22,8 @@ help: ## Show this list
 # than a tenth of the command, and win a third of a millisecond of the 9 that one
 # event takes (bench/README.md, "usual").
 BUILD_FLAGS := -trimpath -gcflags=all=-l -gcflags=runtime= -ldflags='-s -w -funcalign=1'
-LARGEST := 8000000
+# Below the 11.5 MB of upstream's shoutrrr; a library that serves is worth its bytes.
+LARGEST := 11500000
 
 build: bin/shoutrrr bin/shoutrrrd ## Build command and daemon into bin/, static and stripped
 
@@ -32,17 +34,27 @@ bin/shoutrrr:
 bin/shoutrrrd:
 	CGO_ENABLED=0 $(GO) build -C shoutrrrd -trimpath -ldflags='-s -w' -o ../bin/shoutrrrd .
 
-size: bin/shoutrrr ## Check that the command stays within its 8 MB
+size: bin/shoutrrr ## Check that the command stays below 11.5 MB
 	@size=$$(wc -c < bin/shoutrrr) && echo "bin/shoutrrr: $$size bytes of at most $(LARGEST)" && [ "$$size" -le $(LARGEST) ]
 
-test: ## Install what the tests need, then test every module with the race detector
-	scripts/test-deps
-	@$(MAKE) --no-print-directory -j2 --output-sync=target $(addprefix test-in-,$(MODULES))
+deps: ## Install what the tests need beside Go, and only what is missing
+	scripts/deps
 
-# Two modules at a time: the daemon's real clients wait for minutes at their real pace.
-test-in-%:
-	@echo "go test -race ./... in $*"
-	@cd "$*" && $(GO) test -race ./...
+# A line for each package when it ends; failures and skipped tests again at the end.
+# Packages run two at a time. A module that fails does not keep the others from
+# running. docs/development.md says how long it takes.
+test: deps ## Test every module with the race detector (goal: 8 min on two idle cores)
+	@failed=; for dir in $(MODULES); do \
+		echo "go test -race ./... in $$dir"; \
+		(cd "$$dir" && $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -race -timeout 20m ./...) || failed="$$failed $$dir"; \
+	done; if [ -n "$$failed" ]; then echo "make test: failed in:$$failed"; exit 1; fi
+
+prove: ## Run the long tests: kill loops, real clients, a simulated month, power cuts
+	scripts/prove share
+
+prove-all: ## Run all of them whole, and FUZZTIME (10m) of each fuzz target; takes hours
+	scripts/prove all
+	FUZZTIME=$(if $(filter command line environment,$(origin FUZZTIME)),$(FUZZTIME),10m) scripts/fuzz
 
 race: ## Hunt for races: every test three times, in random order, on one and on four threads
 	@for dir in $(MODULES); do \
@@ -88,11 +100,8 @@ docs-check:
 demo: ## Show the relay before the built-in emulator: an incident's life, a storm, repeats, a crash
 	@CGO_ENABLED=0 $(GO) build -C shoutrrrd -o ../bin/shoutrrrd . && bin/shoutrrrd demo
 
-prove: ## Look at 50,000 images of power cuts and let the disk fail at every place (about 2 min)
-	cd shoutrrrd && SHOUTRRRD_IMAGES=50000 $(GO) test -count=1 -timeout 20m -run 'PowerLoss|DiskErrors|Flipped|Restart' ./internal/queue/sqlite
-
 bench: ## Measure against net/http, curl and plain files, as ratios
 	cd bench && $(GO) run .
 
-fuzz: ## Run every fuzz target for FUZZTIME (10s)
+fuzz: ## Run every fuzz target for FUZZTIME (30s), two at a time
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

@@ -16,7 +16,7 @@
 //
 // Networks and servers fail in known ways. [Emulator.Inject] asks for them by
 // name ([Fault]), in order and from a seed, so that a test that fails does so
-// every time.
+// every time; [Emulator.ClearFaults] ends them.
 //
 // A program whose URLs cannot be changed reaches the emulator through
 // [StartProxy], a CONNECT proxy that ends TLS for PagerDuty's hosts itself.

@@ -21,7 +21,7 @@ const (
 // Options says how an emulator behaves. The zero value is strict.
 type Options struct {
 	// Limit is the number of events that are accepted per key in any 60 s, alert
-	// and change events together. Defaults to 300; negative: no limit.
+	// and change events together. Defaults to [DocumentedLimit]; negative: no limit.
 	Limit int
 	// Lenient lets pass what PagerDuty is known or likely to let pass: members
 	// that it does not know, null for a member that may be left out, custom
@@ -68,7 +68,7 @@ var _ http.Handler = (*Emulator)(nil)
 // New makes an emulator that has seen nothing yet.
 func New(o Options) *Emulator {
 	if o.Limit == 0 {
-		o.Limit = defaultLimit
+		o.Limit = DocumentedLimit
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -134,6 +134,14 @@ func (e *Emulator) Inject(faults ...Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.faults.waiting = append(e.faults.waiting, complete...)
+}
+
+// ClearFaults ends all faults that are waiting for a request. What else there is stays, and
+// so does the place in the seed.
+func (e *Emulator) ClearFaults() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.faults.waiting = nil
 }
 
 // Faults returns the faults that are still waiting for a request.

@@ -42,7 +42,7 @@ func ExampleNewServer() {
 	// Output:
 	// 429, Retry-After "2"
 	// 202, Retry-After ""
-	// triggered critical Disk full key-3eb1bd43
+	// triggered critical Disk full key-3eb1bd439947eb76
 	// /v2/enqueue 429 ""
 	// /v2/enqueue 202 "opened"
 }

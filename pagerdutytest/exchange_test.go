@@ -237,9 +237,9 @@ func TestRateLimitIsSharedByTheEndpoints(t *testing.T) {
 
 func TestDefaultLimit(t *testing.T) {
 	e := New(Options{Now: func() time.Time { return epoch }})
-	for i := range 301 {
+	for i := range DocumentedLimit + 1 {
 		_, outcome := e.accept(verdict{event: alert(testKey, "trigger", "d", "s")})
-		if (outcome == OutcomeThrottled) != (i == 300) {
+		if (outcome == OutcomeThrottled) != (i == DocumentedLimit) {
 			t.Fatalf("event %d: got %s", i+1, outcome)
 		}
 	}

@@ -150,6 +150,10 @@ func TestFaultQueueOrderAndLimits(t *testing.T) {
 	if left := e.Faults(); len(left) != 1 || left[0].Name != "502" {
 		t.Errorf("got %+v left, want 502 alone", left)
 	}
+	e.ClearFaults()
+	if f, hit := e.faults.next(pathAlert, "trigger"); hit || len(e.Faults()) > 0 {
+		t.Errorf("got %+v after they were cleared", f)
+	}
 }
 
 func TestFaultProbabilityComesFromTheSeed(t *testing.T) {

@@ -4,16 +4,25 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+
+	"github.com/containrrr/shoutrrr/internal/bodies"
 )
 
 // FuzzDecode: whatever the body, reading it ends without a panic, the parse is
 // the one of encoding/json, and no event with two members of one name is taken.
 func FuzzDecode(f *testing.F) {
 	for _, tt := range alertCases {
-		f.Add([]byte(tt.body), false)
+		f.Add([]byte(tt.body), uint16(0), uint16(0), uint16(0), false)
 	}
-	f.Add([]byte(change(`{"summary":"s"}`, "")), true)
-	f.Fuzz(func(t *testing.T, body []byte, lenient bool) {
+	f.Add([]byte(change(`{"summary":"s"}`, "")), uint16(0), uint16(0), uint16(0), true)
+	for i, s := range bodies.Shapes() {
+		if i%8 == 0 {
+			body, from, to, times := s.Seed(maxBody / 4)
+			f.Add(body, from, to, times, true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, from, to, times uint16, lenient bool) {
+		body = bodies.Grow(body, from, to, times, maxBody)
 		for _, decode := range []func([]byte, bool) (event, []problem, error){decodeAlert, decodeChange} {
 			ev, problems, err := decode(body, lenient)
 			if err == nil && !json.Valid(body) {
@@ -73,7 +82,9 @@ func countNames(t *testing.T, body []byte) int {
 func countMembers(t *testing.T, body []byte) int {
 	t.Helper()
 	var root any
-	if err := json.Unmarshal(body, &root); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // a number that float64 cannot hold is JSON all the same
+	if err := dec.Decode(&root); err != nil {
 		t.Fatal(err)
 	}
 	var count func(any) int

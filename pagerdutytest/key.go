@@ -9,10 +9,10 @@ import (
 )
 
 // Fingerprint is what is shown in place of an integration key: "key-" and the
-// first 8 hex digits of SHA-256 over the key in lower case.
+// first 16 hex digits of SHA-256 over the key in lower case.
 func Fingerprint(key string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(key)))
-	return "key-" + hex.EncodeToString(sum[:4])
+	return "key-" + hex.EncodeToString(sum[:8])
 }
 
 // newDedupKey makes the dedup key of a trigger that has none, a random UUID. It

@@ -25,6 +25,9 @@ type ProxyOptions struct {
 	All bool
 	// CA issues the certificates. Defaults to a new one.
 	CA *Authority
+	// Token is what clients have to know: URL holds it, and TLSGreeting does. Defaults
+	// to none, so that every user of this machine may use the proxy.
+	Token string
 	// ErrorLog hears of connections that failed, such as those of clients that do
 	// not trust the CA. Defaults to none.
 	ErrorLog *log.Logger
@@ -35,6 +38,7 @@ type ProxyOptions struct {
 // listener with the same certificates.
 type Proxy struct {
 	ca     *Authority
+	token  string // "" admits everybody
 	all    bool
 	hosts  map[string]bool
 	front  *service // speaks with clients of the proxy
@@ -59,7 +63,7 @@ func StartProxy(e *Emulator, o ProxyOptions) (*Proxy, error) {
 	if len(o.Hosts) == 0 {
 		o.Hosts = []string{hostUS, hostEU}
 	}
-	p := &Proxy{ca: o.CA, all: o.All, hosts: make(map[string]bool), queue: newTunnelQueue(), tunnels: make(map[net.Conn]bool)}
+	p := &Proxy{ca: o.CA, token: o.Token, all: o.All, hosts: make(map[string]bool), queue: newTunnelQueue(), tunnels: make(map[net.Conn]bool)}
 	for _, host := range o.Hosts {
 		p.hosts[canonical(host)] = true
 	}
@@ -78,14 +82,14 @@ func StartProxy(e *Emulator, o ProxyOptions) (*Proxy, error) {
 	}
 	p.inside = newService(e, e, p.ca.config(), o.ErrorLog, true)
 	p.inside.serve(p.queue)
-	p.inside.serve(p.direct)
+	p.inside.serve(greeted{p.direct, p.TLSGreeting()})
 	p.front = newService(p.handler(e), e, nil, o.ErrorLog, true)
 	p.front.serve(p.listen)
 	return p, nil
 }
 
-// URL returns the proxy's URL, for HTTPS_PROXY.
-func (p *Proxy) URL() string { return "http://" + p.listen.Addr().String() }
+// URL returns the proxy's URL, for HTTPS_PROXY. It holds the token, if there is one.
+func (p *Proxy) URL() string { return "http://" + userInfo(p.token) + p.listen.Addr().String() }
 
 // CA returns the authority that clients have to trust.
 func (p *Proxy) CA() *Authority { return p.ca }
@@ -93,6 +97,15 @@ func (p *Proxy) CA() *Authority { return p.ca }
 // TLSAddr returns the host and port of the TLS listener, for clients that know no
 // proxy but can be sent to another address.
 func (p *Proxy) TLSAddr() string { return p.direct.Addr().String() }
+
+// TLSGreeting returns what a client of TLSAddr sends before its TLS handshake: a line
+// with the token, nothing if there is none.
+func (p *Proxy) TLSGreeting() string {
+	if p.token == "" {
+		return ""
+	}
+	return "token " + p.token + "\r\n"
+}
 
 // Close ends all connections and waits for them.
 func (p *Proxy) Close() error {
@@ -120,6 +133,12 @@ func (p *Proxy) intercepts(host string) bool { return p.all || p.hosts[canonical
 // handler takes CONNECT, and requests for http:// URLs in their absolute form.
 func (p *Proxy) handler(e *Emulator) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !knowsToken(r.Header.Get("Proxy-Authorization"), p.token) {
+			w.Header().Set("Proxy-Authenticate", `Basic realm="sandbox"`)
+			http.Error(w, "this proxy is for the program that runs in the sandbox: its HTTPS_PROXY has the token", http.StatusProxyAuthRequired)
+			return
+		}
+		r.Header.Del("Proxy-Authorization") // it is no part of the event
 		host := r.URL.Hostname()
 		if r.Method == http.MethodConnect {
 			host, _, _ = net.SplitHostPort(r.Host)

@@ -3,8 +3,12 @@ package pagerdutytest
 import "time"
 
 const (
-	defaultLimit = 300 // the service page's figure; PagerDuty's own documents say about 120
-	limitWindow  = time.Minute
+	// DocumentedLimit is PagerDuty's own figure: "approximately 120 calls/minute per
+	// integration key", "over a 60 second window looking back from the current time"
+	// (https://developer.pagerduty.com/docs/rate-limits).
+	DocumentedLimit = 120
+
+	limitWindow = time.Minute
 )
 
 // limiter counts accepted events per key in a rolling window. What it refuses

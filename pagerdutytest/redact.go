@@ -78,7 +78,7 @@ func blankSecrets(s string) string {
 // isFingerprint tells a text that was redacted already.
 func isFingerprint(s string) bool {
 	digits, found := strings.CutPrefix(s, "key-")
-	return found && len(digits) == 8 && strings.Trim(digits, "0123456789abcdef") == ""
+	return found && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // indexSecret returns where the first name of a secret ends, or -1.

@@ -7,7 +7,7 @@ import (
 
 func TestFingerprint(t *testing.T) {
 	// printf 0123456789abcdef0123456789abcdef | sha256sum
-	const want = "key-3eb1bd43"
+	const want = "key-3eb1bd439947eb76"
 	if got := Fingerprint(strings.ToUpper(testKey)); got != Fingerprint(testKey) {
 		t.Errorf("got %s and %s for one key", got, Fingerprint(testKey))
 	}

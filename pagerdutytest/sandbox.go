@@ -29,17 +29,20 @@ func isSecondDoor(r *http.Request) bool {
 // maxSandboxBody is ample for faults, which a person writes.
 const maxSandboxBody = 1 << 20
 
-// serveSecondDoor answers reads to all and writes only to this machine's own
-// pages and programs: a page somewhere on the web must not reset a sandbox.
+// serveSecondDoor answers only this machine's own pages and programs: a page somewhere
+// on the web must neither read nor reset a sandbox. Where other machines reach it, they
+// may read it by any name.
 func (e *Emulator) serveSecondDoor(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if !read {
-		if err := e.mayWrite(r); err != nil {
-			sandboxError(w, http.StatusForbidden, err)
-			return
-		}
+	may := e.mayWrite
+	if read {
+		may = e.mayRead
+	}
+	if err := may(r); err != nil {
+		sandboxError(w, http.StatusForbidden, err)
+		return
 	}
 	switch route := r.URL.Path; {
 	case route == "/" && read:
@@ -70,6 +73,19 @@ func (e *Emulator) mayWrite(r *http.Request) error {
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {
 		return err
 	}
+	return e.isCalledRight(r)
+}
+
+// mayRead refuses a page whose name was made to point to the loopback.
+func (e *Emulator) mayRead(r *http.Request) error {
+	if address := localAddress(r); address.IsValid() && !address.IsLoopback() {
+		return nil
+	}
+	return e.isCalledRight(r)
+}
+
+// isCalledRight refuses a Host that is neither this machine's nor one of the options.
+func (e *Emulator) isCalledRight(r *http.Request) error {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -81,7 +97,7 @@ func (e *Emulator) mayWrite(r *http.Request) error {
 	if ip, err := netip.ParseAddr(host); err == nil && (ip.IsLoopback() || ip.Unmap() == localAddress(r)) {
 		return nil
 	}
-	return errors.New("writes are taken for localhost and the sandbox's own address only, not for host " + shorten(host, 100))
+	return errors.New("the sandbox answers for localhost and its own address only, not for host " + shorten(host, 100))
 }
 
 // localAddress is the address on which the request arrived.

@@ -3,9 +3,11 @@ package pagerdutytest
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,9 @@ type ServerOptions struct {
 	// if that is nil.
 	TLS bool
 	CA  *Authority
+	// Token is what every request has to bring: as a bearer, or as the password in the
+	// URL. Defaults to none, so that every user of this machine may read and write.
+	Token string
 	// ErrorLog hears of connections that failed, such as those of clients that do
 	// not trust the CA. Defaults to none.
 	ErrorLog *log.Logger
@@ -42,6 +47,7 @@ type Server struct {
 	*Emulator
 	service  *service
 	listener *countingListener
+	token    string     // "" admits everybody
 	ca       *Authority // nil: plain HTTP
 	caFile   string
 	once     sync.Once
@@ -52,7 +58,7 @@ func StartServer(e *Emulator, o ServerOptions) (*Server, error) {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
-	s := &Server{Emulator: e}
+	s := &Server{Emulator: e, token: o.Token}
 	var config *tls.Config
 	if o.TLS {
 		var err error
@@ -66,7 +72,7 @@ func StartServer(e *Emulator, o ServerOptions) (*Server, error) {
 		return nil, fmt.Errorf("start the emulator: %w", err)
 	}
 	s.listener = &countingListener{Listener: l}
-	s.service = newService(e, e, config, o.ErrorLog, false)
+	s.service = newService(s.admitted(e), e, config, o.ErrorLog, false)
 	s.service.serve(s.listener)
 	return s, nil
 }
@@ -133,6 +139,34 @@ func startFor(t TB, o ServerOptions, opts []Options) *Server {
 
 // Addr returns the host and port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// admitted asks for the token, and refuses names that are not ours: a page whose name
+// was made to point here has a browser that may know the token.
+func (s *Server) admitted(next http.Handler) http.Handler {
+	if s.token == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.isCalledRight(r); err != nil {
+			sandboxError(w, http.StatusForbidden, err)
+			return
+		}
+		if !knowsToken(r.Header.Get("Authorization"), s.token) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="sandbox"`)
+			sandboxError(w, http.StatusUnauthorized, errors.New("this sandbox is for the program that runs in it: SHOUTRRR_SANDBOX and SHOUTRRR_SANDBOX_TOKEN have the token"))
+			return
+		}
+		r.Header.Del("Authorization") // it is no part of an event
+		next.ServeHTTP(w, r)
+	})
+}
+
+// TokenURL returns the base URL with the token in it: it is a secret. Without a token it
+// is the same as URL.
+func (s *Server) TokenURL() string {
+	scheme, rest, _ := strings.Cut(s.URL(), "://")
+	return scheme + "://" + userInfo(s.token) + rest
+}
 
 // URL returns the base URL, without a slash at its end.
 func (s *Server) URL() string {

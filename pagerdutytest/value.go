@@ -133,7 +133,7 @@ func (v value) repeated(path string) []string {
 	}
 	for i, item := range v.items {
 		if item.kind >= jsonArray {
-			found = append(found, item.repeated(index(path, i))...)
+			found = append(found, item.repeated(shorten(index(path, i), maxPath))...)
 		}
 	}
 	return found

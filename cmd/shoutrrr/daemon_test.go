@@ -89,14 +89,20 @@ func (d *daemon) url(key string) string {
 	return "pagerduty://" + d.front + "/" + key + "?disabletls=yes"
 }
 
-// await asks for an event until it has a state. Nothing tells when that is so.
+// await asks for an event until it has a state.
 func (d *daemon) await(id, state, token string) error {
+	return d.awaitThat("/api/events/"+id, state, token)
+}
+
+// awaitThat asks for an event or a lane until it has a state or condition. Nothing tells
+// when that is so.
+func (d *daemon) awaitThat(path, want, token string) error {
 	end := time.NewTimer(patience)
 	defer end.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		req, err := http.NewRequest(http.MethodGet, d.admin+"/api/events/"+id, nil)
+		req, err := http.NewRequest(http.MethodGet, d.admin+path, nil)
 		if err != nil {
 			return err
 		}
@@ -105,15 +111,15 @@ func (d *daemon) await(id, state, token string) error {
 		if err != nil {
 			return err
 		}
-		var e struct{ State string }
+		var e struct{ State, Condition string }
 		err = json.NewDecoder(resp.Body).Decode(&e)
 		_ = resp.Body.Close()
-		if err != nil || e.State == state {
+		if err != nil || e.State == want || e.Condition == want {
 			return err
 		}
 		select {
 		case <-end.C:
-			return fmt.Errorf("event %s is %s, want %s", id, e.State, state)
+			return fmt.Errorf("%s is %s%s, want %s", path, e.State, e.Condition, want)
 		case <-ticker.C:
 		}
 	}
@@ -144,6 +150,32 @@ func wantEvent(ts *testscript.TestScript, args []string) {
 		token = strings.TrimSpace(ts.ReadFile(file))
 	}
 	ts.Check(ts.Value(daemonKey{}).(*daemon).await(args[0], args[1], token))
+}
+
+// wantCheck waits until a check has an exit status: how long something has waited is told
+// by time alone.
+func wantCheck(ts *testscript.TestScript, args []string) {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		cmd := exec.Command(filepath.Join(binaries, "shoutrrr"), "status", "--check", "--relay", ts.Getenv("SHOUTRRR_RELAY"))
+		out, err := cmd.CombinedOutput()
+		if got := fmt.Sprint(cmd.ProcessState.ExitCode()); err == nil && args[0] == "0" || got == args[0] {
+			return
+		}
+		select {
+		case <-end.C:
+			ts.Fatalf("status --check says %s, want exit status %s", out, args[0])
+		case <-ticker.C:
+		}
+	}
+}
+
+// wantLane waits for a lane's condition.
+func wantLane(ts *testscript.TestScript, args []string) {
+	ts.Check(ts.Value(daemonKey{}).(*daemon).awaitThat("/api/lanes/"+args[0], args[1], ""))
 }
 
 // newDaemon starts a relay before an emulator, for a test that is no script.
@@ -227,7 +259,7 @@ func TestWatchOutlivesTheRelay(t *testing.T) {
 		t.Errorf("it tells of the end by %q", text)
 	}
 	newDaemon(t, dir, upstream, "--admin", strings.TrimPrefix(d.admin, "http://"))
-	screen.until(t, "Ctrl-C ends it\x1b[K\n\r\x1b[K\n\rtime to page") // nothing of the trouble stands between
+	screen.until(t, "Ctrl-C ends it\x1b[K\n\r\x1b[K\n\rpages") // nothing of the trouble stands between
 	cancel()
 	rest, err := io.ReadAll(screen.r)
 	if status := <-ended; status != exitAccepted || err != nil {
@@ -306,5 +338,50 @@ func TestBulkAsks(t *testing.T) {
 		if err := d.await("1", tt.state, ""); err != nil {
 			t.Errorf("%q: %v", tt.answer, err)
 		}
+	}
+}
+
+// What a client has put there an operator can list and clear: 400 events with a source
+// of 240,000 characters do not keep the relay from answering in time.
+func TestLargeEventsAreListedAndDropped(t *testing.T) {
+	t.Parallel()
+	const events, size = 400, 240_000
+	dir := t.TempDir()
+	d := newDaemon(t, dir, pagerdutytest.NewServer(t, pagerdutytest.Options{}))
+	env := []string{"SHOUTRRR_RELAY=" + d.admin}
+	command := func(args ...string) string {
+		t.Helper()
+		out, status := runBinary(t, dir, env, args...)
+		if status != exitAccepted {
+			t.Fatalf("%v: exit status %d, %.300s", args, status, out)
+		}
+		return out
+	}
+	post := func(n int) {
+		t.Helper()
+		body := fmt.Sprintf(`{"routing_key":%q,"event_action":"trigger","dedup_key":"large-%d","payload":{"summary":"number %[2]d","severity":"info","source":%q}}`,
+			scriptKey, n, strings.Repeat("A", size))
+		resp, err := http.Post("http://"+d.front+"/v2/enqueue", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusAccepted {
+			t.Fatal(resp.Status)
+		}
+	}
+	post(0)
+	command("queue", "pause", "db-oncall", "--why", "so that nothing leaves")
+	for n := range events {
+		post(n + 1)
+	}
+	if out := command("queue", "list", "--all", "--state", "queued"); strings.Count(out, "number ") != events {
+		t.Errorf("%d events are listed, want %d", strings.Count(out, "number "), events)
+	}
+	if out := command("queue", "list", "--all", "--json", "number", "state:queued"); strings.Count(out, `"summary":"number `) != events {
+		t.Errorf("a search lists %d events, want %d", strings.Count(out, `"summary":"number `), events)
+	}
+	if out := command("queue", "drop", "--filter", "state:queued", "--why", "a test", "--yes"); !strings.Contains(out, fmt.Sprintf("dropped %d of %[1]d events", events)) {
+		t.Errorf("%.300s", out)
 	}
 }

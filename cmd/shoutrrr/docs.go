@@ -30,7 +30,7 @@ func newDocs(sys *system) *cobra.Command {
 			case "markdown":
 				text = markdownDocs()
 			default:
-				return usagef("-f %s is no format: there are console and markdown", withoutKeys(format))
+				return usagef("-f %s is no format: there are console and markdown", format)
 			}
 			_, err := fmt.Fprint(sys.stdout, text)
 			return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
@@ -18,8 +19,9 @@ import (
 type eventLog struct {
 	w        io.Writer
 	emulator *pagerdutytest.Emulator
-	seen     int   // number of the last request that was looked at
-	pending  []int // numbers of those without a fate yet
+	seen     int        // number of the last request that was looked at
+	pending  []int      // numbers of those without a fate yet
+	keys     redact.Set // of all requests that were looked at
 }
 
 func newEventLog(w io.Writer, e *pagerdutytest.Emulator) *eventLog {
@@ -59,12 +61,16 @@ func (l *eventLog) tellNew() {
 		if entry.Number <= l.seen && !slices.Contains(l.pending, entry.Number) {
 			continue
 		}
-		l.seen = max(l.seen, entry.Number)
+		if l.seen < entry.Number {
+			l.seen = entry.Number
+			key, _ := readable(entry)
+			l.keys.Add(key)
+		}
 		if !hasFate(entry) {
 			still = append(still, entry.Number)
 			continue
 		}
-		_, _ = fmt.Fprintf(l.w, "%s %s\n", entry.Time.Format(time.TimeOnly), requestLine(entry)) // a log that nobody reads
+		_, _ = fmt.Fprintf(l.w, "%s %s\n", entry.Time.Format(time.TimeOnly), l.keys.Hide(requestLine(entry))) // there is no other place for an error
 	}
 	l.pending = still
 }
@@ -80,20 +86,21 @@ func hasFate(x pagerdutytest.Entry) bool {
 	return x.Status != 0
 }
 
-// requestLine tells a request in one line, without its key.
+// requestLine tells a request in one line, without its key. The caller hides the
+// keys of the other requests.
 func requestLine(x pagerdutytest.Entry) string {
 	parts := []string{fmt.Sprintf("#%d", x.Number)}
 	key, summary := readable(x)
 	if x.Action == "" {
-		parts = append(parts, printable(x.Method), printable(withoutKeys(x.Path)))
+		parts = append(parts, redact.Line(x.Method), redact.Line(redact.Shapes(x.Path)))
 	} else {
-		parts = append(parts, printable(x.Action))
+		parts = append(parts, redact.Line(x.Action))
 	}
 	if summary != "" {
 		parts = append(parts, fmt.Sprintf("%q", summary))
 	}
 	if x.DedupKey != "" {
-		parts = append(parts, "dedup_key="+printable(key.Scrub(x.DedupKey)))
+		parts = append(parts, "dedup_key="+redact.Line(key.Scrub(x.DedupKey)))
 	}
 	if x.Key != "" {
 		parts = append(parts, x.Key)
@@ -115,7 +122,7 @@ func fate(x pagerdutytest.Entry) string {
 	}
 	if x.Outcome == pagerdutytest.OutcomeRefused {
 		key, _ := readable(x)
-		text += ": " + printable(key.Scrub(shortened(strings.TrimSpace(string(x.Answer)))))
+		text += ": " + redact.Line(key.Scrub(shortened(strings.TrimSpace(string(x.Answer)))))
 	}
 	return text
 }
@@ -144,8 +151,8 @@ func shortened(text string) string {
 // incidentText tells an incident and its history.
 func incidentText(i pagerdutytest.Incident) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "  incident %d is %s: %q (%s, source %s)\n", i.ID, i.Status, shortened(i.Summary), i.Severity, printable(i.Source))
-	fmt.Fprintf(&b, "    dedup_key=%s %s, %s:\n", printable(i.DedupKey), i.RoutingKey, counted(i.Events, "event"))
+	fmt.Fprintf(&b, "  incident %d is %s: %q (%s, source %s)\n", i.ID, i.Status, shortened(i.Summary), i.Severity, redact.Line(i.Source))
+	fmt.Fprintf(&b, "    dedup_key=%s %s, %s:\n", redact.Line(i.DedupKey), i.RoutingKey, counted(i.Events, "event"))
 	for _, entry := range i.Log {
 		paged := ""
 		if entry.Notified {

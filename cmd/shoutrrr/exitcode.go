@@ -35,7 +35,7 @@ var exitMeanings = []struct {
 	{exitUsage, "wrong usage: an unknown flag, no URL, an empty message", "no"},
 	{exitRefused, "refused: PagerDuty takes the event for invalid; or several incidents are open and none is named", "no"},
 	{exitUnreachable, "unreachable for good: the certificate does not verify, a redirect, a proxy that wants a login or answers itself", "no"},
-	{exitMachine, "this machine's trouble: output or a file that cannot be written", "yes"},
+	{exitMachine, "I/O error: output or a file that cannot be written", "yes"},
 	{exitTemporary, "temporary: still failing when the time of --retry-for was up", "yes"},
 	{exitKey, "the integration key is refused", "no"},
 	{exitConfig, "a bad URL or parameter, or a file of URLs that cannot be read", "no"},

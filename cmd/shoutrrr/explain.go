@@ -44,11 +44,14 @@ func explainProblems(problems []pagerduty.Problem) string {
 }
 
 // explainInterrupted is what somebody reads who has pressed Ctrl-C: whether the
-// page is out, and how to go on.
+// page is out, why it is not, and how to go on.
 func explainInterrupted(e *pagerduty.DeliveryError) string {
 	text := fmt.Sprintf("interrupted, NOT accepted: %s, dedup key %s", e.Action, e.DedupKey)
 	if e.MaybeAccepted {
 		text += "; may have arrived, an answer was lost"
+	}
+	if e.LastFailure != nil {
+		text += "\n  the last attempt failed: " + e.LastFailure.Error()
 	}
 	return text + "\n  to go on, send it again with -p dedup_key=" + shellQuoted(e.DedupKey) + ": that cannot page twice"
 }

@@ -77,7 +77,7 @@ func newHelp() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("there is no help for %q%s; see shoutrrr --help", withoutKeys(strings.Join(args, " ")), meant(cmd.Root(), args[0]))
+				return usagef("there is no help for %q%s; see shoutrrr --help", strings.Join(args, " "), meant(cmd.Root(), args[0]))
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()

@@ -99,7 +99,7 @@ func parseParams(pairs []string, title string) (*types.Params, error) {
 			return nil, usagef("-p wants name=value, such as -p severity=critical")
 		}
 		if _, twice := params[name]; twice {
-			return nil, failf(exitConfig, "parameter %q stands twice: give -p %[1]s= once", withoutKeys(name))
+			return nil, failf(exitConfig, "parameter %q stands twice: give -p %[1]s= once", name)
 		}
 		params[name] = value
 	}

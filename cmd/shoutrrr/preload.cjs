@@ -2,6 +2,7 @@
 // the certificate is checked against stays.
 'use strict';
 
+const net = require('net');
 const tls = require('tls');
 const { syncBuiltinESMExports } = require('module');
 
@@ -24,7 +25,10 @@ tls.connect = function (...args) {
   // A connection with a socket runs through a proxy already, one with a path is local.
   if (options.socket || options.path || !hosts.has(host)) return connect.apply(this, args);
   const done = args.find((arg) => typeof arg === 'function');
-  const changed = { ...options, host: '@HOST@', port: Number('@PORT@'), servername: options.servername || host };
+  // The sandbox takes no connection without its token, which stands before the handshake.
+  const socket = net.connect({ host: '@HOST@', port: Number('@PORT@') });
+  socket.write('@GREETING@\r\n');
+  const changed = { ...options, socket, servername: options.servername || host };
   delete changed.lookup;
   return connect.call(this, changed, done);
 };

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -8,17 +9,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
 
-// progress tells how a delivery goes that is not over at once: on a terminal by a
-// countdown that redraws one line, elsewhere by one line for each wait.
+// progress tells how a delivery goes that is not over at once: on a terminal by one line
+// that stays, with the first failure, and a countdown that redraws the line below it;
+// elsewhere by one line for each wait.
 type progress struct {
-	w       io.Writer
-	live    bool // w is a terminal
-	verbose bool
-	several bool // there are several URLs
+	w        io.Writer
+	live     bool // w is a terminal
+	verbose  bool
+	retryFor time.Duration // how long each URL is tried
+	several  bool          // there are several URLs
+	keys     *redact.Set   // of all URLs
 
 	mu    sync.Mutex
 	waits map[int]wait // by the position of the URL
@@ -35,9 +40,9 @@ type wait struct {
 	until   time.Time
 }
 
-func newProgress(sys *system, verbose, several bool) *progress {
+func newProgress(sys *system, verbose, several bool, retryFor time.Duration) *progress {
 	return &progress{
-		w: sys.stderr, live: sys.isTerminal(sys.stderr), verbose: verbose, several: several,
+		w: sys.stderr, live: sys.isTerminal(sys.stderr), verbose: verbose, several: several, retryFor: retryFor,
 		waits: make(map[int]wait), ended: make(chan struct{}),
 	}
 }
@@ -53,7 +58,7 @@ func (p *progress) attempt(index int, a types.Attempt) {
 		about = fmt.Sprintf("URL %d (%s, %s): ", index+1, a.Host, a.Key)
 	}
 	if p.verbose {
-		tell(p.w, about, attemptText(a))
+		notifyHidden(p.w, about, p.keys.Hide(attemptText(a)))
 	}
 	if a.Wait > 0 {
 		next := wait{
@@ -61,11 +66,32 @@ func (p *progress) attempt(index int, a types.Attempt) {
 			until: a.Start.Add(a.Elapsed + a.Wait),
 		}
 		p.waits[index] = next
+		if p.live && a.Number == 1 {
+			notifyHidden(p.w, about, p.keys.Hide(p.firstFailure(a)))
+		}
 		if !p.live && !p.verbose {
-			tell(p.w, about, next.text(a.Wait))
+			notifyHidden(p.w, about, next.text(a.Wait))
 		}
 	}
 	p.draw()
+}
+
+// firstFailure is the line that stays: what happened, at which host, and until when it is
+// tried again. With -v the line of the attempt has told what happened.
+func (p *progress) firstFailure(a types.Attempt) string {
+	until := "trying until " + clockTime(a.Start.Add(p.retryFor), a.Start)
+	if p.verbose {
+		return until
+	}
+	return a.Err.Error() + "; " + until
+}
+
+// clockTime is a time of this day, and a date and a time of another one.
+func clockTime(at, now time.Time) string {
+	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return at.Format("15:04:05 MST")
+	}
+	return at.Format("2006-01-02 15:04:05 MST")
 }
 
 // done forgets the wait of a URL that is through.
@@ -175,7 +201,11 @@ func span(d time.Duration) string {
 // reasonOf is why an attempt failed, in two or three words.
 func reasonOf(err error) string {
 	var failed *eventsv2.Error
-	if !errors.As(err, &failed) || failed.Status == 0 {
+	var early x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &early): // any other one is not tried again
+		return "certificate not valid yet"
+	case !errors.As(err, &failed) || failed.Status == 0:
 		return "no answer"
 	}
 	if failed.Status == http.StatusTooManyRequests {

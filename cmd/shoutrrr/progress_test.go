@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,9 +16,9 @@ import (
 
 func TestCountdown(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	limited := wait{reason: "429 rate limited", key: "key-c7c2ac49", attempt: 3, until: now.Add(58 * time.Second)}
-	broken := wait{reason: "no answer", key: "key-3eb1bd43", attempt: 2, until: now.Add(time.Second)}
-	odd := wait{reason: "511 Network Authentication Required by something in between", key: "key-c7c2ac49", attempt: 10, until: now.Add(time.Hour)}
+	limited := wait{reason: "429 rate limited", key: "key-c7c2ac49b44a40d7", attempt: 3, until: now.Add(58 * time.Second)}
+	broken := wait{reason: "no answer", key: "key-3eb1bd439947eb76", attempt: 2, until: now.Add(time.Second)}
+	odd := wait{reason: "511 Network Authentication Required by something in between", key: "key-c7c2ac49b44a40d7", attempt: 10, until: now.Add(time.Hour)}
 	tests := []struct {
 		waits map[int]wait
 		after time.Duration
@@ -25,8 +27,8 @@ func TestCountdown(t *testing.T) {
 		{map[int]wait{0: limited}, 0, "429 rate limited, attempt 3 in 58 s"},
 		{map[int]wait{0: limited}, 57700 * time.Millisecond, "429 rate limited, attempt 3 in 1 s"},
 		{map[int]wait{0: limited}, time.Minute, "429 rate limited, attempt 3 now"},
-		{map[int]wait{0: limited, 4: broken}, 0, "no answer, attempt 2 in 1 s (key-3eb1bd43); 1 more waiting"},
-		{map[int]wait{0: limited, 1: limited, 2: limited}, 0, "429 rate limited, attempt 3 in 58 s (key-c7c2ac49); 2 more waiting"},
+		{map[int]wait{0: limited, 4: broken}, 0, "no answer, attempt 2 in 1 s (key-3eb1bd439947eb76); 1 more waiting"},
+		{map[int]wait{0: limited, 1: limited, 2: limited}, 0, "429 rate limited, attempt 3 in 58 s (key-c7c2ac49b44a40d7); 2 more waiting"},
 		{map[int]wait{0: odd, 1: odd}, 0, "511 Network Authentication Required by something in between, attempt 10 in 60 …"},
 	}
 	for _, tt := range tests {
@@ -60,6 +62,9 @@ func TestReasonOf(t *testing.T) {
 		"503 Service Unavailable": &eventsv2.Error{Status: 503},
 		"status 599":              &eventsv2.Error{Status: 599},
 		"no answer":               &eventsv2.Error{Err: errors.New("connection refused")},
+		"certificate not valid yet": &eventsv2.Error{Err: &tls.CertificateVerificationError{
+			Err: x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired},
+		}},
 	} {
 		if got := reasonOf(err); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -96,10 +101,10 @@ func (s *screen) Write(p []byte) (int, error) {
 // URLs wait at the same time, and nothing of it remains.
 func TestProgressOnATerminal(t *testing.T) {
 	s := &screen{}
-	p := newProgress(&system{stderr: s, isTerminal: func(any) bool { return true }}, false, true)
+	p := newProgress(&system{stderr: s, isTerminal: func(any) bool { return true }}, false, true, time.Minute)
 	failed := func(index, number int) types.Attempt {
 		return types.Attempt{
-			Host: "events.pagerduty.com", Key: "key-c7c2ac49", Number: number, Start: time.Now(),
+			Host: "events.pagerduty.com", Key: "key-c7c2ac49b44a40d7", Number: number, Start: time.Now(),
 			Err: &eventsv2.Error{Status: 429}, Wait: time.Duration(60+index) * time.Second,
 		}
 	}
@@ -123,12 +128,27 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	p.attempt(0, failed(0, 1))
 	p.close()
-	if s.line != "" || len(s.lines) != 8 {
-		t.Fatalf("%d lines and %q, want 8 lines", len(s.lines), s.line)
-	}
+	results, first := 0, 0
 	for _, line := range s.lines {
-		if len(line) != len("result of URL 0") || !strings.HasPrefix(line, "result of URL ") {
+		switch {
+		case len(line) == len("result of URL 0") && strings.HasPrefix(line, "result of URL "):
+			results++
+		case strings.HasPrefix(line, "shoutrrr: URL ") && strings.Contains(line, " (events.pagerduty.com, key-c7c2ac49b44a40d7): ") && strings.Contains(line, "; trying until "):
+			first++
+		default:
 			t.Errorf("garbled line %q", line)
+		}
+	}
+	if s.line != "" || results != 8 || first != 10 {
+		t.Errorf("%d results, %d first failures and %q, want 8 and 10", results, first, s.line)
+	}
+}
+
+func TestClockTime(t *testing.T) {
+	now := time.Date(2026, 3, 1, 23, 58, 0, 0, time.FixedZone("CET", 3600))
+	for d, want := range map[time.Duration]string{time.Minute: "23:59:00 CET", 5 * time.Minute: "2026-03-02 00:03:00 CET"} {
+		if got := clockTime(now.Add(d), now); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

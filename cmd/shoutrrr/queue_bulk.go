@@ -37,7 +37,7 @@ func (b *bulk) run(ctx context.Context, ids []string, many bool) error {
 		}
 		if err != nil {
 			status = exitRefused
-			tell(b.sys.stderr, "", explain(aboutEvent(id, err)))
+			notify(b.sys.stderr, "", explain(aboutEvent(id, err)))
 			continue
 		}
 		done++
@@ -89,10 +89,10 @@ func (b *bulk) all(ctx context.Context, filter string) error {
 		return err
 	}
 	if len(f.ids) == 0 {
-		tell(b.sys.stderr, "", "nothing to "+b.what.verb+": no event is like that"+f.rest())
+		notify(b.sys.stderr, "", "nothing to "+b.what.verb+": no events match"+f.rest())
 		return nil
 	}
-	tell(b.sys.stderr, "", fmt.Sprintf("%s %s: %d critical, the oldest accepted %s ago%s",
+	notify(b.sys.stderr, "", fmt.Sprintf("%s %s: %d critical, the oldest accepted %s ago%s",
 		b.what.verb, counted(len(f.ids), "event"), f.critical, age(b.relay.now.Sub(f.oldest)), f.rest()))
 	if !b.yes {
 		if err := b.ask(ctx); err != nil {
@@ -110,7 +110,7 @@ func (b *bulk) find(ctx context.Context, filter string) (*found, error) {
 		query += "&state=dead" // "lane:db" should not give up what that lane has waiting
 	}
 	f := &found{others: map[string]int{}}
-	err := b.relay.pages(ctx, query, 0, func(p *page, _ []byte) error {
+	err := b.relay.pages(ctx, "events", query, 0, func(p *page, _ []byte) error {
 		for i := range p.Events {
 			f.add(&p.Events[i], b.what.states)
 		}
@@ -177,7 +177,7 @@ func (b *bulk) ask(ctx context.Context) error {
 		return err
 	}
 	if !strings.HasPrefix(strings.ToLower(answer), "y") {
-		tell(b.sys.stderr, "", "nothing was done")
+		notify(b.sys.stderr, "", "nothing was done")
 		return told(exitInterrupted)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/spf13/cobra"
 )
 
@@ -22,7 +23,7 @@ func newQueueResume(sys *system) *cobra.Command {
 	return newLaneDeed(sys, "resume", &cobra.Command{
 		Use:     "resume LANE",
 		Short:   "Send the events of a paused lane again",
-		Long:    "Have the relay send the events of a lane that somebody has paused.",
+		Long:    "Have the relay send the events of a lane that somebody has paused. It also ends what the\nlane waits for because of a 429 or a rejected key, as shoutrrr queue try does.",
 		Example: "  shoutrrr queue resume db-oncall\n  shoutrrr queue resume db-oncall --why 'maintenance is over'",
 	})
 }
@@ -61,7 +62,7 @@ func changeLane(ctx context.Context, sys *system, r *relay, c laneChange, asJSON
 	var l relayLane
 	answer, err := r.do(ctx, "/api/lanes/"+url.PathEscape(c.lane)+"/"+c.verb, c.why, &l)
 	if exitCode(err) == exitRefused {
-		return failf(exitRefused, "there is no lane %s; shoutrrr status shows them, a lane appears with its first event", printable(withoutKeys(c.lane)))
+		return failf(exitRefused, "there is no lane %s; shoutrrr status shows them, a lane appears with its first event", redact.Line(c.lane))
 	}
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func laneChanged(l *relayLane) string {
 	name := singleLine(l.Name)
 	text := fmt.Sprintf("%s: %s; %s queued", name, singleLine(l.Text), counted(l.Queued, "event"))
 	switch {
-	case l.Condition == conditionHeld:
+	case l.Condition == conditionPaused:
 		text += "\nto go on: shoutrrr queue resume " + shellQuoted(name)
 	case l.Queued > 0 && l.EmptyIn != nil:
 		text += ", empty in " + l.emptyIn()

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const shapeLong = `Show what waits in a relay, by lane, severity and age, at a glance. A column counts
+const shapeLong = `Show what is queued in a relay, by lane, severity and age, at a glance. A column counts
 events that are younger than its head says and not in a column before it. A healthy
 queue has its numbers at the left; a lane with numbers at the right is stuck.`
 
@@ -18,7 +18,7 @@ func newQueueShape(sys *system) *cobra.Command {
 	var from relayFlags
 	cmd := &cobra.Command{
 		Use:     "shape",
-		Short:   "Show what waits by lane, severity and age",
+		Short:   "Show what is queued by lane, severity and age",
 		Long:    shapeLong,
 		Example: "  shoutrrr queue shape\n  shoutrrr queue shape --json",
 		Args:    noArgs,
@@ -47,8 +47,9 @@ func newQueueShape(sys *system) *cobra.Command {
 
 // relayShape is what the relay tells of its queue's shape.
 type relayShape struct {
-	Ages  []int       `json:"ages_s"`
-	Lanes []laneShape `json:"lanes"`
+	Ages     []int       `json:"ages_s"`
+	Lanes    []laneShape `json:"lanes"`
+	NotShown int         `json:"not_shown"` // lanes with less queued
 }
 
 type laneShape struct {
@@ -89,14 +90,18 @@ func shapeText(s *relayShape, p paper) string {
 		largest = max(largest, l.total())
 	}
 	if largest == 0 {
-		return "Nothing waits.\n"
+		return "Nothing is queued.\n"
 	}
 	for _, l := range lanes {
 		if l.total() > 0 {
 			t.rows = append(t.rows, shapeRows(l, len(s.Ages)+1, largest)...)
 		}
 	}
-	return t.text(p)
+	text := t.text(p)
+	if s.NotShown > 0 {
+		text += counted(s.NotShown, "more lane") + " with less queued; shoutrrr queue lanes state:queued lists them.\n"
+	}
+	return text
 }
 
 // ageHeads names the columns: all but the last one end with an age.

@@ -50,7 +50,7 @@ func newQueueShow(sys *system) *cobra.Command {
 // eventID checks a number, so that nothing else gets into a path.
 func eventID(given string) (string, error) {
 	if given == "" || len(given) > 19 || strings.Trim(given, "0123456789") != "" {
-		return "", usagef("%q is no number of an event; shoutrrr queue list shows them", withoutKeys(given))
+		return "", usagef("%q is no number of an event; shoutrrr queue list shows them", given)
 	}
 	return given, nil
 }
@@ -131,7 +131,7 @@ func severityText(e *relayEvent) string {
 	if e.Priority == "" || e.Priority == e.Severity {
 		return e.Severity
 	}
-	return e.Severity + ", but it leaves as " + e.Priority + ": something graver waits behind it"
+	return e.Severity + ", but it leaves as " + e.Priority + ": something more severe waits behind it"
 }
 
 func laneText(e *relayEvent) string {

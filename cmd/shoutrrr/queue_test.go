@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -18,23 +19,20 @@ func TestListText(t *testing.T) {
 	events := []relayEvent{
 		{ID: "12345", AcceptedAt: at(0), State: "ready", InFlight: true, Severity: "critical", Lane: "db-oncall", Action: "trigger", Summary: "Disk full"},
 		{ID: "12344", AcceptedAt: at(3 * time.Minute), State: "waiting", Severity: "error", Lane: "web", Action: "trigger", Summary: "サーバーの応答がありません、至急確認してください、サーバーの応答がありません", Repeats: 9999, Status: 503, Reason: "Service Unavailable"},
-		{ID: "9", AcceptedAt: at(4 * time.Hour), State: "refused", Severity: "info", Lane: "key-ab12cd34", Action: "trigger", Summary: "Fan", Status: 400, Reason: "Event object is invalid"},
+		{ID: "9", AcceptedAt: at(4 * time.Hour), State: "refused", Severity: "info", Lane: "key-ab12cd34ab12cd34", Action: "trigger", Summary: "Fan", Status: 400, Reason: "Event object is invalid"},
 		{ID: "8", AcceptedAt: at(72 * time.Hour), State: "expired", Severity: "warning", Lane: "a-lane-with-a-very-long-name", Action: "resolve", DedupKey: "web-1", Reason: "older than 72h0m0s"},
 		{ID: "7", AcceptedAt: at(-time.Second), State: "delivered", Severity: "info", Lane: "web", Kind: "change", Summary: "Deployed", Status: 202, Reason: "not shown"},
 	}
-	table := eventTable()
-	for i := range events {
-		table.rows = append(table.rows, eventRow(&events[i], fourteen))
-	}
-	const want = `   ID  AGE  STATE      SEVERITY  LANE                EVENT
-12345   0s  in flight  critical  db-oncall           Disk full
-12344   3m  waiting    error     web                 サーバーの応答がありま…
+	table := eventTable(&page{Events: events}, fourteen)
+	const want = `   ID  AGE  STATE      SEVERITY  LANE                  EVENT
+12345   0s  in flight  critical  db-oncall             Disk full
+12344   3m  waiting    error     web                   サーバーの応答があり…
     (9999 repeats; 503: Service Unavailable)
-    9   4h  refused    info      key-ab12cd34        Fan
+    9   4h  refused    info      key-ab12cd34ab12cd34  Fan
     (400: Event object is invalid)
-    8   3d  expired    warning   a-lane-with-a-ver…  resolve of web-1
+    8   3d  expired    warning   a-lane-with-a-very-…  resolve of web-1
     (older than 72h0m0s)
-    7   0s  delivered  info      web                 change: Deployed
+    7   0s  delivered  info      web                   change: Deployed
 `
 	if diff := cmp.Diff(want, table.text(paper{width: 76})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -49,7 +47,7 @@ func TestListText(t *testing.T) {
 
 func TestEventText(t *testing.T) {
 	e := new(relayEvent)
-	if err := json.Unmarshal([]byte(`{"id":"123","lane":"db-oncall","fingerprint":"key-ab12cd34","pool":"db","kind":"alert","action":"trigger","dedup_key":"db-1",
+	if err := json.Unmarshal([]byte(`{"id":"123","lane":"db-oncall","fingerprint":"key-ab12cd34ab12cd34","pool":"db","kind":"alert","action":"trigger","dedup_key":"db-1",
 		"state":"refused","in_flight":false,"severity":"error","priority":"critical","summary":"Disk full","source":"db-1.example","accepted_at":"2026-03-01T13:59:18.000Z",
 		"fresh_at":"2026-03-01T13:59:18.000Z","ended_at":"2026-03-01T13:59:30.000Z","attempts":2,"repeats":3,"repairs":["severity \"ERR\" became error"],"status":400,"reason":"Event object is invalid",
 		"body":{"event_action":"trigger","payload":{"summary":"Disk\u001b full"}},
@@ -60,11 +58,12 @@ func TestEventText(t *testing.T) {
 	const want = `event         123, trigger alert
 state         refused at 2026-03-01 13:59:30, 30s ago
 reason        400: Event object is invalid
-severity      error, but it leaves as critical: something graver waits behind it
+severity      error, but it leaves as critical: something more severe waits
+              behind it
 summary       Disk full
 source        db-1.example
 dedup key     db-1
-lane          db-oncall (key-ab12cd34), of the pool db
+lane          db-oncall (key-ab12cd34ab12cd34), of the pool db
 accepted      2026-03-01 13:59:18, 42s ago
 attempts      2
 repeats       3, all in this one event
@@ -129,7 +128,7 @@ web           4     3    1     .     .    .     .      .  #
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for _, odd := range []*relayShape{{}, {Lanes: []laneShape{{Name: "x"}}}} {
-		if got := shapeText(odd, paper{}); got != "Nothing waits.\n" {
+		if got := shapeText(odd, paper{}); got != "Nothing is queued.\n" {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -207,7 +206,7 @@ func TestOneLine(t *testing.T) {
 		if json.Unmarshal([]byte(line), &got) != nil || json.Unmarshal(answer, &want) != nil || !cmp.Equal(got, want) {
 			t.Fatalf("%s became %s", answer, line)
 		}
-		if strings.Count(line, "\n") != 1 || legible(line) != line {
+		if strings.Count(line, "\n") != 1 || redact.Text(line) != line {
 			t.Fatalf("%q", line)
 		}
 	})

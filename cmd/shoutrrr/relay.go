@@ -14,15 +14,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/containrrr/shoutrrr"
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/spf13/cobra"
 )
 
-// relayAddress is where shoutrrrd has its second door if nobody says otherwise.
+// relayAddress is where shoutrrrd has its admin listener if nobody says otherwise.
 const relayAddress = "http://127.0.0.1:8687"
 
 const (
@@ -44,7 +43,7 @@ type relayFlags struct {
 
 func (f *relayFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.url, "relay", "", "`URL` of the relay's second door (default $SHOUTRRR_RELAY, else "+relayAddress+")")
+	flags.StringVar(&f.url, "relay", "", "`URL` of the relay's admin listener (default $SHOUTRRR_RELAY, else "+relayAddress+")")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the token for it (default $SHOUTRRR_TOKEN_FILE)")
 	flags.BoolVar(&f.json, "json", false, "print the relay's JSON, on one line")
 	mustComplete(cmd, "relay", nothing)
@@ -75,7 +74,7 @@ func (f *relayFlags) open(sys *system) (*relay, error) {
 		return nil, err
 	}
 	if base.Scheme == "http" && !isLoopback(base.Hostname()) {
-		tell(sys.stderr, "warning: ", "the token goes to "+base.Host+" unencrypted: give an https URL")
+		notify(sys.stderr, "warning: ", "the token goes to "+base.Host+" unencrypted: give an https URL")
 	}
 	return r, nil
 }
@@ -106,7 +105,7 @@ func isLoopback(host string) bool {
 // could read it.
 func readToken(sys *system, name string) (string, error) {
 	file, err := os.Open(name)
-	name = printable(withoutKeys(name))
+	name = redact.Line(name)
 	if err != nil {
 		return "", failf(exitConfig, "the token file %s cannot be read: %w", name, withoutPath(err))
 	}
@@ -120,7 +119,7 @@ func readToken(sys *system, name string) (string, error) {
 		return "", failf(exitConfig, "the token file %s should hold one token and nothing else", name)
 	}
 	if info, err := file.Stat(); err == nil && othersRead(info) {
-		tell(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the token: chmod 600 "+name)
+		notify(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the token: chmod 600 "+name)
 	}
 	return token, nil
 }
@@ -129,7 +128,7 @@ func readToken(sys *system, name string) (string, error) {
 // is a label and no proof; the name of a token goes before it.
 func actorOf(sys *system) string {
 	for _, variable := range []string{"SUDO_USER", "LOGNAME", "USER", "USERNAME"} {
-		name := withoutKeys(sys.getenv(variable))
+		name := redact.Shapes(sys.getenv(variable))
 		odd := func(r rune) bool { return r < ' ' || r > '~' }
 		if name != "" && len(name) <= longestActor && !strings.ContainsFunc(name, odd) {
 			return name
@@ -142,12 +141,12 @@ func actorOf(sys *system) string {
 // other.
 func newTransport() *http.Transport {
 	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
+		Proxy:       eventsv2.ProxyFromEnvironment,
 		DialContext: (&net.Dialer{Timeout: dialPatience}).DialContext,
 	}
 }
 
-// relay is a relay's second door. docs/admin-api.md is what it answers.
+// relay is a relay's admin listener. docs/admin-api.md is what it answers.
 type relay struct {
 	base      *url.URL
 	token     string
@@ -234,9 +233,9 @@ func (r *relay) unreachable(ctx context.Context, method string, err error) error
 	return failf(exitUnreachable, "no relay answers at %s (%w): start it with shoutrrrd run, or name it with --relay%s", r, err, next)
 }
 
-// stranger says that something else than a relay's second door has answered.
+// stranger says that something else than a relay's admin listener has answered.
 func (r *relay) stranger(what string) error {
-	return failf(exitUnreachable, "what answers at %s is not the second door of a relay (%s): name with --relay what shoutrrrd run has as --admin", r, what)
+	return failf(exitUnreachable, "what answers at %s is not the admin listener of a relay (%s): name with --relay what shoutrrrd run has as --admin", r, what)
 }
 
 // refusal is the error for an answer that is not 200.
@@ -280,19 +279,7 @@ func laneNamed(given string) string {
 func oneLine(answer []byte) string {
 	var compact bytes.Buffer
 	if json.Compact(&compact, answer) != nil {
-		return legible(string(answer))
+		return redact.Text(string(answer))
 	}
-	var b strings.Builder
-	for _, r := range compact.String() {
-		switch {
-		case r == unicode.ReplacementChar || legible(string(r)) == string(r):
-			b.WriteRune(r)
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String() + "\n"
+	return redact.JSON(compact.String()) + "\n"
 }

@@ -17,11 +17,77 @@ type relayStatus struct {
 	Reason         string      `json:"reason"`
 	Queued         int         `json:"queued"`
 	Dead           int         `json:"dead"`
+	Headline       relayHead   `json:"headline"`
 	TimeToPage     *float64    `json:"time_to_page_s"`
 	OldestCritical *float64    `json:"oldest_critical_s"`
+	Help           []relayCall `json:"help"`
 	Quarantined    []string    `json:"quarantined"`
 	Config         relayConfig `json:"config"`
-	Lanes          []relayLane `json:"lanes"`
+	Disk           relayDisk   `json:"disk"`
+	Totals         relayTotals `json:"totals"`
+	Lanes          []relayLane `json:"lanes"` // those in trouble, and the busiest
+	NotShown       struct {
+		Lanes     int `json:"lanes"`
+		InTrouble int `json:"in_trouble"`
+	} `json:"not_shown"`
+}
+
+// relayCall is that the relay has called for help.
+type relayCall struct {
+	Upstream string    `json:"upstream"`
+	At       time.Time `json:"at"`
+	By       []string  `json:"by"`
+	Failing  []string  `json:"failing"`
+}
+
+// relayHead is whether pages leave, as the relay judges it.
+type relayHead struct {
+	State    string         `json:"state"`
+	Sentence string         `json:"sentence"`
+	Why      string         `json:"why"`
+	Critical int            `json:"critical"`
+	Stuck    int            `json:"stuck"`
+	Waited   *float64       `json:"waited_s"`
+	Failing  []relayTrouble `json:"failing"`
+}
+
+// The states of a headline.
+const (
+	stateLeaving    = "leaving"
+	stateLate       = "late"
+	stateNotLeaving = "not_leaving"
+)
+
+// relayTrouble is an upstream that has accepted nothing since attempts began to fail.
+type relayTrouble struct {
+	Upstream string    `json:"upstream"`
+	Lanes    int       `json:"lanes"`
+	Since    time.Time `json:"since"`
+	Failures int       `json:"failures"`
+	Cause    string    `json:"cause"`
+	Error    string    `json:"last_error"`
+	Next     time.Time `json:"next"`
+}
+
+// relayDisk is what the queue takes of its disk, in bytes.
+type relayDisk struct {
+	File    int64   `json:"file_bytes"`
+	WAL     int64   `json:"wal_bytes"`
+	Free    int64   `json:"free_bytes"`
+	Limit   int64   `json:"limit_bytes"`
+	Hanging float64 `json:"hanging_s"`
+	Evicted int     `json:"dead_letters_evicted"`
+}
+
+// relayTotals are counts over all lanes.
+type relayTotals struct {
+	Lanes       int `json:"lanes"`
+	InTrouble   int `json:"in_trouble"`
+	Paused      int `json:"paused"` // by an operator
+	DeadLetters struct {
+		Rejected int `json:"rejected"`
+		Expired  int `json:"expired"`
+	} `json:"dead_letters"`
 }
 
 type relayConfig struct {
@@ -35,6 +101,7 @@ type relayLane struct {
 	Condition   string         `json:"condition"`
 	Text        string         `json:"text"`
 	Limit       int            `json:"limit"`
+	Start       int            `json:"start"` // with rate: auto, what it begins with of that; 0 for all
 	Learned     int            `json:"learned"`
 	Used        int            `json:"used"`
 	Waiting     map[string]int `json:"waiting"`
@@ -43,15 +110,18 @@ type relayLane struct {
 	Refused     int            `json:"refused"`
 	Expired     int            `json:"expired"`
 	KeyRefused  bool           `json:"key_refused"`
+	InTrouble   bool           `json:"in_trouble"`
 	EmptyIn     *float64       `json:"empty_in_s"`
 	TimeToPage  *float64       `json:"time_to_page_s"`
 }
 
 // The conditions of a lane that want telling apart.
 const (
-	conditionHeld = "held"
-	conditionDown = "upstream_down"
-	conditionIdle = "idle"
+	conditionPaused      = "paused" // by an operator
+	conditionUnreachable = "upstream_unreachable"
+	conditionFailing     = "failing"
+	conditionDelivering  = "delivering"
+	conditionIdle        = "idle"
 )
 
 // severities are in the order in which they are shown.

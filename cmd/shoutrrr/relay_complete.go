@@ -14,6 +14,9 @@ const completionPatience = 500 * time.Millisecond
 
 var eventStates = []string{"queued", "dead", "ready", "blocked", "in_flight", "waiting", "delivered", "refused", "expired", "dropped"}
 
+// laneStates are what a list of lanes may ask for.
+var laneStates = []string{"trouble", "queued", "dead", "key_rejected", "paused", "upstream_unreachable", "rate_limited", "failing", "at_limit", "delivering", "idle"}
+
 // quietly asks a relay for completions: no word about what is wrong gets in between
 // the letters that somebody types.
 func quietly(sys *system, from *relayFlags, path string, into any) {
@@ -26,11 +29,10 @@ func quietly(sys *system, from *relayFlags, path string, into any) {
 	}
 }
 
-func laneNames(sys *system, from *relayFlags) (names []string) {
-	var answer struct {
-		Lanes []relayLane `json:"lanes"`
-	}
-	quietly(sys, from, "/api/lanes", &answer)
+// laneNames offers the lanes whose name has what was typed. A relay may have 10,000.
+func laneNames(sys *system, from *relayFlags, typed string) (names []string) {
+	var answer page
+	quietly(sys, from, "/api/lanes?limit=200"+parameters("q", strings.Trim(typed, `"`)), &answer)
 	for i := range answer.Lanes {
 		names = append(names, singleLine(answer.Lanes[i].Name))
 	}
@@ -38,8 +40,8 @@ func laneNames(sys *system, from *relayFlags) (names []string) {
 }
 
 func completeLane(sys *system, from *relayFlags) completion {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return laneNames(sys, from), cobra.ShellCompDirectiveNoFileComp
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return laneNames(sys, from, typed), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -68,7 +70,7 @@ func completeWords(sys *system, from *relayFlags) completion {
 		case strings.HasPrefix(typed, "sev>="):
 			words = prefixed("sev>=", severities)
 		case strings.HasPrefix(typed, "lane:"):
-			words = prefixed("lane:", laneNames(sys, from))
+			words = prefixed("lane:", laneNames(sys, from, strings.TrimPrefix(typed, "lane:")))
 		default:
 			return []string{"lane:", "state:", "sev:", "sev>=", "dedup:"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // startRelay starts a real relay whose lane "db-oncall" has one event, which
-// PagerDuty has refused, and returns the address of its second door.
+// PagerDuty has refused, and returns the address of its admin listener.
 func startRelay(t *testing.T) (admin string) {
 	t.Helper()
 	dir := t.TempDir()

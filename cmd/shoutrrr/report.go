@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 // reporter tells results: what became of the event on standard output, why and
@@ -15,6 +17,8 @@ type reporter struct {
 	json    bool
 	colours bool
 	err     error // the first failure to write
+	// keys are those of all URLs: a server may name the key of another one.
+	keys *redact.Set
 }
 
 func newReporter(sys *system, asJSON bool) *reporter {
@@ -35,14 +39,14 @@ func (p *reporter) early(err error) error {
 // undo what was accepted, so it is told and does not count.
 func (p *reporter) end(status int) error {
 	if p.err != nil {
-		tell(p.sys.stderr, "warning: ", "the result cannot be written: "+p.err.Error())
+		notifyHidden(p.sys.stderr, "warning: ", "the result cannot be written: "+p.err.Error())
 	}
 	return told(status)
 }
 
 func (p *reporter) print(index, of int, r result) {
 	if p.json {
-		p.write(r.scrub(lineJSON(r)))
+		p.write(p.hide(r, lineJSON(r)))
 		return
 	}
 	about := ""
@@ -50,14 +54,23 @@ func (p *reporter) print(index, of int, r result) {
 		about = fmt.Sprintf("URL %d%s: ", index+1, r.place())
 	}
 	if line := p.line(index, of, r); line != "" {
-		p.write(r.scrub(line) + "\n")
+		p.write(p.hide(r, line) + "\n")
 	}
 	for _, warning := range r.Warnings {
-		tell(p.sys.stderr, "warning: "+about, r.scrub(warning))
+		notifyHidden(p.sys.stderr, "warning: "+about, p.hide(r, warning))
 	}
 	if r.Error != "" {
-		tell(p.sys.stderr, about, r.scrub(r.Error))
+		notifyHidden(p.sys.stderr, about, p.hide(r, r.Error))
 	}
+}
+
+// hide takes the keys out of a text about a result. Those of a URL that could not
+// be read are not known, so that what has their shape is hidden.
+func (p *reporter) hide(r result, text string) string {
+	if r.config == nil {
+		text = redact.Shapes(text)
+	}
+	return p.keys.Hide(text)
 }
 
 func (p *reporter) write(text string) {
@@ -74,7 +87,7 @@ func (p *reporter) line(index, of int, r result) string {
 		}
 		return fmt.Sprintf("%s  URL %d%s, nothing was sent", p.word(r.Status), index+1, r.place())
 	}
-	line := fmt.Sprintf("%s  %s  dedup_key=%s %s", p.word(r.Status), r.Action, printable(r.DedupKey), r.place())
+	line := fmt.Sprintf("%s  %s  dedup_key=%s %s", p.word(r.Status), r.Action, redact.Line(r.DedupKey), r.place())
 	if r.Request != nil {
 		line += fmt.Sprintf("\n%s %s\n%s", r.Request.Method, r.Request.URL, indented(r.Request.Body))
 	}
@@ -109,9 +122,9 @@ func (r *result) place() string {
 func indented(body json.RawMessage) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, body, "", "  "); err != nil {
-		return legible(string(body))
+		return redact.Text(string(body))
 	}
-	return legible(b.String())
+	return redact.JSON(b.String())
 }
 
 // lineJSON is one line. The characters of HTML stay as they are: nobody puts this
@@ -121,5 +134,5 @@ func lineJSON(value any) string {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(value) // texts, numbers and bodies that were encoded before: it cannot fail
-	return b.String()
+	return redact.JSON(b.String())
 }

@@ -83,7 +83,7 @@ func rehearsed(service *pagerduty.Service, prepared pagerduty.Prepared, lookedUp
 	r.Request = &request{
 		Method: "POST",
 		URL:    r.config.BaseURL() + "/v2/enqueue",
-		Body:   json.RawMessage(r.scrub(string(prepared.Body))),
+		Body:   json.RawMessage(r.config.Scrub(string(prepared.Body))),
 	}
 	return r
 }
@@ -117,12 +117,4 @@ func failed(service *pagerduty.Service, err error) result {
 		}
 	}
 	return r
-}
-
-// scrub takes the integration keys out of what the caller wrote elsewhere.
-func (r *result) scrub(text string) string {
-	if r.config == nil {
-		return text
-	}
-	return r.config.Scrub(text)
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
-	"unicode"
 
 	"github.com/containrrr/shoutrrr"
+	"github.com/containrrr/shoutrrr/internal/redact"
+	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/spf13/cobra"
 )
 
@@ -32,24 +31,23 @@ func run(ctx context.Context, sys *system) int {
 	if err == nil || errors.As(err, &own) && own.err == nil {
 		return status
 	}
-	tell(sys.stderr, "", explain(err))
+	var delivery *pagerduty.DeliveryError
+	if errors.As(err, &delivery) { // of a key that is known, which the library has hidden; a dedup key has the shape of one
+		notifyHidden(sys.stderr, "", explain(err))
+	} else {
+		notify(sys.stderr, "", explain(err))
+	}
 	return status
 }
 
-// tell writes a message for people as the command's own.
-func tell(w io.Writer, about, text string) {
-	_, _ = fmt.Fprintf(w, "shoutrrr: %s%s\n", about, legible(text)) // nobody is left who could be told
-}
+// notify writes a message for people as the command's own. It may quote the
+// command line, files and servers: a key that stood in the wrong place is hidden
+// by its shape, and nothing speaks to the terminal.
+func notify(w io.Writer, about, text string) { notifyHidden(w, about, redact.Shapes(text)) }
 
-// legible takes out what could speak to the terminal instead of the reader:
-// errors quote what callers, files and servers wrote.
-func legible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+// notifyHidden is notify for a text in which the keys are hidden already.
+func notifyHidden(w io.Writer, about, text string) {
+	_, _ = fmt.Fprintf(w, "shoutrrr: %s%s\n", about, redact.Text(text)) // there is no other place for it
 }
 
 func newRoot(sys *system) *cobra.Command {
@@ -72,7 +70,7 @@ func newRoot(sys *system) *cobra.Command {
 	root.SetOut(sys.stdout)
 	root.SetErr(sys.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s; see %s --help", withoutKeys(err.Error()), cmd.CommandPath())
+		return usagef("%s; see %s --help", err.Error(), cmd.CommandPath())
 	})
 	root.SetHelpFunc(writeHelp)
 	root.SetHelpCommand(newHelp())
@@ -89,7 +87,7 @@ func newRoot(sys *system) *cobra.Command {
 func runRoot(cmd *cobra.Command, sys *system, args []string) error {
 	switch {
 	case len(args) == 0 && len(sys.args) > 0:
-		return usagef("%s is no flag here; see shoutrrr --help", withoutKeys(sys.args[0]))
+		return usagef("%s is no flag here; see shoutrrr --help", sys.args[0])
 	case len(args) == 0:
 		cmd.SetOut(cmd.ErrOrStderr())
 		_ = cmd.Help() // writeHelp has no error to return
@@ -97,7 +95,7 @@ func runRoot(cmd *cobra.Command, sys *system, args []string) error {
 	case looksLikeURL(args[0]):
 		return usagef("a URL is no command; to send to it: shoutrrr send URL MESSAGE")
 	}
-	return usagef("%q is no command%s; see shoutrrr --help", withoutKeys(args[0]), meant(cmd, args[0]))
+	return usagef("%q is no command%s; see shoutrrr --help", args[0], meant(cmd, args[0]))
 }
 
 func meant(cmd *cobra.Command, given string) string {
@@ -113,13 +111,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usagef("%q is one argument too many; see %s --help", withoutKeys(args[0]), cmd.CommandPath())
-}
-
-// withoutKeys takes whatever may be a key out of a piece of the command line that
-// is about to be quoted. The library does the same for what it quotes.
-func withoutKeys(text string) string {
-	return regexp.MustCompile(`[0-9A-Za-z+_-]*[0-9A-Za-z]{20}[0-9A-Za-z+_-]*`).ReplaceAllString(text, "[redacted]")
+	return usagef("%q is one argument too many; see %s --help", args[0], cmd.CommandPath())
 }
 
 func newVersion() *cobra.Command {

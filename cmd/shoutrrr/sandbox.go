@@ -48,7 +48,7 @@ type emulation struct {
 
 func (e *emulation) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&e.limit, "limit", 300, "`events` per key accepted in any 60 s; negative: no limit")
+	flags.IntVar(&e.limit, "limit", pagerdutytest.DocumentedLimit, "`events` per key accepted in any 60 s, PagerDuty's own figure if unset; negative: no limit")
 	flags.BoolVar(&e.lenient, "lenient", false, "take what PagerDuty itself would let pass, such as unknown members")
 	flags.Uint64Var(&e.seed, "seed", 0, "`number` that decides which requests meet a fault that has a probability")
 	flags.StringArrayVar(&e.faults, "fault", nil, "`fault` that requests meet, in this order (repeatable)")
@@ -183,9 +183,9 @@ func isSandboxCA(file []byte) bool {
 }
 
 func (s *serving) greet(sys *system, server *pagerdutytest.Server) error {
-	tell(sys.stderr, "sandbox: ", "any key of 32 hexadecimal digits will do; incidents at "+server.URL()+"/; Ctrl-C ends it")
+	notify(sys.stderr, "sandbox: ", "any key of 32 hexadecimal digits will do; incidents at "+server.URL()+"/; Ctrl-C ends it")
 	if s.tls {
-		tell(sys.stderr, "sandbox: ", "clients trust it with SSL_CERT_FILE="+shellQuoted(s.caFile))
+		notify(sys.stderr, "sandbox: ", "clients trust it with SSL_CERT_FILE="+shellQuoted(s.caFile))
 	}
 	_, err := fmt.Fprintln(sys.stdout, server.ServiceURL(sandboxKey)) // last: programs wait for it
 	return err

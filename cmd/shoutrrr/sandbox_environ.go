@@ -15,9 +15,11 @@ var pagerDutyHosts = []string{"events.pagerduty.com", "events.eu.pagerduty.com"}
 // place is what a program in the sandbox has to be told.
 type place struct {
 	dir        string // temporary, ours alone
-	proxyURL   string
-	tlsAddress string
-	pageURL    string
+	proxyURL   string // with the token
+	tlsAddress string // where Node is sent to
+	greeting   string // what it has to send there first
+	pageURL    string // with the token
+	token      string
 	ca         []byte
 	keepState  bool
 }
@@ -34,21 +36,22 @@ func (p *place) environ(sys *system) ([]string, error) {
 		return nil, err
 	}
 	preload := filepath.Join(p.dir, "preload.cjs")
-	if err := os.WriteFile(preload, []byte(nodePreload(p.tlsAddress)), 0o600); err != nil {
+	if err := os.WriteFile(preload, []byte(nodePreload(p.tlsAddress, p.greeting)), 0o600); err != nil {
 		return nil, err
 	}
 	direct := withoutPagerDuty(sys.getenv("NO_PROXY") + "," + sys.getenv("no_proxy"))
 	set := map[string]string{
-		"HTTPS_PROXY":         p.proxyURL,
-		"https_proxy":         p.proxyURL,
-		"NO_PROXY":            direct,
-		"no_proxy":            direct,
-		"SSL_CERT_FILE":       bundle,
-		"CURL_CA_BUNDLE":      bundle,
-		"REQUESTS_CA_BUNDLE":  bundle,
-		"NODE_EXTRA_CA_CERTS": extra,
-		"NODE_OPTIONS":        nodeOptions(sys.getenv("NODE_OPTIONS"), preload),
-		"SHOUTRRR_SANDBOX":    p.pageURL,
+		"HTTPS_PROXY":            p.proxyURL,
+		"https_proxy":            p.proxyURL,
+		"NO_PROXY":               direct,
+		"no_proxy":               direct,
+		"SSL_CERT_FILE":          bundle,
+		"CURL_CA_BUNDLE":         bundle,
+		"REQUESTS_CA_BUNDLE":     bundle,
+		"NODE_EXTRA_CA_CERTS":    extra,
+		"NODE_OPTIONS":           nodeOptions(sys.getenv("NODE_OPTIONS"), preload),
+		"SHOUTRRR_SANDBOX":       p.pageURL,
+		"SHOUTRRR_SANDBOX_TOKEN": p.token,
 	}
 	if !p.keepState {
 		set["XDG_STATE_HOME"] = filepath.Join(p.dir, "state")

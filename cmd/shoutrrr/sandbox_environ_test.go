@@ -49,7 +49,7 @@ func TestPlaceEnviron(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := place{dir: dir, proxyURL: "http://127.0.0.1:1", tlsAddress: "127.0.0.1:2", pageURL: "http://127.0.0.1:3", ca: []byte("SANDBOX\n")}
+	p := place{dir: dir, proxyURL: "http://127.0.0.1:1", tlsAddress: "127.0.0.1:2", greeting: "token abc\r\n", token: "abc", pageURL: "http://127.0.0.1:3", ca: []byte("SANDBOX\n")}
 	sys := &system{environ: []string{
 		"SSL_CERT_FILE=" + own, "NODE_EXTRA_CA_CERTS=" + more, "HTTPS_PROXY=http://other", "PATH=/bin", "NO_PROXY=*", "XDG_STATE_HOME=/home/state",
 	}}
@@ -59,7 +59,7 @@ func TestPlaceEnviron(t *testing.T) {
 	}
 	child := &system{environ: environ}
 	for name, want := range map[string]string{
-		"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "PATH": "/bin", "NO_PROXY": "", "SHOUTRRR_SANDBOX": "http://127.0.0.1:3",
+		"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "PATH": "/bin", "NO_PROXY": "", "SHOUTRRR_SANDBOX": "http://127.0.0.1:3", "SHOUTRRR_SANDBOX_TOKEN": "abc",
 		"XDG_STATE_HOME": filepath.Join(dir, "state"),
 	} {
 		if got := child.getenv(name); got != want {
@@ -74,7 +74,7 @@ func TestPlaceEnviron(t *testing.T) {
 	if slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, "NO_PROXY=") }) {
 		t.Error("NO_PROXY should be gone")
 	}
-	if script, err := os.ReadFile(filepath.Join(dir, "preload.cjs")); err != nil || strings.Contains(string(script), "@") || !strings.Contains(string(script), "'127.0.0.1'") {
+	if script, err := os.ReadFile(filepath.Join(dir, "preload.cjs")); err != nil || strings.Contains(string(script), "@") || !strings.Contains(string(script), "'127.0.0.1'") || !strings.Contains(string(script), `'token abc\r\n'`) {
 		t.Errorf("the script: %s, %v", script, err)
 	}
 	p.keepState = true

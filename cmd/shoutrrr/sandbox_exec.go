@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 	"github.com/spf13/cobra"
 )
@@ -22,7 +25,8 @@ reaches events.pagerduty.com and events.eu.pagerduty.com by a proxy that ends TL
 certificate authority of this run; other hosts are passed through. It works for programs
 that read HTTPS_PROXY, and for Node.js. The incidents are told at the end on standard
 error, and at the address in SHOUTRRR_SANDBOX while it runs. The exit status is the
-program's.
+program's. Other users of this machine can use neither the proxy nor that address: both
+need a token that only the program gets, in HTTPS_PROXY and SHOUTRRR_SANDBOX.
 
 A shoutrrr send in it remembers its incidents in a folder that is removed at the end, so
 that a rehearsal is never mistaken for a page; --keep-state gives it the real one.`
@@ -74,17 +78,21 @@ func (r *rehearsal) run(sys *system, args []string) error {
 		return failf(exitMachine, "the sandbox needs a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(dir) // a leftover holds nothing secret
-	proxy, err := pagerdutytest.StartProxy(emulator, pagerdutytest.ProxyOptions{})
+	token := newToken()
+	proxy, err := pagerdutytest.StartProxy(emulator, pagerdutytest.ProxyOptions{Token: token})
 	if err != nil {
 		return failf(exitUnreachable, "the sandbox needs a port of 127.0.0.1: %w", err)
 	}
 	defer proxy.Close() // ends connections: there is nothing to lose
-	server, err := pagerdutytest.StartServer(emulator, pagerdutytest.ServerOptions{})
+	server, err := pagerdutytest.StartServer(emulator, pagerdutytest.ServerOptions{Token: token})
 	if err != nil {
 		return failf(exitUnreachable, "the sandbox needs a port of 127.0.0.1: %w", err)
 	}
 	defer server.Close()
-	p := place{dir: dir, proxyURL: proxy.URL(), tlsAddress: proxy.TLSAddr(), pageURL: server.URL(), ca: proxy.CA().CertPEM(), keepState: r.keepState}
+	p := place{
+		dir: dir, proxyURL: proxy.URL(), tlsAddress: proxy.TLSAddr(), greeting: proxy.TLSGreeting(), pageURL: server.TokenURL(), token: token,
+		ca: proxy.CA().CertPEM(), keepState: r.keepState,
+	}
 	environ, err := p.environ(sys)
 	if err != nil {
 		return failf(exitMachine, "the sandbox cannot be set up: %w", err)
@@ -95,6 +103,13 @@ func (r *rehearsal) run(sys *system, args []string) error {
 	}
 	summarize(sys, emulator)
 	return told(status)
+}
+
+// newToken makes what the program in the sandbox knows and no other user of this machine.
+func newToken() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return hex.EncodeToString(random[:])
 }
 
 // runChild runs the program to its end and returns its exit status.
@@ -140,11 +155,16 @@ func summarize(sys *system, emulator *pagerdutytest.Emulator) {
 	}
 	entries, incidents := emulator.Journal(), emulator.Incidents()
 	say("shoutrrr sandbox: %s, %s\n", counted(len(entries), "request"), counted(len(incidents), "incident"))
+	var keys redact.Set
 	for _, entry := range entries {
-		say("  %s\n", requestLine(entry))
+		key, _ := readable(entry)
+		keys.Add(key)
+	}
+	for _, entry := range entries {
+		say("  %s\n", keys.Hide(requestLine(entry)))
 	}
 	for _, incident := range incidents {
-		say("%s", incidentText(incident))
+		say("%s", keys.Hide(incidentText(incident)))
 	}
 }
 

@@ -12,10 +12,11 @@ import (
 //go:embed preload.cjs
 var preloadScript string
 
-// nodePreload is the script for the sandbox at an address.
-func nodePreload(address string) string {
+// nodePreload is the script for the sandbox at an address, which takes no connection
+// without the greeting.
+func nodePreload(address, greeting string) string {
 	host, port, _ := net.SplitHostPort(address) // our own listener's
-	return strings.NewReplacer("@HOST@", host, "@PORT@", port, "@HOSTS@", strings.Join(pagerDutyHosts, " ")).Replace(preloadScript)
+	return strings.NewReplacer("@HOST@", host, "@PORT@", port, "@HOSTS@", strings.Join(pagerDutyHosts, " "), "@GREETING@", strings.TrimSpace(greeting)).Replace(preloadScript)
 }
 
 // nodeOptions adds the script to the options that Node has already. Node takes

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
 // startServer starts a command that prints a URL on its first line and serves. It
@@ -179,17 +182,11 @@ func runInSandbox(t *testing.T, args []string, want string) {
 	keyleak.Check(t, scriptKey, keyleak.Text("stderr", stderr.String()))
 }
 
-// needs skips a test whose program is not there, and fails it where everything
-// has to be there.
+// needs skips a test whose program is not there or does not work, and fails it in CI.
 func needs(t *testing.T, program ...string) {
 	t.Helper()
-	err := exec.Command(program[0], program[1:]...).Run()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatalf("%s is missing: %v (scripts/test-deps installs it)", program[0], err)
-	default:
-		t.Skipf("NOT TESTED: %s is missing: %v", program[0], err)
+	if err := exec.Command(program[0], program[1:]...).Run(); err != nil {
+		prove.Missing(t, "%s: %v (make deps installs it)", program[0], err)
 	}
 }
 
@@ -214,5 +211,69 @@ func TestSandboxExecForwardsSignals(t *testing.T) {
 	_ = stdin.Close()
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Other users of this machine, who know the ports, can do nothing with the sandbox of a
+// program.
+func TestSandboxExecIsForItsProgramAlone(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(filepath.Join(binaries, "shoutrrr"), "sandbox", "exec", "--", "sh", "-c", `trap 'exit 0' TERM; echo "$HTTPS_PROXY $SHOUTRRR_SANDBOX $SHOUTRRR_SANDBOX_TOKEN"; while :; do read line; done`)
+	cmd.Dir = dir
+	stdin, err := cmd.StdinPipe() // keeps the program waiting
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	line, _ := startServer(t, cmd)
+	told := strings.Fields(line)
+	if len(told) != 3 || len(told[2]) < 32 || !strings.Contains(told[0], told[2]) || !strings.Contains(told[1], told[2]) {
+		t.Fatalf("it was told %q", line)
+	}
+	ask := func(method, address, header string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header != "" {
+			req.Header.Set("Authorization", header)
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	page, err := url.Parse(told[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := "Bearer " + told[2]
+	page.User = nil
+	for _, path := range []string{"/", "/sandbox/journal"} {
+		if stranger, program := ask("GET", page.String()+path, ""), ask("GET", page.String()+path, token); stranger != 401 || program != 200 {
+			t.Errorf("%s: %d for a stranger, %d for the program", path, stranger, program)
+		}
+	}
+	if stranger, program := ask("POST", page.String()+"/sandbox/reset", ""), ask("POST", page.String()+"/sandbox/reset", token); stranger != 401 || program != 204 {
+		t.Errorf("reset: %d for a stranger, %d for the program", stranger, program)
+	}
+	proxy, err := url.Parse(told[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.User = nil
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
+	defer transport.CloseIdleConnections()
+	for _, target := range []string{"https://events.pagerduty.com/v2/enqueue", "https://127.0.0.1:1/"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := transport.RoundTrip(req); err == nil || !strings.Contains(err.Error(), "Proxy Authentication Required") {
+			t.Errorf("CONNECT for %s: %v, %v", target, resp, err)
+		}
 	}
 }

@@ -48,6 +48,7 @@ const patience = 20 * time.Second
 //	env-file NAME FILE           sets a variable to the text of the file
 //	relay ARGUMENT...            starts a relay before the emulator, at $RELAYED and $RELAYED2,
 //	                             whose doors are $FRONT and $SHOUTRRR_RELAY
+//	want-check STATUS            waits until status --check of the relay exits with that
 //	want-event ID STATE          waits until an event of the relay has a state
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -70,7 +71,9 @@ func TestScripts(t *testing.T) {
 			"fill-in":    func(ts *testscript.TestScript, _ bool, args []string) { fillIn(ts, args) },
 			"env-file":   func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], ts.ReadFile(args[1])) },
 			"relay":      func(ts *testscript.TestScript, _ bool, args []string) { relayCommand(ts, args) },
+			"want-check": func(ts *testscript.TestScript, _ bool, args []string) { wantCheck(ts, args) },
 			"want-event": func(ts *testscript.TestScript, _ bool, args []string) { wantEvent(ts, args) },
+			"want-lane":  func(ts *testscript.TestScript, _ bool, args []string) { wantLane(ts, args) },
 			"want-body":  func(ts *testscript.TestScript, neg bool, args []string) { wantBody(ts, neg, args) },
 		},
 	})

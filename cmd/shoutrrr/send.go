@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr"
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/containrrr/shoutrrr/pkg/router"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -71,7 +72,9 @@ func (s *sending) run(ctx context.Context, sys *system, args []string, hasMessag
 	if err != nil {
 		return report.early(err)
 	}
-	wait := newProgress(sys, s.verbose, len(j.urls) > 1)
+	report.keys = keysOf(j.urls)
+	wait := newProgress(sys, s.verbose, len(j.urls) > 1, s.retryFor)
+	wait.keys = report.keys
 	defer wait.close()
 	results := make([]chan result, len(j.urls))
 	for i, rawURL := range j.urls {
@@ -85,6 +88,19 @@ func (s *sending) run(ctx context.Context, sys *system, args []string, hasMessag
 		wait.above(func() { report.print(i, len(results), r) })
 	}
 	return report.end(gravest(statuses))
+}
+
+// keysOf are the integration keys of the URLs that can be read.
+func keysOf(urls []string) *redact.Set {
+	keys := &redact.Set{}
+	for _, rawURL := range urls {
+		if config, err := pagerduty.Parse(rawURL); err == nil {
+			for _, key := range config.Keys {
+				keys.Add(key)
+			}
+		}
+	}
+	return keys
 }
 
 // survivePipes keeps a reader that has left, as in "shoutrrr send … | head -1",

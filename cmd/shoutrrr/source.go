@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/spf13/cobra"
 )
@@ -70,7 +71,7 @@ func readURLFile(sys *system, name string) ([]string, error) {
 		return nil, failf(exitConfig, "--url-file takes the name of a file, and this is a URL: give it with -u")
 	}
 	file, err := os.Open(name)
-	name = printable(withoutKeys(name))
+	name = redact.Line(name)
 	if err != nil {
 		return nil, unreadable(name, err)
 	}
@@ -83,7 +84,7 @@ func readURLFile(sys *system, name string) ([]string, error) {
 		return nil, failf(exitConfig, "--url-file %s is too long: it should hold URLs, one a line", name)
 	}
 	if info, err := file.Stat(); err == nil && othersRead(info) {
-		tell(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the integration keys: chmod 600 "+name)
+		notify(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the integration keys: chmod 600 "+name)
 	}
 	urls := urlLines(string(text))
 	if len(urls) == 0 {

@@ -17,18 +17,27 @@ import (
 // busy is what a relay tells that has everything to tell.
 const busy = `{"version":"v1.2.3","started_at":"2026-03-01T11:00:00.000Z","now":"2026-03-01T14:03:00.000Z",
  "accepting":true,"queued":100113,"dead":3,"time_to_page_s":20.2,"oldest_critical_s":12.5,
+ "headline":{"state":"late","sentence":"A page accepted now would arrive within 21 s, but not those of 2 paused lanes","critical":1,"stuck":0,"failing":[
+  {"upstream":"https://events.eu.pagerduty.com","lanes":40,"since":"2026-02-28T23:00:00.000Z","failures":35,"cause":"PagerDuty cannot be reached","last_error":"connection refused","next":"2026-03-01T14:03:20.000Z"}]},
  "quarantined":["queue.db.corrupt-20260301"],"config":{"loaded_at":"2026-03-01T11:00:00.000Z","error":"line 3: unknown field"},
+ "totals":{"lanes":700,"in_trouble":303,"paused":2,"dead_letters":{"rejected":2,"expired":1}},"not_shown":{"lanes":695,"in_trouble":300},
  "lanes":[
-  {"name":"web","condition":"idle","text":"nothing waits","limit":300,"learned":300,"used":0,"waiting":{"critical":0,"error":0,"warning":0,"info":0},"queued":0,"refused":0,"expired":1,"empty_in_s":0,"time_to_page_s":0},
-  {"name":"db-oncall","condition":"paused","text":"paused by a 429 until 14:03:20","limit":300,"learned":270,"used":212,"waiting":{"critical":1,"error":12,"warning":0,"info":100000},"queued":100013,"oldest_s":15005.1,"refused":2,"expired":0,"empty_in_s":22230.5,"time_to_page_s":20.2},
-  {"name":"a-lane-with-a-very-long-name","condition":"held","text":"paused by ana: maintenance of the 日本 cluster until 16:00, ask her before you resume it","limit":60,"learned":60,"used":1,"waiting":{"critical":0,"error":0,"warning":100,"info":0},"queued":100,"oldest_s":59.9,"refused":0,"expired":0}
+  {"name":"db-oncall","condition":"rate_limited","text":"rate limited until 14:03:20 UTC","limit":300,"learned":270,"used":212,"waiting":{"critical":1,"error":12,"warning":0,"info":100000},"in_trouble":true,"queued":100013,"oldest_s":15005.1,"refused":2,"expired":0,"empty_in_s":22230.5,"time_to_page_s":20.2},
+  {"name":"a-lane-with-a-very-long-name","condition":"paused","text":"paused by ana: maintenance of the 日本 cluster until 16:00, ask her before you resume it","limit":60,"learned":60,"used":1,"waiting":{"critical":0,"error":0,"warning":100,"info":0},"in_trouble":true,"queued":100,"oldest_s":59.9,"refused":0,"expired":0},
+  {"name":"web","condition":"idle","text":"nothing is queued","limit":300,"learned":300,"used":0,"waiting":{"critical":0,"error":0,"warning":0,"info":0},"in_trouble":true,"queued":0,"refused":0,"expired":1,"empty_in_s":0,"time_to_page_s":0},
+  {"name":"zoo","condition":"idle","text":"nothing is queued","limit":300,"learned":300,"used":0,"waiting":{"critical":0},"queued":0,"refused":0,"expired":0,"empty_in_s":0,"time_to_page_s":0},
+  {"name":"flow","condition":"delivering","text":"delivering","limit":300,"learned":300,"used":2,"waiting":{"critical":0,"info":1},"queued":1,"oldest_s":0.5,"refused":0,"expired":0,"empty_in_s":0,"time_to_page_s":0}
  ]}`
 
-const busyFacts = `time to page  21s until a critical event leaves that is accepted now, but not in
-              what is paused by an operator (1 lane)
+const busyFacts = `pages         A page accepted now would arrive within 21 s, but not those of 2
+              paused lanes
+failing       PagerDuty cannot be reached (https://events.eu.pagerduty.com, 40
+              lanes) since 2026-02-28 23:00:00 UTC, 35 attempts; the last error:
+              connection refused; the next attempt is at 14:03:20 UTC
+time to page  21s at most until a critical event arrives that is accepted now
 accepting     yes
-waiting       100113 events, a critical one for 12s
-dead          3 events (2 refused, 1 expired): shoutrrr queue list --state dead
+queued        100113 events, a critical one for 12s
+dead          3 events (2 rejected, 1 expired): shoutrrr queue list --state dead
               shows them, shoutrrr queue requeue --filter state:dead --why TEXT
               sends them again
 settings      those of 2026-03-01 11:00:00 are in force; the file has changed
@@ -39,14 +48,21 @@ relay         shoutrrrd v1.2.3 at http://relay:8687, started 3h ago
 `
 
 const busyLanes = `
-LANE                          USED  CRIT  ERR  WARN  INFO  OLDEST  EMPTY  NOW
-a-lane-with-a-ver…         1 of 60     0    0   100     0     59s      ?
+LANE                            USED  CRIT  ERR  WARN  INFO  OLDEST  EMPTY  NOW
+db-oncall             212 of 270/300     1   12     0  100k      4h     6h
+    rate limited until 14:03:20 UTC
+a-lane-with-a-very-…         1 of 60     0    0   100     0     59s      ?
     paused by ana: maintenance of the 日本 cluster until 16:00, ask her before
     you resume it
-db-oncall           212 of 270/300     1   12     0  100k      4h     6h
-    paused by a 429 until 14:03:20
-web                       0 of 300     0    0     0     0       -      -
-    nothing waits
+web                         0 of 300     0    0     0     0       -      -
+    nothing is queued
+flow                        2 of 300     0    0     0     1      0s     0s
+    delivering
+zoo                         0 of 300     0    0     0     0       -      -
+    nothing is queued
+
+695 more lanes, 300 of them in trouble: shoutrrr queue lanes state:trouble lists
+those; shoutrrr queue lanes --all lists all 700.
 `
 
 func statusOf(t *testing.T, text string) *relayStatus {
@@ -56,6 +72,21 @@ func statusOf(t *testing.T, text string) *relayStatus {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Dead letters of lanes that are forgotten are in no lane's count, and nothing can send
+// them again: their keys are not known any more.
+func TestDeadLettersOfForgottenLanes(t *testing.T) {
+	for _, tt := range []struct{ dead, rejected, want string }{
+		{"5", "2", "5 events (2 rejected, 1 expired, 2 of forgotten lanes, whose keys are not known any more): "},
+		{"3", "0", "3 events (0 rejected, 1 expired, 2 of forgotten lanes, whose keys are not known any more): "},
+		{"3", "2", "3 events (2 rejected, 1 expired): "},
+	} {
+		s := statusOf(t, `{"dead":`+tt.dead+`,"totals":{"dead_letters":{"rejected":`+tt.rejected+`,"expired":1}}}`)
+		if text := deadText(s); !strings.HasPrefix(text, tt.want) {
+			t.Errorf("got %q, want %q", text, tt.want)
+		}
+	}
 }
 
 func TestStatusText(t *testing.T) {
@@ -71,7 +102,7 @@ func TestStatusText(t *testing.T) {
 	wide := statusText(statusOf(t, busy), "http://relay:8687", paper{})
 	for _, want := range []string{
 		"\na-lane-with-a-very-long-name         1 of 60     0    0   100     0     59s      ?  paused by ana: maintenance of the 日本 cluster until 16:00, ask her before you resume it\n",
-		"\ndb-oncall                     212 of 270/300     1   12     0  100k      4h     6h  paused by a 429 until 14:03:20\n",
+		"\ndb-oncall                     212 of 270/300     1   12     0  100k      4h     6h  rate limited until 14:03:20 UTC\n",
 	} {
 		if !strings.Contains(wide, want) {
 			t.Errorf("where no terminal is, it should have %q:\n%s", want, wide)
@@ -83,13 +114,13 @@ func TestTimeToPage(t *testing.T) {
 	for _, tt := range []struct {
 		name, status, want string
 	}{
-		{"an empty relay", `{"accepting":true,"time_to_page_s":0}`, "at once"},
-		{"under a second", `{"accepting":true,"time_to_page_s":0.9}`, "at once"},
-		{"rounded up", `{"accepting":true,"time_to_page_s":1.1}`, "2s until a critical event leaves that is accepted now"},
-		{"minutes", `{"accepting":true,"time_to_page_s":600}`, "10m until a critical event leaves that is accepted now"},
-		{"beyond all", `{"accepting":true,"time_to_page_s":1e300}`, "36500d until a critical event leaves that is accepted now"},
-		{"nobody knows", `{"accepting":true}`, "unknown: every lane is paused by an operator"},
-		{"nothing is accepted", `{"accepting":false,"reason":"the disk is full","time_to_page_s":0}`, "never: nothing is accepted"},
+		{"an empty relay", `{"time_to_page_s":0}`, "at once"},
+		{"under a second", `{"time_to_page_s":0.9}`, "at once"},
+		{"rounded up", `{"time_to_page_s":1.1}`, "2s at most until a critical event arrives that is accepted now"},
+		{"minutes", `{"time_to_page_s":600}`, "10m at most until a critical event arrives that is accepted now"},
+		{"beyond all", `{"time_to_page_s":1e300}`, "36500d at most until a critical event arrives that is accepted now"},
+		{"it is unknown", `{"headline":{"why":"PagerDuty answers 500"}}`, "unknown: PagerDuty answers 500"},
+		{"and nothing says why", `{}`, "unknown"},
 	} {
 		if got, _ := timeToPage(statusOf(t, tt.status)); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
@@ -106,6 +137,7 @@ func TestHostileStatus(t *testing.T) {
 	s := statusOf(t, busy)
 	evil := "\x1b[2J\r\n\u009b31m\u202eevil\x07"
 	s.Version, s.Reason, s.Accepting, s.Config.Error, s.Quarantined[0] = evil, evil, false, evil, evil
+	s.Headline.Sentence, s.Headline.Why, s.Headline.Failing[0].Cause, s.Headline.Failing[0].Error = evil, evil, evil, evil
 	for i := range s.Lanes {
 		s.Lanes[i].Name, s.Lanes[i].Text, s.Lanes[i].Condition = evil, evil, evil
 	}
@@ -176,12 +208,12 @@ func TestRefusals(t *testing.T) {
 		{503, said, "", exitTemporary, "cannot answer now: said the relay"},
 		{503, "<html>", "", exitTemporary, "503 Service Unavailable: try again"},
 		{502, "", "", exitTemporary, "try again"},
-		{200, "<html>", "", exitUnreachable, "not the second door of a relay"},
-		{200, `[]`, "", exitUnreachable, "not the second door of a relay"},
-		{204, "", "", exitUnreachable, "not the second door of a relay"},
+		{200, "<html>", "", exitUnreachable, "not the admin listener of a relay"},
+		{200, `[]`, "", exitUnreachable, "not the admin listener of a relay"},
+		{204, "", "", exitUnreachable, "not the admin listener of a relay"},
 		{302, "", "", exitUnreachable, "(302 Found): name with --relay"},
-		{404, "404 page not found", "", exitUnreachable, "not the second door of a relay"},
-		{404, `{"status":"not found"}`, "", exitUnreachable, "not the second door of a relay"},
+		{404, "404 page not found", "", exitUnreachable, "not the admin listener of a relay"},
+		{404, `{"status":"not found"}`, "", exitUnreachable, "not the admin listener of a relay"},
 	} {
 		base, _ := url.Parse("http://relay")
 		r := &relay{base: base, token: tt.token, transport: answers{tt.status, tt.body}}
@@ -220,4 +252,26 @@ type breaks struct{}
 
 func (breaks) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("connection reset by peer")
+}
+
+// What a check prints and exits with, for each state that a relay may tell of.
+func TestCheckLine(t *testing.T) {
+	v := checking{check: true, lateAfter: 90 * time.Second}
+	for _, tt := range []struct {
+		status, want string
+		exit         int
+	}{
+		{`{"headline":{"state":"leaving","sentence":"Pages leave at once"},"time_to_page_s":0.25}`, "OK - Pages leave at once | time_to_page=0.25s;90;;0 oldest_critical=0s;90;;0 stuck=0;;0;0 critical=0;;;0 queued=0;;;0 dead=0;0;;0\n", checkOK},
+		{`{"headline":{"state":"late","sentence":"x","critical":3},"dead":2,"queued":7,"time_to_page_s":100,"oldest_critical_s":91.5}`, "WARNING - x | time_to_page=100s;90;;0 oldest_critical=91.5s;90;;0 stuck=0;;0;0 critical=3;;;0 queued=7;;;0 dead=2;0;;0\n", checkWarning},
+		{`{"headline":{"state":"not_leaving","sentence":"a|b\nc\u001b","critical":3,"stuck":2},"oldest_critical_s":1140}`, "CRITICAL - a/b c\\u001b | time_to_page=U;90;;0 oldest_critical=1140s;90;;0 stuck=2;;0;0 critical=3;;;0 queued=0;;;0 dead=0;0;;0\n", checkCritical},
+		{`{"headline":{"state":"of a later version","sentence":"x"}}`, "CRITICAL - x | time_to_page=U;90;;0 oldest_critical=0s;90;;0 stuck=0;;0;0 critical=0;;;0 queued=0;;;0 dead=0;0;;0\n", checkCritical},
+	} {
+		s := statusOf(t, tt.status)
+		if got := v.line(s); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+		if got := exitCode(v.of(s)); got != tt.exit {
+			t.Errorf("%s: exit status %d, want %d", tt.status, got, tt.exit)
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 // Colours, as the terminal wants them told.
@@ -60,8 +62,9 @@ type table struct {
 	rows  []row
 }
 
-// widestCell bounds every column but the last on a terminal.
-const widestCell = 18
+// widestCell bounds every column but the last on a terminal. A fingerprint has 20
+// characters.
+const widestCell = 20
 
 const gap = "  "
 
@@ -131,7 +134,7 @@ func noted(p paper, line, note, colour string) string {
 // singleLine makes of a text what can stand in a table: one line that does not
 // speak to the terminal. An indent stays.
 func singleLine(text string) string {
-	line := legible(strings.Join(strings.Fields(text), " "))
+	line := redact.Line(strings.Join(strings.Fields(text), " "))
 	if strings.HasPrefix(text, gap) {
 		return gap + line
 	}

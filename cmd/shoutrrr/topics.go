@@ -26,23 +26,26 @@ func exitCodesPage() string {
 	}
 	b.WriteString(`
 "again?" says whether sending the same once more can help. The dedup key keeps
-a repetition from paging twice. Of several URLs the gravest failure counts, in the
+a repetition from paging twice. Of several URLs the most severe failure counts, in the
 order 130, 78, 64, 77, 65, 69, 75, 74. shoutrrr sandbox exec exits as its program
 does, with 128 and the number of the signal that ended it, 127 if there is no such
 program and 126 if it cannot be run. shoutrrr sandbox exits with 69 if it cannot listen.
 
-shoutrrr status and shoutrrr queue tell how it went with a relay.
+The exit statuses of shoutrrr status and shoutrrr queue.
 
   status  again?  meaning
   0               shown or done; also nothing to do, or a watch that Ctrl-C has ended
   64      no      wrong usage: an unknown flag, state or word of a filter; --yes is missing
   65      no      refused: no such event or lane, or the event's state does not allow it
   69      yes     no relay answers there
-  74      yes     this machine's trouble: output that cannot be written
+  74      yes     I/O error: output that cannot be written
   75      yes     the relay cannot answer now
   77      no      the token is missing or unknown, or it may only look
   78      no      no URL of a relay, or a token file that cannot be read
-  130     yes     interrupted, or answered with no; what is told as done is done`)
+  130     yes     interrupted, or answered with no; what is told as done is done
+
+With shoutrrr status --exit-code and --check: 0 pages leave, 1 some wait too long or were
+rejected, 2 pages do not leave or the relay does not answer; with --check 3 wrong usage.`)
 	return b.String()
 }
 
@@ -61,15 +64,17 @@ const environmentPage = `These variables are read.
                           $XDG_STATE_HOME/shoutrrr or $HOME/.local/state/shoutrrr;
                           no integration key is in these files or in their names
   HTTPS_PROXY, NO_PROXY   the proxy and the hosts that go without it
-  HTTP_PROXY              the same for URLs with disabletls=yes
+  HTTP_PROXY              never used: it would get the key of a URL with disabletls=yes
+                          in clear. With it, such a URL needs its host in NO_PROXY
   SSL_CERT_FILE,          certificates to trust in place of the system's
   SSL_CERT_DIR
   NO_COLOR, TERM          no colours if NO_COLOR is set or TERM is dumb
 
 shoutrrr sandbox exec sets these for the program that it runs: HTTPS_PROXY,
 https_proxy, NO_PROXY, no_proxy, SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE,
-NODE_EXTRA_CA_CERTS, NODE_OPTIONS, XDG_STATE_HOME, and SHOUTRRR_SANDBOX, the address
-at which the sandbox shows its incidents and its journal.`
+NODE_EXTRA_CA_CERTS, NODE_OPTIONS, XDG_STATE_HOME, SHOUTRRR_SANDBOX, the address at
+which the sandbox shows its incidents and its journal, and SHOUTRRR_SANDBOX_TOKEN. The
+token stands in HTTPS_PROXY and SHOUTRRR_SANDBOX too, for programs that take it there.`
 
 const jsonExample = `  shoutrrr send --url-file oncall.txt 'Backup failed' --json`
 
@@ -99,5 +104,5 @@ URLs, failures included. A member that does not apply is left out.
   request         with --dry-run: method, url, body
 
 shoutrrr status and shoutrrr queue print what the relay answers (docs/admin-api.md),
-each answer on a line. queue list makes one answer of all its pages. A failure is told
+each answer on a line. queue list makes one answer of all its pages. A failure is reported
 on standard error, and by the exit status.`

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/containrrr/shoutrrr/pkg/router"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -55,7 +59,7 @@ func verify(sys *system, urls []string, asJSON bool) error {
 		case asJSON:
 			err = writeVerdict(sys, config, err)
 		case err != nil:
-			tell(sys.stderr, about, explain(err))
+			notify(sys.stderr, about, explain(err))
 			err = nil
 		default:
 			_, err = fmt.Fprint(sys.stdout, config.Scrub(configTree(config).text()))
@@ -74,7 +78,14 @@ func parseURL(rawURL string) (*pagerduty.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return service.(*pagerduty.Service).Config(), nil
+	config := service.(*pagerduty.Service).Config()
+	if !config.DisableTLS {
+		return config, nil
+	}
+	if _, err := eventsv2.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "http", Host: config.Address()}}); err != nil {
+		return nil, &pagerduty.ConfigError{Problems: []pagerduty.Problem{{Param: "disabletls", Value: "yes", Reason: err.Error()}}}
+	}
+	return config, nil
 }
 
 // node is a line of a tree with what hangs below it.
@@ -124,7 +135,7 @@ func configTree(c *pagerduty.Config) *node {
 		case field.Name == "contexts":
 			tree.add("contexts", contextNodes(c)...)
 		default:
-			tree.add(labelled(field.Name, printable(value), value == field.Default))
+			tree.add(labelled(field.Name, redact.Line(value), value == field.Default))
 		}
 	}
 	return tree
@@ -138,14 +149,6 @@ func labelled(name, value string, byDefault bool) string {
 	return label
 }
 
-// printable keeps a value on its line, and a terminal from obeying it.
-func printable(value string) string {
-	if quoted := fmt.Sprintf("%q", value); quoted != `"`+value+`"` {
-		return quoted
-	}
-	return value
-}
-
 func detailNodes(c *pagerduty.Config) []node {
 	nodes := make([]node, len(c.Details))
 	for i, m := range c.Details {
@@ -153,7 +156,7 @@ func detailNodes(c *pagerduty.Config) []node {
 		if json.Compact(&value, m.Value) != nil {
 			value.Write(m.Value)
 		}
-		nodes[i].label = printable(m.Name) + ": " + legible(value.String())
+		nodes[i].label = redact.Line(m.Name) + ": " + redact.JSON(value.String())
 	}
 	return nodes
 }
@@ -161,12 +164,12 @@ func detailNodes(c *pagerduty.Config) []node {
 func contextNodes(c *pagerduty.Config) []node {
 	var nodes []node
 	for _, l := range c.Links {
-		nodes = append(nodes, node{label: "link   " + printable(l.Href) + described(l.Text)})
+		nodes = append(nodes, node{label: "link   " + redact.Line(l.Href) + described(l.Text)})
 	}
 	for _, m := range c.Images {
-		label := "image  " + printable(m.Src) + described(m.Alt)
+		label := "image  " + redact.Line(m.Src) + described(m.Alt)
 		if m.Href != "" {
-			label += " leads to " + printable(m.Href)
+			label += " leads to " + redact.Line(m.Href)
 		}
 		nodes = append(nodes, node{label: label})
 	}

@@ -98,7 +98,7 @@ func (w *watch) missed(err error, now time.Time) error {
 		return w.draw(now, trouble, w.last)
 	}
 	if first {
-		tell(w.sys.stderr, "", trouble)
+		notify(w.sys.stderr, "", trouble)
 	}
 	return nil
 }

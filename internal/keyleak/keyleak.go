@@ -56,6 +56,12 @@ func Folder(tb testing.TB, dir string) []Sink {
 	return append(sinks, names)
 }
 
+// Misplaced gives the forms in which a key stands where none belongs: as the value of a flag or of a variable, as an argument, as the name of a
+// file or of a host. A URL among them leads nowhere.
+func Misplaced(key string) []string {
+	return []string{key, "/dev/null/" + key + "/file.yaml", "pagerduty://127.0.0.1:1/" + key + "?disabletls=yes", "http://" + key + ".invalid:1", "name=" + key}
+}
+
 // Check fails the test for each sink that holds the key in any form. It does not print what it found: the report would be the leak.
 func Check(tb testing.TB, key string, sinks ...Sink) {
 	tb.Helper()

@@ -21,7 +21,7 @@ func TestFind(t *testing.T) {
 		want       string // "" for none
 	}{
 		{"nothing", "event accepted, dedup key 4f1c", ""},
-		{"a fingerprint", "key-9f86d081 refused", ""},
+		{"a fingerprint", "key-9f86d081884c7d65 refused", ""},
 		{"seven characters", "0123456 and BCDEF", ""},
 		{"plain", "cannot send to pagerduty:///" + testKey, "plain"},
 		{"lower case", "x" + strings.ToLower(testKey) + "x", "plain"},

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/bodies"
 )
 
 func TestReasons(t *testing.T) {
@@ -212,12 +214,13 @@ func rawServer(t *testing.T, answer string) (base string) {
 func FuzzAnswer(f *testing.F) {
 	body := `{"routing_key":"` + testKey + `"}`
 	for _, echo := range echoes(body) {
-		f.Add([]byte(echo), "", 400)
+		f.Add([]byte(echo), uint16(0), uint16(0), uint16(0), "", 400)
 	}
-	f.Add([]byte(`{"status":"success","message":"Event processed","dedup_key":"srv01/HTTP"}`), "application/json", 202)
-	f.Add([]byte(`{"error":{"message":"Invalid Input Provided","code":2001,"errors":["Name required"]}}`), "", 500)
-	f.Add([]byte("<html><script>a<b</script><!-- -->x"), "gzip", 502)
-	f.Fuzz(func(t *testing.T, answer []byte, encoding string, status int) {
+	f.Add([]byte(`{"status":"success","message":"Event processed","dedup_key":"srv01/HTTP"}`), uint16(43), uint16(44), uint16(60_000), "application/json", 202)
+	f.Add([]byte(`{"error":{"message":"Invalid Input Provided","code":2001,"errors":["Name required"]}}`), uint16(66), uint16(82), uint16(5_000), "", 500)
+	f.Add([]byte("<html><script>a<b</script><!-- -->x"), uint16(6), uint16(27), uint16(3_000), "gzip", 502)
+	f.Fuzz(func(t *testing.T, answer []byte, from, to, times uint16, encoding string, status int) {
+		answer = bodies.Grow(answer, from, to, times, maxAnswerBytes)
 		key := mustKey(t, testKey)
 		resp := &http.Response{StatusCode: status, Header: http.Header{
 			"Content-Encoding": {encoding}, "Location": {string(answer)}, "Retry-After": {string(answer)},

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // baseURLError is a BaseURL that cannot be used.
@@ -28,14 +29,17 @@ func (e *proxyError) Error() string {
 	return fmt.Sprintf("the proxy %s opens no tunnel (%d %s)", e.host, e.status, http.StatusText(e.status))
 }
 
-// isForGood reports whether the cause stays until somebody changes something.
+// isForGood reports whether the cause stays until somebody changes something. A
+// certificate that is not valid yet becomes so by itself: mostly it is this machine's clock
+// that is behind, until it is set some time after the boot.
 func isForGood(err error) bool {
-	if isUntrusted(err) || speaksNoTLS(err) {
+	if isUntrusted(err) && !isEarly(err) || speaksNoTLS(err) {
 		return true
 	}
 	var base *baseURLError
+	var plain *plainProxyError
 	var proxy *proxyError
-	return errors.As(err, &base) || errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
+	return errors.As(err, &base) || errors.As(err, &plain) || errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }
 
 // isUntrusted reports whether the certificate of the server was not accepted.
@@ -47,6 +51,13 @@ func isUntrusted(err error) bool {
 	var roots x509.SystemRootsError
 	return errors.As(err, &verification) || errors.As(err, &unknown) || errors.As(err, &host) ||
 		errors.As(err, &invalid) || errors.As(err, &roots)
+}
+
+// isEarly reports whether a certificate was not accepted because it is not valid yet. The
+// library has one reason for that and for one that has expired.
+func isEarly(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && !time.Now().After(invalid.Cert.NotAfter)
 }
 
 // speaksNoTLS reports whether the other side answered the handshake in plain
@@ -67,7 +78,7 @@ func isBeforeSending(err error) bool {
 		return true
 	}
 	var dns *net.DNSError
-	return errors.As(err, &dns) || isForGood(err)
+	return errors.As(err, &dns) || isUntrusted(err) || isForGood(err)
 }
 
 // explain tells a cause in the words of its innermost part, and what to do.
@@ -103,6 +114,10 @@ func viaProxy(err error) string {
 	return ""
 }
 
+// validFrom is how a certificate's beginning and this machine's time are told: the year is
+// what is wrong of a clock at boot.
+const validFrom = "2006-01-02 15:04:05 UTC"
+
 // explainDistrust tells why a certificate was not accepted, and what to do.
 func explainDistrust(err error) (cause, advice string) {
 	var unknown x509.UnknownAuthorityError
@@ -113,6 +128,8 @@ func explainDistrust(err error) (cause, advice string) {
 		return oneLine(unknown.Error()), "if you trust its CA, add it to the system's certificates or to the file that SSL_CERT_FILE names"
 	case errors.As(err, &host):
 		return oneLine(host.Error()), "check the name of the host"
+	case isEarly(err) && errors.As(err, &invalid):
+		return "it is valid from " + invalid.Cert.NotBefore.UTC().Format(validFrom) + " on, and this machine's clock says " + time.Now().UTC().Format(validFrom), "set this machine's clock, if it is wrong; the event can be sent again"
 	case errors.As(err, &invalid):
 		return oneLine(invalid.Error()), "check this machine's clock, then the server's certificate"
 	}

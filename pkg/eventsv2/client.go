@@ -81,8 +81,9 @@ type wire struct {
 	change  *http.Request
 	send    func(*http.Request) (*http.Response, error)
 	timeout time.Duration
-	own     bool // the transport is the shared one, which leaves requests alone
-	traced  bool // the transport is known to report its connections
+	lazy    *lazyTransport // the same transport if it is one of these, else nil
+	own     bool           // the transport is the shared one, which leaves requests alone
+	traced  bool           // the transport is known to report its connections
 }
 
 // Post sends an encoded event to /v2/enqueue. Its error is an *Error. The key is
@@ -105,19 +106,25 @@ func (c *Client) PostChange(ctx context.Context, key Key, body []byte) (Receipt,
 
 func (c *Client) post(ctx context.Context, key Key, template *http.Request, body []byte) (Receipt, error) {
 	if c.wire.err != nil {
-		return Receipt{}, &Error{Err: redact(c.wire.err, key)}
+		return Receipt{}, &Error{Err: withoutKey(c.wire.err, key)}
 	}
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
 	var x exchange
 	resp, err := c.wire.send(x.request(bounded, &c.wire, template, body))
+	return c.wire.outcome(ctx, bounded, key, &x, resp, err)
+}
+
+// outcome makes of an exchange what the caller gets, and reads the answer. bounded is
+// the context of the attempt, ctx the caller's.
+func (w *wire) outcome(ctx, bounded context.Context, key Key, x *exchange, resp *http.Response, err error) (Receipt, error) {
 	if err == nil && resp == nil {
 		err = errNoAnswer
 	}
 	if err != nil {
-		failed := c.wire.unanswered(ctx, err, key, x.connected.Load())
+		failed := w.unanswered(ctx, err, key, x.connected.Load())
 		if ctx.Err() == nil && bounded.Err() != nil {
-			failed.limit = c.wire.timeout
+			failed.limit = w.timeout
 		}
 		return Receipt{}, failed
 	}
@@ -125,7 +132,7 @@ func (c *Client) post(ctx context.Context, key Key, template *http.Request, body
 	if accepts(resp.StatusCode, answer) {
 		return decodeReceipt(resp.StatusCode, answer, key), nil
 	}
-	return Receipt{}, refusal(resp, answer, key, c.wire.host)
+	return Receipt{}, refusal(resp, answer, key, w.host)
 }
 
 // errNoAnswer stands for an HTTP of the caller's that returns neither.
@@ -169,7 +176,8 @@ func (w *wire) choose(doer Doer) {
 	case nil:
 		// Neither cookies nor redirects are wanted, so http.Client has nothing to
 		// add to its transport but work.
-		w.send, w.own, w.traced = SharedTransport().RoundTrip, true, true
+		w.lazy, w.own, w.traced = shared(), true, true
+		w.send = w.lazy.RoundTrip
 	case *http.Client:
 		w.chooseClient(d)
 	default:
@@ -186,6 +194,7 @@ func (w *wire) chooseClient(c *http.Client) {
 	}
 	if c.Transport != nil && c.Jar == nil && c.Timeout == 0 {
 		w.own = w.traced // these two leave requests alone
+		w.lazy, _ = c.Transport.(*lazyTransport)
 		w.send = c.Transport.RoundTrip
 		return
 	}
@@ -207,6 +216,10 @@ func parseBaseURL(base string) (*url.URL, error) {
 		return nil, &baseURLError{fmt.Sprintf("its scheme is %q, must be https or http", u.Scheme)}
 	case u.Host == "":
 		return nil, &baseURLError{"it has no host"}
+	case u.Scheme == "http":
+		if err := CheckPlainHost(u.Hostname()); err != nil {
+			return nil, &baseURLError{err.Error()}
+		}
 	}
 	return u, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/bodies"
 )
 
 func TestParseDetails(t *testing.T) {
@@ -67,9 +69,16 @@ func FuzzDetails(f *testing.F) {
 		`{}`, `{"a":[1,2,{"b":"c"}],"d":-1.5e+3}`, `{"a":"\ud83d","b":"\ud83d\ude00"}`, `{"a":{"a":{}},"b":[[]]}`,
 		`{"\u0061":1,"a":2}`, "{\"x\":\"\xff\"}", `{"a":"\\"}`, `{"a":tru`, `[]`, ` {"a" : 1 } `,
 	} {
-		f.Add([]byte(seed))
+		f.Add([]byte(seed), uint16(0), uint16(0), uint16(0))
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
+	for i, s := range bodies.Shapes() {
+		if i%8 == 1 {
+			body, from, to, times := s.Seed(MaxEventBytes / 4)
+			f.Add(body, from, to, times)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte, from, to, times uint16) {
+		text = bodies.Grow(text, from, to, times, MaxEventBytes)
 		details, err := ParseDetails(text)
 		if err != nil {
 			return

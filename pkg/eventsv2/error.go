@@ -21,9 +21,12 @@ var (
 	// ErrRateLimited: the answer was 429, the event was not taken in.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnreachable: the way to the server is closed for good. Its certificate
-	// cannot be verified, it speaks no TLS, it redirects elsewhere, the proxy wants
+	// cannot be verified (one that is not valid yet can be later), it speaks no TLS, it redirects elsewhere, the proxy wants
 	// a login, or the BaseURL is none.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrSilent: this program has closed the connection, by which nothing came while
+	// another one brought an answer ([Client.Twice]). It says nothing about the server.
+	ErrSilent = errors.New("the connection had gone silent and was given up")
 )
 
 // Error is why an attempt did not end with a [Receipt].
@@ -86,8 +89,8 @@ func namesKey(message string) bool {
 // Temporary reports whether the same event may be accepted later: 429, 408, 5xx,
 // a web page with a status of success, and the failures of the network. Every other
 // status is final, 425 with them: it answers TLS early data, which is never sent
-// here. The end of an attempt's time is temporary, the caller's own cancellation is
-// not.
+// here. The end of an attempt's time is temporary, and so is a certificate that is not
+// valid yet; the caller's own cancellation is not.
 func (e *Error) Temporary() bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
@@ -154,12 +157,12 @@ func (w *wire) unanswered(ctx context.Context, err error, key Key, connected boo
 	switch cause := ctx.Err(); {
 	case cause != nil && !errors.Is(err, cause):
 		// A context with a cause of its own makes net/http return that.
-		err = &causeError{redact(err, key).Error(), cause}
+		err = &causeError{withoutKey(err, key).Error(), cause}
 	case cause == nil && errors.Is(err, context.Canceled):
 		// Something else has cancelled the request; the caller still wants it.
-		err = &causeError{text: redact(err, key).Error()}
+		err = &causeError{text: withoutKey(err, key).Error()}
 	}
-	e.Err = redact(err, key)
+	e.Err = withoutKey(err, key)
 	return e
 }
 
@@ -173,9 +176,9 @@ type causeError struct {
 func (e *causeError) Error() string { return e.text }
 func (e *causeError) Unwrap() error { return e.kind }
 
-// redact returns err, or if its text holds the key (a server that is none may
+// withoutKey returns err, or if its text holds the key (a server that is none may
 // send back what it got, and net/http quotes it) the scrubbed text in its place.
-func redact(err error, key Key) error {
+func withoutKey(err error, key Key) error {
 	text := err.Error()
 	clean := legible(text, key)
 	if scrub(oneLine(text), key) == oneLine(text) {

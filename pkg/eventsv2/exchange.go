@@ -13,7 +13,8 @@ import (
 // exchange is what one attempt needs, in one allocation.
 type exchange struct {
 	trace     httptrace.ClientTrace
-	connected atomic.Bool // dial, proxy and TLS handshake were done: the event may have left
+	connected atomic.Bool                 // dial, proxy and TLS handshake were done: the event may have left
+	got       func(httptrace.GotConnInfo) // hears of each connection that the request is given; nil: nobody does
 	url       url.URL
 	body      bytes.Reader
 }
@@ -24,7 +25,12 @@ type exchange struct {
 // Idempotency-Key: it would let net/http repeat, unseen, also a request that was
 // written in full, and whoever counts attempts should see that one.
 func (x *exchange) request(ctx context.Context, w *wire, template *http.Request, body []byte) *http.Request {
-	x.trace.GotConn = func(httptrace.GotConnInfo) { x.connected.Store(true) }
+	x.trace.GotConn = func(got httptrace.GotConnInfo) {
+		x.connected.Store(true)
+		if x.got != nil {
+			x.got(got)
+		}
+	}
 	req := template.WithContext(httptrace.WithClientTrace(ctx, &x.trace))
 	if !w.own {
 		// A foreign Doer may add its headers, a cookie jar does so too.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -11,46 +13,93 @@ import (
 // a responder nothing. 256 bytes hold a line of a log.
 const smallestCut = 256
 
-// omittedName is the member that tells what [Event.Fit] had to leave out whole.
+// omittedName is the member that reports what [Event.Fit] had to leave out whole.
 const omittedName = "omitted"
+
+// leftOut counts members of the details that are not sent.
+type leftOut struct{ n, bytes int }
+
+func (l *leftOut) add(m Member) {
+	l.n++
+	l.bytes += len(m.Value)
+}
 
 // Fit makes the encoded event at most limit bytes long by cutting the largest
 // values of the details, each with a marker that says how much is gone, and if
 // that is not enough by leaving out the last members, which one more member
-// tells, or all of them. It returns a line for each thing that it did, and an
+// reports, or all of them. It returns a line for each thing that it did, and an
 // error, with the event as it was, if it is too long even without details. The
 // details given are not changed.
-func (e *Event) Fit(limit int) (done []string, err error) {
-	over := len(e.AppendJSON(nil)) - limit
-	if over <= 0 {
+func (e *Event) Fit(limit int) (done []string, err error) { return e.fit(limit, leftOut{}) }
+
+// fit is Fit for an event of which some details are left out already.
+func (e *Event) fit(limit int, left leftOut) (done []string, err error) {
+	details := e.Payload.CustomDetails
+	whole := len(e.AppendJSON(nil))
+	if whole <= limit && left.n == 0 {
 		return nil, nil
 	}
-	details := e.Payload.CustomDetails
-	e.Payload.CustomDetails = nil
-	bare := len(e.AppendJSON(nil))
+	bare := whole
+	if len(details) > 0 {
+		bare -= len(`,"custom_details":`) + details.size()
+	}
 	if bare > limit {
-		e.Payload.CustomDetails = details
 		return nil, fmt.Errorf("the event has %d bytes without its details, at most %d are allowed", bare, limit)
 	}
 	room := limit - bare - len(`,"custom_details":`)
-	if room < smallestCut { // not even the member that tells of the others fits
-		return []string{"custom_details was too long: " + omittedText(details, nil)}, nil
+	if room < smallestCut { // not even the member that reports the others fits
+		for _, m := range details {
+			left.add(m)
+		}
+		e.Payload.CustomDetails = nil
+		return []string{"custom_details was too long: " + left.of(left.n)}, nil
 	}
-	e.Payload.CustomDetails, done = fitDetails(details, room)
+	e.Payload.CustomDetails, done = fitDetails(details, room, left)
 	return done, nil
 }
 
-// fitDetails returns details of which the object has at most room bytes.
-func fitDetails(details Details, room int) (Details, []string) {
-	keep := details
-	for {
-		level, fits := cutLevel(keep, room-omittedSize(details, keep))
-		if fits {
-			kept, done := cutTo(keep, level)
-			return withOmitted(kept, done, details, keep)
-		}
-		keep = keep[:len(keep)*3/4]
+// size is the number of bytes that AppendJSON writes.
+func (d Details) size() int {
+	n := len("{}") + max(len(d)-1, 0)
+	for _, m := range d {
+		n += stringSize(m.Name) + len(":") + len(m.Value)
 	}
+	return n
+}
+
+// smallest is what the member takes at least, with its comma.
+func (m *Member) smallest() int {
+	return stringSize(m.Name) + len(":,") + min(len(m.Value), smallestCut)
+}
+
+// fitDetails returns details of which the object has at most room bytes: all of
+// them if their values can be cut to that, else as many of the first as there is
+// room for.
+func fitDetails(details Details, room int, left leftOut) (Details, []string) {
+	if left.n == 0 {
+		if level, fits := cutLevel(details, room); fits {
+			return cutTo(details, level)
+		}
+	}
+	all := len(details) + left.n
+	omitted := details.FreeName(omittedName)
+	// The text is no longer than with these numbers.
+	longest := leftOut{all, left.bytes + details.size()}
+	room -= len(",:") + stringSize(omitted) + stringSize(longest.of(all))
+	keep, used := 0, len("{}")
+	for keep < len(details) {
+		if used += details[keep].smallest(); used > room {
+			break
+		}
+		keep++
+	}
+	for _, m := range details[keep:] {
+		left.add(m)
+	}
+	level, _ := cutLevel(details[:keep], room) // it fits: each value has room for smallestCut
+	kept, done := cutTo(details[:keep], level)
+	text := left.of(all)
+	return kept.With(omitted, text), append(done, "custom_details was too long: "+text)
 }
 
 // cutLevel returns the largest size to which all larger values are cut so that
@@ -85,9 +134,19 @@ func cutTo(details Details, level int) (cut Details, done []string) {
 		short, marker := cutText(text, level)
 		cut[i].Value = appendString(nil, short+marker)
 		done = append(done, fmt.Sprintf("custom_details.%s was too long: kept %d of %d characters",
-			m.Name, utf8.RuneCountInString(short), utf8.RuneCountInString(text)))
+			oneWord(m.Name), utf8.RuneCountInString(short), utf8.RuneCountInString(text)))
 	}
 	return cut, done
+}
+
+// oneWord shows a name that the sender has chosen: as it is if that is one
+// printable word, else in quotes and with escapes.
+func oneWord(name string) string {
+	name = cutRunes(name, maxShown)
+	if quoted := strconv.Quote(name); strings.ContainsAny(name, " ;:") || quoted[1:len(quoted)-1] != name {
+		return quoted
+	}
+	return name
 }
 
 // valueText is what is cut: the characters of a string, the JSON of anything else.
@@ -122,38 +181,22 @@ func cutMarker(gone, total int) string {
 	return fmt.Sprintf("… [cut: %d of %d characters left out]", gone, total)
 }
 
-// omittedSize is the room to leave for the member that tells what is left out.
-func omittedSize(all, keep Details) int {
-	if len(keep) == len(all) {
-		return 0
-	}
-	return len(`,"omitted_00":""`) + stringSize(omittedText(all, nil))
-}
-
-func omittedText(all, keep Details) string {
-	size := 0
-	for _, m := range all[len(keep):] {
-		size += len(m.Value)
-	}
-	return fmt.Sprintf("%d of %d details left out (%d bytes)", len(all)-len(keep), len(all), size)
-}
-
-func withOmitted(kept Details, done []string, all, keep Details) (Details, []string) {
-	if len(keep) == len(all) {
-		return kept, done
-	}
-	text := omittedText(all, keep)
-	return kept.With(kept.FreeName(omittedName), text), append(done, "custom_details was too long: "+text)
+func (l leftOut) of(all int) string {
+	return fmt.Sprintf("%d of %d details left out (%d bytes)", l.n, all, l.bytes)
 }
 
 // FreeName returns the name if no member has it, else the name with the first
 // number behind it that makes it free.
 func (d Details) FreeName(name string) string {
-	free := name
-	for n := 2; ; n++ {
-		if _, taken := d.Get(free); !taken {
-			return free
+	taken := make(map[string]bool) // of the names that begin with it: there can be a hundred thousand
+	for _, m := range d {
+		if strings.HasPrefix(m.Name, name) {
+			taken[m.Name] = true
 		}
-		free = fmt.Sprintf("%s_%d", name, n)
 	}
+	free := name
+	for n := 2; taken[free]; n++ {
+		free = name + "_" + strconv.Itoa(n)
+	}
+	return free
 }

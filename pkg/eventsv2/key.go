@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 // keyLength is the length of every integration key: the server answers "Length
@@ -53,13 +55,14 @@ func (k Key) Reveal() string {
 }
 
 // Fingerprint is what stands for the key wherever people look: "key-" and the
-// first 8 hexadecimal digits of the SHA-256 of the key in lower case.
+// first 16 hexadecimal digits of the SHA-256 of the key in lower case. Of a million
+// keys no two share one, but for one chance in 37 million.
 func (k Key) Fingerprint() string {
 	if k.secret == nil {
 		return "key-none"
 	}
 	sum := sha256.Sum256([]byte(strings.ToLower(*k.secret)))
-	return "key-" + hex.EncodeToString(sum[:4])
+	return "key-" + hex.EncodeToString(sum[:8])
 }
 
 // IsZero reports whether k is no key at all.
@@ -86,26 +89,7 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.Fingerprint()), nil
 
 // Scrub replaces every occurrence of the key in text, in any case of letters, by
 // the fingerprint: servers and proxies echo what they were sent.
-func (k Key) Scrub(text string) string {
-	if k.secret == nil || len(text) < keyLength {
-		return text
-	}
-	var b strings.Builder
-	for at := 0; at+keyLength <= len(text); {
-		if !strings.EqualFold(text[at:at+keyLength], *k.secret) {
-			at++
-			continue
-		}
-		b.WriteString(text[:at])
-		b.WriteString(k.Fingerprint())
-		text, at = text[at+keyLength:], 0
-	}
-	if b.Len() == 0 {
-		return text
-	}
-	b.WriteString(text)
-	return b.String()
-}
+func (k Key) Scrub(text string) string { return redact.Key(text, k) }
 
 // occurrences counts the places of text where the key stands, in any case of letters.
 // A key is a run of 32 letters and digits, so that looking at every 32nd character

@@ -2,6 +2,7 @@ package eventsv2
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -36,19 +37,29 @@ const maxDepth = 100
 // that stand twice in one object. What it gives out is JSON that strict receivers
 // take and shares no memory with what it reads.
 //
-// Text that is no JSON makes it bad, and everything else end soon.
+// Text that is no JSON makes it bad, and everything else end soon. So does the end
+// of the context.
 type reader struct {
 	src    []byte
 	at     int
 	out    []byte // the values that were read
 	bad    bool
 	mended mending
+
+	ctx     context.Context // of the work; nil if that is too little to be stopped
+	members int             // and elements that were read: the measure of the work
 }
+
+// membersBetweenLooks is the number of members or elements after which a reader
+// looks whether its result is still wanted: they take about a millisecond, and an
+// event that people send has fewer. That is read to its end whether its client
+// waits or not, since some clients close their half of the connection at once.
+const membersBetweenLooks = 4096
 
 // newReader reads text, which may begin with a byte order mark and end with the
 // zero byte that C programs like to send.
-func newReader(text []byte) reader {
-	r := reader{src: bytes.TrimRight(bytes.TrimPrefix(text, []byte("\ufeff")), "\x00")}
+func newReader(ctx context.Context, text []byte) reader {
+	r := reader{ctx: ctx, src: bytes.TrimRight(bytes.TrimPrefix(text, []byte("\ufeff")), "\x00")}
 	if !utf8.Valid(r.src) {
 		r.src = bytes.ToValidUTF8(r.src, []byte("\ufffd"))
 		r.mended |= mendedUTF8
@@ -84,7 +95,18 @@ func (r *reader) more(first bool, closing byte) bool {
 		r.at++
 		return false
 	}
+	if r.members++; r.members%membersBetweenLooks == 0 && r.stopped() != nil {
+		r.bad = true
+	}
 	return !r.bad
+}
+
+// stopped says why the result is not wanted any more, nil if it is.
+func (r *reader) stopped() error {
+	if r.ctx == nil || r.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(r.ctx)
 }
 
 // name reads a member's name and its colon. It may refer to what is read.
@@ -266,6 +288,15 @@ func (r *reader) appendArray(depth int) {
 
 // appendDeep reads what is nested too deep, and keeps it as a text.
 func (r *reader) appendDeep() {
+	if text := r.deep(); text != nil {
+		r.mended |= mendedDepth
+		r.out = appendString(r.out, string(text))
+	}
+}
+
+// deep steps over an object or array without a look at what is in it. It returns
+// nil if that has no end.
+func (r *reader) deep() []byte {
 	start, open := r.at, 0
 	for r.at < len(r.src) {
 		switch r.src[r.at] {
@@ -279,23 +310,17 @@ func (r *reader) appendDeep() {
 		}
 		r.at++
 		if open == 0 {
-			r.mended |= mendedDepth
-			r.out = appendString(r.out, string(r.src[start:r.at]))
-			return
+			return r.src[start:r.at]
 		}
 	}
 	r.bad = true
+	return nil
 }
 
 // appendWord reads a number, true, false or null. What other languages write for
 // a number becomes a text.
 func (r *reader) appendWord() {
-	start := r.at
-	for r.at < len(r.src) && bytes.IndexByte([]byte(",]}:{[\" \t\n\r"), r.src[r.at]) < 0 {
-		r.at++
-	}
-	word := r.src[start:r.at]
-	switch {
+	switch word := r.word(); {
 	case isNumber(word), isLiteral(word):
 		r.out = append(r.out, word...)
 	case isForeignNumber(word):
@@ -305,6 +330,54 @@ func (r *reader) appendWord() {
 		r.bad = true
 		r.out = append(r.out, `""`...)
 	}
+}
+
+// word steps over what ends before the next mark.
+func (r *reader) word() []byte {
+	start := r.at
+	for r.at < len(r.src) && bytes.IndexByte([]byte(",]}:{[\" \t\n\r"), r.src[r.at]) < 0 {
+		r.at++
+	}
+	return r.src[start:r.at]
+}
+
+// skip steps over a value of any kind. It takes what value takes and refuses what
+// value refuses, and needs no memory.
+func (r *reader) skip(depth int) {
+	c := r.peek()
+	switch {
+	case c == '"':
+		r.quoted()
+	case c != '{' && c != '[':
+		if word := r.word(); !isNumber(word) && !isLiteral(word) && !isForeignNumber(word) {
+			r.bad = true
+		}
+	case depth == maxDepth:
+		r.deep()
+	default:
+		r.at++
+		closing := c + 2 // as ASCII has them
+		for first := true; r.more(first, closing); first = false {
+			if c == '{' && !r.skipName() {
+				return
+			}
+			r.skip(depth + 1)
+		}
+	}
+}
+
+// skipName steps over a member's name and its colon.
+func (r *reader) skipName() bool {
+	if r.peek() != '"' {
+		r.bad = true
+		return false
+	}
+	if r.quoted(); r.peek() != ':' {
+		r.bad = true
+		return false
+	}
+	r.at++
+	return true
 }
 
 func isLiteral(word []byte) bool {

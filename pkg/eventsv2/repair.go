@@ -1,6 +1,7 @@
 package eventsv2
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -28,23 +29,31 @@ type RepairOptions struct {
 // The event passes [Event.Validate], has at most [MaxEventBytes], holds its key in
 // no other place, and shares no memory with body. To repair it again changes
 // nothing.
-func Repair(body []byte, o RepairOptions) (Event, []string, error) {
-	r := repairer{reader: newReader(body), o: o}
-	if !r.top() {
-		return Event{}, nil, &Invalid{Reasons: []string{reasonNoJSON}, unreadable: true}
+//
+// The time and the memory that it takes grow with the length of the body and with
+// nothing else. If the context ends in the midst of a large one, the error is its
+// cause.
+func Repair(ctx context.Context, body []byte, o RepairOptions) (Event, []string, error) {
+	r := newRepairer(ctx, body, o)
+	if err := r.readAlert(); err != nil {
+		return Event{}, nil, err
 	}
-	reasons := r.routingKey(&alertReasons)
-	reasons = append(reasons, r.action()...)
-	if len(reasons) > 0 {
-		return Event{}, nil, &Invalid{Reasons: reasons}
-	}
+	r.tidy()
 	r.scrub()
 	r.dedupKey()
-	r.tidy()
 	if err := r.complete(); err != nil {
 		return Event{}, nil, &Invalid{Reasons: []string{reasonTooLarge}}
 	}
 	return r.e, r.told(), nil
+}
+
+// ReadKey returns the key of an alert event, or the *[Invalid] that [Repair] would
+// return, but for an event that is too large. It reads and keeps nothing else, so
+// that an event whose key is unknown costs little.
+func ReadKey(ctx context.Context, body []byte) (Key, error) {
+	r := newKeyReader(ctx, body)
+	err := r.readAlert()
+	return r.e.RoutingKey, err
 }
 
 // repairer is an event on its way to what PagerDuty accepts.
@@ -53,28 +62,80 @@ type repairer struct {
 	o RepairOptions
 	e Event
 
-	given  given
-	taken  names   // by the details
-	kept   Details // what has no place of its own
+	// keyOnly steps over each member that neither names the lane nor is judged
+	// before the key is looked up.
+	keyOnly bool
+
+	given      given
+	controlled bool    // control characters were dropped, which can join the pieces of a key
+	taken      names   // by the details
+	kept       Details // what has no place of its own
+
+	// What the details and kept may still take. Members beyond that cannot be sent
+	// in any case: they are counted in left. Their names and values are not kept,
+	// which would take many times the memory of the body.
+	detailsRoom, keptRoom int
+	left                  leftOut
+
 	lines  []string
 	untold int // lines too many
+}
+
+// keepRoom is what the details and kept may take, each. It is twice of what can be
+// sent, as a key that is replaced makes a member smaller.
+const keepRoom = 2 * MaxEventBytes
+
+func newRepairer(ctx context.Context, body []byte, o RepairOptions) repairer {
+	return repairer{reader: newReader(ctx, body), o: o, detailsRoom: keepRoom, keptRoom: keepRoom}
+}
+
+func newKeyReader(ctx context.Context, body []byte) repairer {
+	r := newRepairer(ctx, body, RepairOptions{})
+	r.keyOnly = true
+	r.out = make([]byte, 0, keyLength) // not the length of the body
+	return r
+}
+
+// readAlert reads an alert event, and settles its key and its action.
+func (r *repairer) readAlert() error {
+	switch ended, err := r.read(); {
+	case err != nil:
+		return err
+	case !ended:
+		return &Invalid{Reasons: []string{reasonNoJSON}, unreadable: true}
+	}
+	reasons := r.routingKey(&alertReasons)
+	reasons = append(reasons, r.action()...)
+	if len(reasons) > 0 {
+		return &Invalid{Reasons: reasons}
+	}
+	return nil
+}
+
+// read reads the whole body and reports whether it is an object and nothing else.
+func (r *repairer) read() (ended bool, err error) {
+	ended = r.top()
+	if r.members >= membersBetweenLooks {
+		err = r.stopped()
+	}
+	return ended, err
 }
 
 // given are members as they were sent.
 type given struct {
 	key, action, dedup       string
 	keyIsNoText, actIsNoText bool
-	severity                 string
+	severity, timestamp      string
 
 	// The names of Events API v1.
 	serviceKey, eventType, incidentKey, description string
 }
 
 // alertMembers are the members of an alert event, in both versions of the API.
-var alertMembers = []string{
+var alertMembers = newMemberNames(
 	"routing_key", "event_action", "dedup_key", "client", "client_url", "payload", "links", "images",
 	"service_key", "event_type", "incident_key", "description", "details", "contexts",
-}
+)
 
 // top reads the outermost object.
 func (r *repairer) top() bool {
@@ -87,9 +148,13 @@ func (r *repairer) top() bool {
 		if r.topMember(name) {
 			continue
 		}
-		meant := nearest(string(name), alertMembers)
+		meant := alertMembers.nearest(name)
 		if meant == "" || !r.topMember([]byte(meant)) {
-			r.unknown(string(name))
+			if r.keyOnly {
+				r.skip(0)
+			} else {
+				r.unknown(string(name))
+			}
 			continue
 		}
 		r.note("%s was read as %s", quote(string(name)), meant)
@@ -97,8 +162,10 @@ func (r *repairer) top() bool {
 	return r.ended()
 }
 
+// topMember reads a member of the outermost object. Those that only Events API v1
+// has are sent to v2 as well, which would drop or refuse them.
 func (r *repairer) topMember(name []byte) bool {
-	e, g := &r.e, &r.given
+	g := &r.given
 	switch string(name) {
 	case "routing_key":
 		g.key, g.keyIsNoText = r.identifier("routing_key", g.key)
@@ -106,6 +173,26 @@ func (r *repairer) topMember(name []byte) bool {
 		g.action, g.actIsNoText = r.identifier("event_action", g.action)
 	case "dedup_key":
 		r.set(&g.dedup, "dedup_key")
+	case "service_key":
+		g.serviceKey, _ = r.identifier("service_key", g.serviceKey)
+	case "event_type":
+		g.eventType, _ = r.identifier("event_type", g.eventType)
+	case "incident_key":
+		r.set(&g.incidentKey, "incident_key")
+	default:
+		if r.keyOnly && alertMembers.has(name) {
+			r.skip(0)
+			return true
+		}
+		return !r.keyOnly && r.bodyMember(name)
+	}
+	return true
+}
+
+// bodyMember reads what names neither the lane nor the chain.
+func (r *repairer) bodyMember(name []byte) bool {
+	e := &r.e
+	switch string(name) {
 	case "client":
 		r.set(&e.Client, "client")
 	case "client_url":
@@ -116,25 +203,8 @@ func (r *repairer) topMember(name []byte) bool {
 		r.list("links", r.addLink)
 	case "images":
 		r.list("images", r.addImage)
-	default:
-		return r.oldMember(name)
-	}
-	return true
-}
-
-// oldMember reads what only Events API v1 has. Some send it to v2, where it would
-// be dropped or refused.
-func (r *repairer) oldMember(name []byte) bool {
-	g := &r.given
-	switch string(name) {
-	case "service_key":
-		g.serviceKey, _ = r.identifier("service_key", g.serviceKey)
-	case "event_type":
-		g.eventType, _ = r.identifier("event_type", g.eventType)
-	case "incident_key":
-		r.set(&g.incidentKey, "incident_key")
 	case "description":
-		r.set(&g.description, "description")
+		r.set(&r.given.description, "description")
 	case "contexts":
 		r.list("contexts", r.addContext)
 	case "details":
@@ -244,12 +314,12 @@ func digest(text string) string {
 }
 
 // complete settles the payload once all of it is known, adds what was kept, and
-// makes the event fit.
+// makes the event fit. What it fills in can be long, so shorten comes after that.
 func (r *repairer) complete() error {
 	e := &r.e
-	r.shorten()
-	if e.Action != Trigger && !e.Payload.useful() && len(r.kept) == 0 {
+	if e.Action != Trigger && !r.useful() && len(r.kept) == 0 {
 		e.Payload = Payload{}
+		r.shorten()
 		return r.fit() // PagerDuty needs none, and there is nothing to say
 	}
 	if e.DedupKey != r.given.dedup && occurrences(e.RoutingKey, r.given.dedup) == 0 {
@@ -258,25 +328,31 @@ func (r *repairer) complete() error {
 	r.fillSummary()
 	r.fillSource()
 	r.fillSeverity()
+	r.fillTimestamp()
+	r.shorten()
 	r.finishDetails()
 	return r.fit()
 }
 
 // useful reports whether the payload of an acknowledge or resolve says anything.
 // Some agents send {"summary":"","source":"","severity":""} with each.
-func (p *Payload) useful() bool {
-	bare := *p
+func (r *repairer) useful() bool {
+	bare := r.e.Payload
 	bare.Timestamp = time.Time{}
-	return bare.given()
+	return bare.given() || r.given.severity != ""
 }
 
-// finishDetails gives the time of arrival to an event without any, and adds what
-// was kept and told.
-func (r *repairer) finishDetails() {
-	p := &r.e.Payload
-	if p.Timestamp.IsZero() {
+// fillTimestamp gives the time of arrival to an event without any.
+func (r *repairer) fillTimestamp() {
+	if p := &r.e.Payload; p.Timestamp.IsZero() {
 		p.Timestamp = r.o.Now
 	}
+}
+
+// finishDetails adds what was kept, and the lines.
+func (r *repairer) finishDetails() {
+	p := &r.e.Payload
+	p.CustomDetails = slices.Grow(p.CustomDetails, len(r.kept))
 	for _, m := range r.kept {
 		p.CustomDetails = append(p.CustomDetails, Member{r.taken.free(m.Name), m.Value})
 	}

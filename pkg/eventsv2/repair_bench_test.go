@@ -1,6 +1,7 @@
 package eventsv2
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func BenchmarkRepair(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		event, lines, err := Repair(body, benchOptions)
+		event, lines, err := Repair(context.Background(), body, benchOptions)
 		if err != nil || len(lines) > 0 {
 			b.Fatal(lines, err)
 		}

@@ -98,7 +98,7 @@ var repairCases = []struct {
 	{
 		"a name that is a piece of the key", `…"0123456789ab":1,"payload":"PAYLOAD"`,
 		`"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"0123456789ab":1}}`,
-		[]string{`"key-3eb1bd43" is no member of an event: it stands in custom_details`},
+		[]string{`"key-3eb1bd439947eb76" is no member of an event: it stands in custom_details`},
 	},
 	{
 		"repeated action", `{"routing_key":"KEY","event_action":"resolve","event_action":"trigger","dedup_key":"d","payload":"PAYLOAD"}`,
@@ -127,7 +127,7 @@ var repairCases = []struct {
 	},
 	{
 		"the key in other places", `…"client":"KEY","payload":{"summary":"KEY failed","source":"o","severity":"info","custom_details":{"KEY":1,"url":"https://x/KEY?a","n":[{"KEY":2}]}}`,
-		`"client":"key-3eb1bd43","payload":{"source":"o","severity":"info","summary":"key-3eb1bd43 failed",NOW,"custom_details":{"key-3eb1bd43":1,"url":"https://x/key-3eb1bd43?a","n":[{"key-3eb1bd43":2}]}}`,
+		`"client":"key-3eb1bd439947eb76","payload":{"source":"o","severity":"info","summary":"key-3eb1bd439947eb76 failed",NOW,"custom_details":{"key-3eb1bd439947eb76":1,"url":"https://x/key-3eb1bd439947eb76?a","n":[{"key-3eb1bd439947eb76":2}]}}`,
 		[]string{`the integration key stood in other places as well: its fingerprint stands there`},
 	},
 

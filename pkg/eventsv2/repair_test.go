@@ -2,6 +2,7 @@ package eventsv2
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func wholeCase(body string) string {
 func repairCase(t *testing.T, body string) (got string, lines []string) {
 	t.Helper()
 	given := []byte(body)
-	event, lines, err := Repair(given, caseOptions)
+	event, lines, err := Repair(context.Background(), given, caseOptions)
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
@@ -100,7 +101,7 @@ func TestRepairLongDedupKey(t *testing.T) {
 	long := strings.Repeat("k", MaxDedupKey) + "é"
 	hashes := map[string]bool{}
 	for _, action := range Actions() {
-		event, lines, err := Repair([]byte(wholeCase(`{"routing_key":"KEY","event_action":"`+string(action)+`","dedup_key":"`+long+`","payload":"PAYLOAD"}`)), caseOptions)
+		event, lines, err := Repair(context.Background(), []byte(wholeCase(`{"routing_key":"KEY","event_action":"`+string(action)+`","dedup_key":"`+long+`","payload":"PAYLOAD"}`)), caseOptions)
 		if err != nil || len(lines) != 1 {
 			t.Fatalf("%s: %v, %q", action, err, lines)
 		}
@@ -257,7 +258,7 @@ func TestRepairChange(t *testing.T) {
 		},
 		{"no payload", `"dedup_key":null`, `"payload":{"summary":"event without a summary",NOW}`, []string{`payload.summary was missing: "event without a summary" stands for it`}},
 	} {
-		change, lines, err := RepairChange([]byte(`{"routing_key":"`+secret+`",`+tc.body+`}`), caseOptions)
+		change, lines, err := RepairChange(context.Background(), []byte(`{"routing_key":"`+secret+`",`+tc.body+`}`), caseOptions)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}

@@ -1,30 +1,25 @@
 package eventsv2
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
 
 // RepairChange is [Repair] for a change event.
-func RepairChange(body []byte, o RepairOptions) (Change, []string, error) {
-	r := repairer{reader: newReader(body), o: o}
-	if !r.top() {
-		return Change{}, nil, &Invalid{Reasons: []string{reasonNoJSON}, change: true}
+func RepairChange(ctx context.Context, body []byte, o RepairOptions) (Change, []string, error) {
+	r := newRepairer(ctx, body, o)
+	if err := r.readChange(); err != nil {
+		return Change{}, nil, err
 	}
-	reasons := r.routingKey(&changeReasons)
-	if len(reasons) == 0 && strings.HasPrefix(r.e.RoutingKey.Reveal(), "R") {
-		reasons = []string{reasonRulesetKey}
-	}
-	if len(reasons) > 0 {
-		return Change{}, nil, &Invalid{Reasons: reasons, change: true}
-	}
-	r.scrub()
 	r.tidy()
+	r.scrub()
 	r.moveImages()
 	r.moveAlertMembers()
-	r.shorten()
 	r.fillSummary()
+	r.fillTimestamp()
 	r.boundLinks()
+	r.shorten()
 	r.finishDetails()
 	// As an alert event it is longer, so what fits there fits as a change event.
 	if err := r.fit(); err != nil {
@@ -35,6 +30,31 @@ func RepairChange(body []byte, o RepairOptions) (Change, []string, error) {
 		RoutingKey: r.e.RoutingKey, Summary: p.Summary, Source: p.Source, Timestamp: p.Timestamp,
 		CustomDetails: p.CustomDetails, Links: r.e.Links,
 	}, r.told(), nil
+}
+
+// ReadChangeKey is [ReadKey] for a change event.
+func ReadChangeKey(ctx context.Context, body []byte) (Key, error) {
+	r := newKeyReader(ctx, body)
+	err := r.readChange()
+	return r.e.RoutingKey, err
+}
+
+// readChange reads a change event and settles its key.
+func (r *repairer) readChange() error {
+	switch ended, err := r.read(); {
+	case err != nil:
+		return err
+	case !ended:
+		return &Invalid{Reasons: []string{reasonNoJSON}, change: true}
+	}
+	reasons := r.routingKey(&changeReasons)
+	if len(reasons) == 0 && strings.HasPrefix(r.e.RoutingKey.Reveal(), "R") {
+		reasons = []string{reasonRulesetKey}
+	}
+	if len(reasons) > 0 {
+		return &Invalid{Reasons: reasons, change: true}
+	}
+	return nil
 }
 
 // moveImages: "the Change Events API only supports links".

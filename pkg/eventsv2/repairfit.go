@@ -6,19 +6,17 @@ package eventsv2
 const sureToFit = MaxEventBytes / 20
 
 // shorten makes an event whose texts or links are very long leave half of the room
-// to the details, where Fit decides what stays.
+// to the details, where Fit decides what stays. It has to come after all that can
+// make a text long.
 func (r *repairer) shorten() {
 	if len(r.src) < sureToFit {
 		return
 	}
 	e := &r.e
-	size := func() int {
-		bare := *e
-		bare.Payload.CustomDetails = nil
-		bare.Payload.Summary, _ = CutSummary(bare.Payload.Summary)
-		return len(bare.AppendJSON(nil))
-	}
-	if size() <= MaxEventBytes/2 {
+	bare := *e
+	bare.Payload.CustomDetails, bare.Links, bare.Images = nil, nil, nil
+	links, images := sizes(e.Links, linkSize), sizes(e.Images, imageSize)
+	if len(bare.AppendJSON(nil))+links+images <= MaxEventBytes/2 {
 		return
 	}
 	p := &e.Payload
@@ -37,13 +35,47 @@ func (r *repairer) shorten() {
 		r.keepText("client_url", e.ClientURL)
 		e.ClientURL = ""
 	}
-	links, images := len(e.Links), len(e.Images)
-	for size() > MaxEventBytes/2 {
-		e.Links, e.Images = e.Links[:len(e.Links)*3/4], e.Images[:len(e.Images)*3/4]
+	// Each text is short now, so that what is left is for the links and images, half
+	// of it for each at least.
+	bare = *e
+	bare.Payload.CustomDetails, bare.Links, bare.Images = nil, nil, nil
+	room := MaxEventBytes/2 - len(bare.AppendJSON(nil))
+	before := len(e.Links) + len(e.Images)
+	e.Links = thatFit(e.Links, linkSize, max(room/2, room-images))
+	e.Images = thatFit(e.Images, imageSize, room-sizes(e.Links, linkSize))
+	if gone := before - len(e.Links) - len(e.Images); gone > 0 {
+		r.note("the event was too large: %d of %d links and images were left out", gone, before)
 	}
-	if gone := links + images - len(e.Links) - len(e.Images); gone > 0 {
-		r.note("the event was too large: %d of %d links and images were left out", gone, links+images)
+}
+
+// thatFit returns the elements that room is enough for, in their order. One that is
+// too long does not keep out those after it.
+func thatFit[E any](all []E, size func(*E) int, room int) []E {
+	kept := all[:0:0]
+	for i := range all {
+		if n := size(&all[i]); n <= room {
+			kept = append(kept, all[i])
+			room -= n
+		}
 	}
+	return kept
+}
+
+func sizes[E any](all []E, size func(*E) int) (n int) {
+	for i := range all {
+		n += size(&all[i])
+	}
+	return n
+}
+
+// linkSize and imageSize are what an element takes at most in the encoded event.
+// Both are generous to the first of its list, which opens it.
+func linkSize(l *Link) int {
+	return len(`,"links":[{"href":,"text":}]`) + stringSize(l.Href) + stringSize(l.Text)
+}
+
+func imageSize(m *Image) int {
+	return len(`,"images":[{"src":,"href":,"alt":}]`) + stringSize(m.Src) + stringSize(m.Href) + stringSize(m.Alt)
 }
 
 // fit makes the details fit. They have room since shorten, so that Fit cannot fail.
@@ -51,7 +83,7 @@ func (r *repairer) fit() error {
 	if len(r.src) < sureToFit {
 		return nil
 	}
-	done, err := r.e.Fit(MaxEventBytes)
+	done, err := r.e.fit(MaxEventBytes, r.left)
 	for _, line := range done {
 		r.note("%s", line)
 	}

@@ -2,18 +2,18 @@ package eventsv2
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
 // list reads the elements of an array. What should stand in one and stands alone
 // is its only element.
-func (r *repairer) list(name string, add func(at string, el element)) {
+func (r *repairer) list(name string, add func(at place, el element)) {
 	if r.peek() != '[' {
 		if value := r.value(); !isEmpty(value) {
 			r.note("%s was no list", name)
-			add(name+"_0", elementOf(value))
+			add(place{name, 0}, elementOf(value))
 		}
 		return
 	}
@@ -23,9 +23,9 @@ func (r *repairer) list(name string, add func(at string, el element)) {
 		if isEmpty(value) {
 			continue
 		}
-		at, el := fmt.Sprintf("%s_%d", name, i), elementOf(value)
+		at, el := place{name, i}, elementOf(value)
 		if value[0] == '{' && el.isBlank() {
-			r.note("%s was blank: it was left out", index(at))
+			r.note("%s was blank: it was left out", at)
 			continue
 		}
 		add(at, el)
@@ -87,36 +87,36 @@ func elementOf(raw json.RawMessage) element {
 
 // addLink takes a link if it leads anywhere. What is left of it stands in the
 // details.
-func (r *repairer) addLink(at string, el element) {
+func (r *repairer) addLink(at place, el element) {
 	if !isURL(el.href) {
-		r.note("%s had no usable href: it stands in custom_details", index(at))
-		r.keep(at, el.raw)
+		r.note("%s had no usable href: it stands in custom_details", at)
+		r.keepAt(at, el.raw)
 		return
 	}
 	r.e.Links = append(r.e.Links, Link{Href: el.href, Text: el.text})
 	switch {
 	case el.raw[0] == '"':
-		r.note("%s was no object", index(at))
+		r.note("%s was no object", at)
 	case el.extra || el.src != "" || el.alt != "":
 		r.keepWhole(at, el)
 	}
 }
 
 // keepWhole keeps in the details what no link or image has.
-func (r *repairer) keepWhole(at string, el element) {
-	r.note("%s has parts that PagerDuty would drop: the whole stands in custom_details", index(at))
-	r.keep(at, el.raw)
+func (r *repairer) keepWhole(at place, el element) {
+	r.note("%s has parts that PagerDuty would drop: the whole stands in custom_details", at)
+	r.keepAt(at, el.raw)
 }
 
 // addImage takes an image if PagerDuty can show it. One that is served by http
 // becomes a link: that still leads there.
-func (r *repairer) addImage(at string, el element) {
+func (r *repairer) addImage(at place, el element) {
 	if el.raw[0] == '"' {
-		r.note("%s was no object", index(at))
+		r.note("%s was no object", at)
 		el.src, el.href = el.href, ""
 	}
 	if el.alt == "" && el.text != "" {
-		r.note("%s: text became alt", index(at))
+		r.note("%s: text became alt", at)
 		el.alt, el.text = el.text, ""
 	}
 	extra := el.extra || el.text != ""
@@ -127,12 +127,12 @@ func (r *repairer) addImage(at string, el element) {
 	case isHTTPS(el.src):
 		r.e.Images = append(r.e.Images, Image{Src: el.src, Href: el.href, Alt: el.alt})
 	case isURL(el.src):
-		r.note("%s was not served by https: it became a link", index(at))
+		r.note("%s was not served by https: it became a link", at)
 		r.e.Links = append(r.e.Links, Link{Href: el.src, Text: el.alt})
 		extra = extra || el.href != ""
 	default:
-		r.note("%s had no usable src: it stands in custom_details", index(at))
-		r.keep(at, el.raw)
+		r.note("%s had no usable src: it stands in custom_details", at)
+		r.keepAt(at, el.raw)
 		return
 	}
 	if extra {
@@ -141,28 +141,44 @@ func (r *repairer) addImage(at string, el element) {
 }
 
 // addContext reads what Events API v1 has for links and images.
-func (r *repairer) addContext(at string, el element) {
+func (r *repairer) addContext(at place, el element) {
 	switch {
 	case isURL(el.src):
-		r.note("%s became an image", index(at))
+		r.note("%s became an image", at)
 		r.addImage(at, el)
 	case isURL(el.href):
-		r.note("%s became a link", index(at))
+		r.note("%s became a link", at)
 		r.addLink(at, el)
 	default:
-		r.note("%s is neither a link nor an image: it stands in custom_details", index(at))
-		r.keep(at, el.raw)
+		r.note("%s is neither a link nor an image: it stands in custom_details", at)
+		r.keepAt(at, el.raw)
 	}
 }
 
-// index writes links_3 as people write it.
-func index(at string) string {
-	cut := strings.LastIndexByte(at, '_')
-	return at[:cut] + "[" + at[cut+1:] + "]"
+// place is where an element stands in its list.
+type place struct {
+	list string
+	at   int
+}
+
+// String writes the place as people write it: links[3].
+func (p place) String() string { return p.list + "[" + strconv.Itoa(p.at) + "]" }
+
+// keepAt keeps an element that has lost its place. A body has room for a million
+// of them.
+func (r *repairer) keepAt(at place, value json.RawMessage) {
+	if r.keptRoom < 0 && !isEmpty(value) {
+		r.left.add(Member{Value: value})
+		return
+	}
+	r.keep(at.list+"_"+strconv.Itoa(at.at), value)
 }
 
 // isURL reports whether a text is what PagerDuty documents as format url.
 func isURL(text string) bool {
+	if !strings.Contains(text, "://") {
+		return false // and no memory is spent on it
+	}
 	u, err := url.Parse(text)
 	return err == nil && u.Scheme != "" && u.Host != ""
 }

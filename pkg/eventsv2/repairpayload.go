@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-var payloadMembers = []string{"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
+var payloadMembers = newMemberNames("summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details")
 
 // payload reads the payload. A text in its place can only be the summary.
 func (r *repairer) payload() {
@@ -28,7 +28,7 @@ func (r *repairer) payload() {
 		if r.payloadMember(name) {
 			continue
 		}
-		meant := nearest(string(name), payloadMembers)
+		meant := payloadMembers.nearest(name)
 		if meant == "" || !r.payloadMember([]byte(meant)) {
 			r.unknown(string(name))
 			continue
@@ -45,8 +45,7 @@ func (r *repairer) payloadMember(name []byte) bool {
 	case "source":
 		r.set(&p.Source, "payload.source")
 	case "severity":
-		r.set(&r.given.severity, "payload.severity")
-		p.Severity = Severity(r.given.severity)
+		r.set(&r.given.severity, "payload.severity") // the event has none that is not one of the four
 	case "timestamp":
 		r.timestamp()
 	case "component":
@@ -109,6 +108,10 @@ func (r *repairer) customDetails(name string) bool {
 }
 
 func (r *repairer) addDetail(m Member) {
+	if r.detailsRoom -= m.smallest(); r.detailsRoom < 0 {
+		r.left.add(m)
+		return
+	}
 	name := r.taken.free(m.Name)
 	if name != m.Name {
 		r.mended |= mendedName
@@ -120,19 +123,23 @@ func (r *repairer) addDetail(m Member) {
 // tidy clears blank texts, which PagerDuty refuses in some places, the control
 // characters with which programs colour a terminal, and a client_url that is none.
 func (r *repairer) tidy() {
-	e, controlled := &r.e, false
+	e, g := &r.e, &r.given
 	p := &e.Payload
-	for _, field := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &e.Client, &e.ClientURL} {
+	for _, field := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &e.Client, &e.ClientURL, &g.description} {
 		if strings.ContainsFunc(*field, isControl) {
-			*field, controlled = strings.Map(dropControl, *field), true
+			*field, r.controlled = strings.Map(dropControl, *field), true
 		}
 		if isBlank(*field) {
 			*field = ""
 		}
 	}
-	if controlled {
+	if r.controlled {
 		r.note("control characters were dropped")
 	}
+	if isBlank(g.severity) {
+		g.severity = ""
+	}
+	r.settleTimestamp()
 	if url := strings.TrimSpace(e.ClientURL); url == "" || isURL(url) {
 		e.ClientURL = url
 	} else {
@@ -140,16 +147,16 @@ func (r *repairer) tidy() {
 		r.keepText("client_url", e.ClientURL)
 		e.ClientURL = ""
 	}
-	if g := &r.given; !isBlank(g.description) {
+	if g.description != "" {
 		if p.Summary == "" {
-			p.Summary = strings.Map(dropControl, g.description)
+			p.Summary = g.description
 			r.note("description was read as payload.summary")
 		} else {
 			r.note("description is no member of an event: it stands in custom_details")
 			r.keepText("description", g.description)
 		}
 	}
-	if key := r.given.incidentKey; !isBlank(key) {
+	if key := g.incidentKey; !isBlank(key) {
 		r.note("incident_key is no member of an event: it stands in custom_details")
 		r.keepText("incident_key", key)
 	}
@@ -169,7 +176,8 @@ func dropControl(c rune) rune {
 func (r *repairer) fillSummary() {
 	p := &r.e.Payload
 	if isBlank(p.Summary) {
-		p.Summary = r.anySummary()
+		// To drop control characters can join the pieces of a key.
+		p.Summary = r.e.RoutingKey.Scrub(r.anySummary())
 		r.note("payload.summary was missing: %q stands for it", r.shown(p.Summary))
 	}
 	short, whole := CutSummary(p.Summary)
@@ -199,7 +207,7 @@ func (r *repairer) anySummary() string {
 	case what != "" || p.Source != "":
 		return firstOf(what, p.Source)
 	}
-	return firstOf(e.RoutingKey.Scrub(r.given.dedup), e.Client, "event without a summary")
+	return firstOf(r.given.dedup, e.Client, "event without a summary")
 }
 
 // detailText returns the first text of these names in the details.
@@ -232,7 +240,7 @@ func (r *repairer) fillSource() {
 	if p.Source != "" {
 		return
 	}
-	host := r.detailText("host", "hostname", "instance", "node", "server")
-	p.Source = firstOf(host, p.Component, p.Group, r.e.Client, "unknown source")
+	host := cut(r.detailText("host", "hostname", "instance", "node", "server"), maxMessageBytes)
+	p.Source = r.e.RoutingKey.Scrub(firstOf(host, p.Component, p.Group, r.e.Client, "unknown source"))
 	r.note("payload.source was missing: %q stands for it", r.shown(p.Source))
 }

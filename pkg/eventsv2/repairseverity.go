@@ -1,6 +1,9 @@
 package eventsv2
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // synonyms are severities in the words of other systems. Two rules decide: a word
 // that two systems use differently is taken at its graver meaning, as somebody
@@ -47,16 +50,20 @@ var synonyms = map[string]Severity{
 // fillSeverity makes the severity one of PagerDuty's four.
 func (r *repairer) fillSeverity() {
 	p := &r.e.Payload
-	if isSeverity(p.Severity) {
+	given := r.given.severity
+	if isSeverity(Severity(given)) {
+		p.Severity = Severity(given)
 		return
 	}
-	given := r.given.severity
 	p.Severity = severityOf(given)
-	if isBlank(given) {
+	if given == "" {
 		r.note("payload.severity was missing: %s stands for it", p.Severity)
 		return
 	}
 	r.note("payload.severity %q became %s", r.shown(given), p.Severity)
+	if utf8.RuneCountInString(given) > maxShown { // the line has not all of it
+		r.keepText("severity", given)
+	}
 }
 
 // severityOf reads a severity. What nobody knows is an error: it pages where a

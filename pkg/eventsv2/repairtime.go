@@ -36,7 +36,12 @@ var looseLayouts = []string{
 	time.RubyDate,
 }
 
-// timestamp reads the time in whatever form it has.
+// longestTime is more than any form of a time takes. What is longer is not tried
+// in two dozen of them.
+const longestTime = 100
+
+// timestamp reads the member. Only the last one is settled: to try two dozen forms
+// on each of a hundred thousand takes a second.
 func (r *repairer) timestamp() {
 	var text string
 	if r.peek() == '"' {
@@ -46,6 +51,20 @@ func (r *repairer) timestamp() {
 	}
 	if text == "" {
 		return // what stood before, or the time of arrival
+	}
+	g := &r.given
+	if g.timestamp != "" && g.timestamp != text {
+		r.note("payload.timestamp stood twice: the last one counts, the other stands in custom_details")
+		r.keepText("timestamp", g.timestamp)
+	}
+	g.timestamp = text
+}
+
+// settleTimestamp reads the time in whatever form it has.
+func (r *repairer) settleTimestamp() {
+	text := r.given.timestamp
+	if text == "" {
+		return
 	}
 	t, exact := readTime(text)
 	switch shown := cutRunes(text, maxShown); {
@@ -61,6 +80,9 @@ func (r *repairer) timestamp() {
 // readTime reads a time, the zero time if it is none. It is exact if PagerDuty
 // would have read it so as well.
 func readTime(text string) (t time.Time, exact bool) {
+	if len(text) > longestTime {
+		return time.Time{}, false
+	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, isPadded(text)
 	}

@@ -1,6 +1,7 @@
 package eventsv2
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -25,12 +26,15 @@ const (
 	longestWord = 19
 )
 
+// note adds a line. It is one line whatever names and texts it quotes: stores and
+// pages show each line as a statement of the relay.
 func (r *repairer) note(format string, args ...any) {
-	if len(r.lines) == maxLines {
+	if len(r.lines) >= maxLines {
 		r.untold++
 		return
 	}
-	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+	line := oneLine(fmt.Sprintf(format, args...))
+	r.lines = append(r.lines, cutRunes(line, 4*maxLine)) // before the search for pieces of the key, which is slow
 }
 
 // mendedTexts tell what was mended in the JSON, in the order of the flags.
@@ -53,12 +57,11 @@ func (r *repairer) told() []string {
 			r.note("%s", text)
 		}
 	}
-	if r.untold > 0 {
-		r.lines = append(r.lines, fmt.Sprintf("and %d more", r.untold))
-		r.untold = 0
-	}
 	for i, line := range r.lines {
 		r.lines[i] = cutRunes(scrub(line, r.e.RoutingKey), maxLine)
+	}
+	if r.untold > 0 { // so far: making the event fit can add to them
+		return append(r.lines[:len(r.lines):len(r.lines)], fmt.Sprintf("and %d more", r.untold))
 	}
 	return r.lines
 }
@@ -79,14 +82,20 @@ func (r *repairer) shown(value string) string {
 
 // keep keeps a value that has lost its place among the details.
 func (r *repairer) keep(name string, value json.RawMessage) {
-	if !isEmpty(value) {
-		r.kept = append(r.kept, Member{name, value})
+	if isEmpty(value) {
+		return
 	}
+	m := Member{name, value}
+	if r.keptRoom -= m.smallest(); r.keptRoom < 0 {
+		r.left.add(m)
+		return
+	}
+	r.kept = append(r.kept, m)
 }
 
 func (r *repairer) keepText(name, text string) {
 	if !isBlank(text) {
-		r.kept = append(r.kept, Text(name, text))
+		r.keep(name, Text(name, text).Value)
 	}
 }
 
@@ -123,18 +132,27 @@ func isSecretName(name string) bool {
 	return false
 }
 
+// memberNames are the names of an object's members, each found by itself and by
+// what [squeeze] leaves of it.
+type memberNames struct{ exact, squeezed map[string]string }
+
+func newMemberNames(all ...string) memberNames {
+	m := memberNames{exact: make(map[string]string), squeezed: make(map[string]string)}
+	for _, name := range all {
+		m.exact[name], m.squeezed[squeeze(name)] = name, name
+	}
+	return m
+}
+
+func (m memberNames) has(name []byte) bool { return m.exact[string(name)] != "" }
+
 // nearest returns the name that differs only in the case of its letters, in
 // underscores and in hyphens, "" for none.
-func nearest(name string, known []string) string {
+func (m memberNames) nearest(name []byte) string {
 	if len(name) > 2*longestWord {
 		return ""
 	}
-	for _, k := range known {
-		if squeeze(k) == squeeze(name) {
-			return k
-		}
-	}
-	return ""
+	return m.squeezed[squeeze(string(name))]
 }
 
 func squeeze(name string) string {
@@ -151,7 +169,7 @@ func squeeze(name string) string {
 // pages and the responders would show it.
 func (r *repairer) scrub() {
 	key := r.e.RoutingKey
-	if r.mended&spelledOut == 0 && occurrences(key, r.src) < 2 {
+	if r.mended&spelledOut == 0 && !r.controlled && occurrences(key, r.src) < 2 {
 		return
 	}
 	e := &r.e
@@ -163,7 +181,7 @@ func (r *repairer) scrub() {
 	}
 	p := &e.Payload
 	for _, text := range []*string{
-		&e.Client, &e.ClientURL, &p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &r.given.severity, &r.given.description, &r.given.incidentKey,
+		&e.Client, &e.ClientURL, &p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &r.given.severity,
 	} {
 		clean(text)
 	}
@@ -177,7 +195,7 @@ func (r *repairer) scrub() {
 		clean(&e.Images[i].Alt)
 	}
 	all := p.CustomDetails
-	p.CustomDetails, r.taken = nil, names{}
+	p.CustomDetails, r.taken, r.detailsRoom = make(Details, 0, len(all)), names{}, keepRoom
 	for _, m := range all {
 		clean(&m.Name)
 		hidden = scrubValue(&m.Value, key) || hidden
@@ -199,7 +217,7 @@ func scrubValue(value *json.RawMessage, key Key) bool {
 		return false
 	}
 	scrubbed := key.Scrub(string(*value))
-	again := newReader([]byte(scrubbed))
+	again := newReader(context.Background(), []byte(scrubbed))
 	if *value = again.value(); !again.ended() {
 		*value = appendString(nil, scrubbed)
 	}

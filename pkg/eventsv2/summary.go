@@ -13,7 +13,7 @@ const (
 // ellipsis included, and reports whether it is whole.
 func CutSummary(text string) (short string, whole bool) {
 	short = cutRunes(text, MaxSummary)
-	return short, len(short) == len(text)
+	return short, short == text // not their lengths: an ellipsis is as long as the three letters that it can replace
 }
 
 // cutRunes shortens a text to at most limit characters, the ellipsis included.

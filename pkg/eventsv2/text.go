@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 const (
@@ -11,13 +13,8 @@ const (
 	maxMessageBytes = 1024
 
 	// legibleBytes is how much of a text is looked at to get there. It is more
-	// because scrubbing a key shortens the text, to three eighths at most.
+	// because scrubbing a key shortens the text, to five eighths at most.
 	legibleBytes = 4 * maxMessageBytes
-
-	// minLeak is the number of consecutive characters of a key that are taken for
-	// a piece of it: a text that was cut or wrapped shows a key in pieces. By
-	// chance eight hexadecimal digits agree once in four billion.
-	minLeak = 8
 )
 
 // legible makes one line out of a server's text: white space becomes single
@@ -79,50 +76,5 @@ func cut(text string, limit int) string {
 	return text[:end] + "…"
 }
 
-// scrub replaces the key, and every piece of at least minLeak of its characters,
-// in any case of letters, by the key's fingerprint.
-func scrub(text string, key Key) string {
-	secret := key.Reveal()
-	var b strings.Builder
-	start := 0
-	for i := 0; i+minLeak <= len(text); {
-		n := leakAt(text[i:], secret)
-		if n == 0 {
-			i++
-			continue
-		}
-		b.WriteString(text[start:i])
-		b.WriteString(key.Fingerprint())
-		i += n
-		start = i
-	}
-	if start == 0 {
-		return text
-	}
-	b.WriteString(text[start:])
-	return b.String()
-}
-
-// leakAt returns the length of the longest piece of secret with which text
-// begins, 0 if that is shorter than minLeak.
-func leakAt(text, secret string) int {
-	longest := 0
-	for j := 0; j+minLeak <= len(secret); j++ {
-		n := 0
-		for n < len(text) && j+n < len(secret) && foldASCII(text[n]) == foldASCII(secret[j+n]) {
-			n++
-		}
-		longest = max(longest, n)
-	}
-	if longest < minLeak {
-		return 0
-	}
-	return longest
-}
-
-func foldASCII(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
+// scrub replaces the key, and every piece of it, by the key's fingerprint.
+func scrub(text string, key Key) string { return redact.Pieces(text, key) }

@@ -17,8 +17,8 @@ var shared = sync.OnceValue(func() *lazyTransport { return newLazyTransport(bund
 
 // SharedTransport returns the transport of every [Client] without an HTTP of its
 // own, so that all of them share its connections. It speaks HTTP/1.1 and HTTP/2
-// over TLS 1.2 or later, honours HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and reads
-// no more of the system's CA certificates than it needs, at its first TLS
+// over TLS 1.2 or later, honours HTTPS_PROXY and NO_PROXY, refuses to send an http URL
+// to a proxy ([ProxyFromEnvironment]), and reads no more of the system's CA certificates than it needs, at its first TLS
 // request. What it trusts is what any Go program on this machine trusts.
 //
 // Requests with a body need GetBody, which http.NewRequest sets. It implements
@@ -36,27 +36,84 @@ func SharedTransport() http.RoundTripper { return shared() }
 // be verified against all, and what is not is decided by all: verification is the
 // one of crypto/x509, neither weaker nor stricter.
 type lazyTransport struct {
-	files  func() []string
-	pool   *x509.CertPool  // empty, which verifies nothing, until load has filled it
-	bundle *http.Transport // RootCAs is pool
+	*connections // of every host that has no own ones in renewed
+
+	files    func() []string
+	pool     *x509.CertPool         // empty, which verifies nothing, until load has filled it
+	sessions tls.ClientSessionCache // of all connections, so that a new one is made in one round trip less
+	start    sync.Once
+	whole    atomic.Bool // the bundle was not enough, or there is none
+
+	renewing sync.Mutex // of renewed, which is copied for each change
+	// renewed has the connections of hosts that were silent once, by host and port.
+	renewed atomic.Pointer[map[string]*connections]
+}
+
+// connections are what requests share, and each of them goes by one way or the other.
+type connections struct {
+	bundle *http.Transport // RootCAs is the transport's pool
 	system *http.Transport // RootCAs is nil: the system's verifier
-	start  sync.Once
-	whole  atomic.Bool // the bundle was not enough, or there is none
 }
 
 func newLazyTransport(files func() []string) *lazyTransport {
-	pool := x509.NewCertPool()
-	return &lazyTransport{files: files, pool: pool, bundle: newTransport(pool), system: newTransport(nil)}
+	t := &lazyTransport{files: files, pool: x509.NewCertPool(), sessions: tls.NewLRUClientSessionCache(32)}
+	t.connections = t.newConnections()
+	return t
+}
+
+// newConnections returns a set with nothing in it.
+func (t *lazyTransport) newConnections() *connections {
+	return &connections{bundle: newTransport(t.pool, t.sessions), system: newTransport(nil, t.sessions)}
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (c *connections) CloseIdleConnections() {
+	c.bundle.CloseIdleConnections()
+	c.system.CloseIdleConnections()
+}
+
+// of returns the connections to a host.
+func (t *lazyTransport) of(host string) *connections {
+	if renewed := t.renewed.Load(); renewed != nil {
+		if c := (*renewed)[host]; c != nil {
+			return c
+		}
+	}
+	return t.connections
+}
+
+// renew has requests to a host use other connections from now on, unless that has been
+// done since somebody got the ones that are silent. Those that were idle among them may
+// have died with them, when a NAT or a host has forgotten all.
+func (t *lazyTransport) renew(host string, silent, fresh *connections) bool {
+	t.renewing.Lock()
+	defer t.renewing.Unlock()
+	if t.of(host) != silent {
+		return false
+	}
+	all := map[string]*connections{host: fresh}
+	if renewed := t.renewed.Load(); renewed != nil {
+		for other, c := range *renewed {
+			if other != host {
+				all[other] = c
+			}
+		}
+	}
+	t.renewed.Store(&all)
+	if silent != t.connections { // which other hosts use
+		silent.CloseIdleConnections()
+	}
+	return true
 }
 
 // newTransport does not start from http.DefaultTransport: a program may have
 // changed that, TLS verification included.
-func newTransport(roots *x509.CertPool) *http.Transport {
+func newTransport(roots *x509.CertPool, sessions tls.ClientSessionCache) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  ProxyFromEnvironment,
 		OnProxyConnectResponse: checkTunnel,
-		DialContext:            dialer.DialContext,
+		DialContext:            dialLine(dialer.DialContext),
 		ForceAttemptHTTP2:      true,
 		// A connection that has died in silence (a NAT forgot it, a host is gone) is
 		// found out within an attempt, not at its end.
@@ -64,11 +121,13 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            roots,
-			ClientSessionCache: tls.NewLRUClientSessionCache(32),
+			ClientSessionCache: sessions,
 		},
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConns:           256,
-		MaxIdleConnsPerHost:    64,
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConns:        512,
+		// A relay has up to 256 attempts in flight. With fewer idle connections than that
+		// each answer over HTTP/1.1 would close one that the next attempt opens anew.
+		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true, // answers have some hundred bytes
@@ -84,16 +143,21 @@ func checkTunnel(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.
 	return &proxyError{proxy.Host, resp.StatusCode}
 }
 
-// RoundTrip performs one exchange. A request whose handshake failed has not been
-// sent, so it can go the second way.
+// RoundTrip performs one exchange.
 func (t *lazyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if needsRoots(req) {
+	return t.roundTrip(t.of(req.URL.Host), req)
+}
+
+// roundTrip performs one exchange over some of these connections. A request whose
+// handshake failed has not been sent, so it can go the second way.
+func (t *lazyTransport) roundTrip(c *connections, req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" { // the others go to no proxy, which could have a certificate
 		t.start.Do(t.load)
 	}
 	if t.whole.Load() {
-		return t.system.RoundTrip(req)
+		return c.system.RoundTrip(req)
 	}
-	resp, err := t.bundle.RoundTrip(req)
+	resp, err := c.bundle.RoundTrip(req)
 	if err == nil || !moreRootsMayHelp(err) {
 		return resp, err
 	}
@@ -104,8 +168,8 @@ func (t *lazyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// From here on all go the second way: the roots are read now, and a host that
 	// needs them costs one handshake instead of two.
 	t.whole.Store(true)
-	t.bundle.CloseIdleConnections()
-	return t.system.RoundTrip(again)
+	c.bundle.CloseIdleConnections()
+	return c.system.RoundTrip(again)
 }
 
 // bodyAgain returns the body of a request anew, or cause if that cannot be done.
@@ -121,18 +185,12 @@ func bodyAgain(req *http.Request, cause error) (io.ReadCloser, error) {
 
 // CloseIdleConnections closes the connections that no request uses.
 func (t *lazyTransport) CloseIdleConnections() {
-	t.bundle.CloseIdleConnections()
-	t.system.CloseIdleConnections()
-}
-
-// needsRoots reports whether a request will verify a certificate, its proxy's
-// perhaps.
-func needsRoots(req *http.Request) bool {
-	if req.URL.Scheme == "https" {
-		return true
+	t.connections.CloseIdleConnections()
+	if renewed := t.renewed.Load(); renewed != nil {
+		for _, c := range *renewed {
+			c.CloseIdleConnections()
+		}
 	}
-	proxy, err := http.ProxyFromEnvironment(req)
-	return err == nil && proxy != nil && proxy.Scheme == "https"
 }
 
 // load reads the bundle. It does so before the connection is made: parsing beside

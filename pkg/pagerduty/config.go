@@ -66,8 +66,10 @@ func Parse(rawURL string) (*Config, error) {
 	}
 	c.locate(loc)
 	c.checkDedupKey(&wrong)
-	if c.DisableTLS && strings.HasSuffix(strings.ToLower(c.Host), ".pagerduty.com") {
-		wrong.add(paramDisableTLS, "yes", "would send the integration key to PagerDuty in clear: it is for a relay or a sandbox on a private address")
+	if c.DisableTLS {
+		if err := eventsv2.CheckPlainHost(c.Host); err != nil {
+			wrong.add(paramDisableTLS, "yes", "is for a relay or a sandbox on a private address: %v", err)
+		}
 	}
 	if err := wrong.err(); err != nil {
 		return nil, err

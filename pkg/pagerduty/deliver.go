@@ -37,6 +37,9 @@ type DeliveryError struct {
 	MaybeAccepted bool
 	Warnings      []string
 	Err           error
+	// LastFailure is why the last attempt failed that the caller did not interrupt; nil
+	// if there was none.
+	LastFailure error
 }
 
 // Error says what happened and to which event.
@@ -90,9 +93,10 @@ type delivery struct {
 	budget   time.Duration // 0 or less: one attempt
 	deadline time.Time
 	attempts int
-	lost     bool // a request was sent and its answer never seen
-	limited  bool // the last failure was a rate limit
-	inRow    int  // failures of that kind in a row
+	lost     bool  // a request was sent and its answer never seen
+	limited  bool  // the last failure was a rate limit
+	inRow    int   // failures of that kind in a row
+	failed   error // why the last attempt failed that was not interrupted
 
 	announced bool // the ledger did not know the trigger before
 	warned    bool // that the ledger does not work
@@ -107,6 +111,7 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 		d.lost = d.lost || sent(err)
 		wait, again := time.Duration(0), false
 		if err != nil && !interrupted(ctx) {
+			d.failed = err
 			wait, again = s.retry.Next(err, d.streak(err), time.Until(d.deadline))
 		}
 		d.report(begin, answer, err, wait)
@@ -277,5 +282,6 @@ func (d *delivery) failure(err error) error {
 	return &DeliveryError{
 		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key],
 		Attempts: d.attempts, MaybeAccepted: d.lost, Warnings: p.Warnings, Err: err,
+		LastFailure: d.failed,
 	}
 }

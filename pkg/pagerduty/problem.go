@@ -3,6 +3,8 @@ package pagerduty
 import (
 	"fmt"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 // ConfigError tells everything that is wrong with a URL or with parameters.
@@ -58,41 +60,14 @@ func (p problems) err() error {
 	return &ConfigError{Problems: p}
 }
 
-// shortestSecret is the length from which a run of letters and digits may be a
-// key that was pasted into the wrong place: REST API keys have 20 characters,
-// integration keys 32. It must not come back in an error.
-const shortestSecret = 20
-
 // quotable makes a given value fit to stand in an error: without anything that
-// looks like a key, in one line's length.
+// looks like a key, in one line's length. The error quotes it with %q, which
+// makes escapes of what would act on a terminal.
 func quotable(value string) string {
 	const longest = 80
-	var b strings.Builder
-	for value != "" {
-		n := keyRun(value)
-		switch {
-		case n >= shortestSecret:
-			b.WriteString("[redacted]")
-		case n == 0:
-			n = 1
-			fallthrough
-		default:
-			b.WriteString(value[:n])
-		}
-		value = value[n:]
-	}
-	if short := []rune(b.String()); len(short) > longest {
+	value = redact.Shapes(value)
+	if short := []rune(value); len(short) > longest {
 		return string(short[:longest-1]) + "…"
 	}
-	return b.String()
-}
-
-// keyRun is the length of the run of characters at the start of s that keys are
-// made of.
-func keyRun(s string) int {
-	n := 0
-	for n < len(s) && (isAlphanumeric(s[n]) || s[n] == '+' || s[n] == '_' || s[n] == '-') {
-		n++
-	}
-	return n
+	return value
 }

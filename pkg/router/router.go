@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
@@ -134,14 +135,9 @@ func checkScheme(rawURL string) error {
 	return nil
 }
 
-// unknown names the scheme only if it is a word: it may be a key that lost its
-// URL.
+// unknown names the scheme without what may be a key that lost its URL.
 func unknown(scheme string) error {
-	const longestName = 20
-	if len(scheme) >= longestName {
-		scheme = "[redacted]"
-	}
-	return fmt.Errorf("%w %q: there is %s", ErrUnknownService, scheme, schemes())
+	return fmt.Errorf("%w %q: there is %s", ErrUnknownService, redact.Shapes(scheme), schemes())
 }
 
 func schemes() string { return strings.Join((*ServiceRouter)(nil).ListServices(), ", ") }
