@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 )
 
@@ -19,8 +22,9 @@ func newCheck(sys *system) *cobra.Command {
 		Use:   "check",
 		Short: "Check the settings and show each with its origin, without secrets",
 		Long: "Check the settings as run would read them and show each with its origin, without secrets.\n" +
-			"Keys, tokens and certificates are read; nothing is opened and nothing is sent. If anything is\n" +
-			"wrong, all of it is told, and the exit status is 78.",
+			"Keys, tokens and certificates are read, the names of the listeners are resolved, the files of the\n" +
+			"queue are looked at; nothing is opened and nothing is sent. If anything is wrong, all of it is\n" +
+			"reported, every missing guard of a listener included, and the exit status is 78.",
 		Example: checkExamples,
 		Args:    noArgs,
 	}
@@ -39,17 +43,22 @@ func newCheck(sys *system) *cobra.Command {
 			return printJSON(sys, s)
 		}
 		for _, text := range s.Warnings {
-			tell(sys.stderr, "warning: "+text)
+			complain(sys.stderr, "warning: "+text)
 		}
-		return printTable(sys, s)
+		if err := printTable(sys, s); err != nil {
+			return err
+		}
+		return printRoom(sys, s)
 	}
 	return cmd
 }
 
 // checked is what check prints as JSON.
 type checked struct {
-	Settings []checkedValue `json:"settings"`
-	Warnings []string       `json:"warnings"`
+	Settings   []checkedValue `json:"settings"`
+	Warnings   []string       `json:"warnings"`
+	QueueLimit int64          `json:"queue_limit_bytes"` // of file and write-ahead log together
+	EventsFit  int64          `json:"events_fit"`        // of 600 bytes, into that
 }
 
 type checkedValue struct {
@@ -60,11 +69,15 @@ type checkedValue struct {
 
 func printJSON(sys *system, s *settings.Settings) error {
 	all := checked{Warnings: append([]string{}, s.Warnings...)} // [] and not null
+	all.QueueLimit, all.EventsFit = sqlite.Fits(s.Queue, s.MaxDisk)
 	for _, v := range s.Values() {
 		all.Settings = append(all.Settings, checkedValue(v))
 	}
 	return written(0, json.NewEncoder(sys.stdout).Encode(all))
 }
+
+// maxCell is more than a path, a URL or the names of a small pool take.
+const maxCell = 200
 
 func printTable(sys *system, s *settings.Settings) error {
 	table := tabwriter.NewWriter(sys.stdout, 0, 0, 2, ' ', 0)
@@ -73,7 +86,18 @@ func printTable(sys *system, s *settings.Settings) error {
 		if value == "" {
 			value = "-"
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", v.Name, legible(value), legible(v.Origin)) // Flush has the error
+		// One wide value would widen the column of all; --json has it whole.
+		if runes := []rune(value); len(runes) > maxCell {
+			value = string(runes[:maxCell]) + "…"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", v.Name, redact.Line(value), redact.Line(redact.Shapes(v.Origin))) // Flush has the error
 	}
 	return written(0, table.Flush())
+}
+
+// printRoom says how many events fit on the disk of the queue.
+func printRoom(sys *system, s *settings.Settings) error {
+	limit, events := sqlite.Fits(s.Queue, s.MaxDisk)
+	return written(fmt.Fprintf(sys.stdout, "\nThe queue may have %s on its disk: about %s events of 600 bytes. max_queued is %s.\n",
+		humanize.Bytes(uint64(limit)), humanize.Comma(events), humanize.Comma(int64(s.MaxQueued))))
 }

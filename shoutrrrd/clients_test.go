@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/PagerDuty/go-pagerduty"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
@@ -54,6 +55,7 @@ func allResolved(t *testing.T, p *process, upstream *pagerdutytest.Server) {
 // PagerDuty's own Go client, with nothing but another endpoint.
 func TestGoPagerduty(t *testing.T) {
 	t.Parallel()
+	prove.Long(t)
 	p, upstream := relayBefore(t)
 	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(p.front))
 	for _, action := range []string{"trigger", "resolve"} {
@@ -76,13 +78,9 @@ func TestGoPagerduty(t *testing.T) {
 // Debian's Alertmanager, with nothing but another url.
 func TestAlertmanager(t *testing.T) {
 	t.Parallel()
-	const program = "prometheus-alertmanager"
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not installed: scripts/test-deps does that", program)
-		}
-		t.Skipf("%s is not installed (Debian's package has that name)", program)
-	}
+	prove.Long(t)
+	const program = "prometheus-alertmanager" // Debian's package has that name, too
+	prove.Need(t, program)
 	p, upstream := relayBefore(t)
 	address := startAlertmanager(t, program, p.front+"/v2/enqueue")
 	alerts := func(ends time.Time) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 )
@@ -66,18 +70,25 @@ admin_hosts       -                                                             
 queue             HOME/.local/state/shoutrrr/queue.db default
 upstream          https://events.pagerduty.com                                       default
 rate              120                                                                shoutrrrd.yaml:1:7
+max               -                                                                  default
 max_age           24h                                                                variable SHOUTRRRD_MAX_AGE
 retention         168h                                                               default
 max_queued        2000000                                                            default
+max_dead          100000                                                             default
+max_dead_size     1GiB                                                               default
+max_lanes         20000                                                              default
+max_disk          auto                                                               default
 max_connections   4096                                                               default
+max_requests_per_client 64 default
+max_body_memory   64MiB                                                              default
 web_config        -                                                                  default
 admin_web_config  -                                                                  default
 allow_plain       false                                                              default
 only_listed       false                                                              default
 log_level         debug                                                              flag --log-level
 log_format        auto                                                               default
-keys[0]           oncall (key-3eb1bd43), rate 60, https://events.eu.pagerduty.com    shoutrrrd.yaml:3:5
-keys[1]           second (key-6f3bd46b), https://events.eu.pagerduty.com             shoutrrrd.yaml:4:5
+keys[0]           oncall (key-3eb1bd439947eb76), rate 60, https://events.eu.pagerduty.com    shoutrrrd.yaml:3:5
+keys[1]           second (key-6f3bd46b02f4631d), https://events.eu.pagerduty.com             shoutrrrd.yaml:4:5
 pools[0]          db: oncall, second                                                 shoutrrrd.yaml:6:5
 tokens[0]         ana, operator                                                      shoutrrrd.yaml:8:5
 `
@@ -89,7 +100,11 @@ tokens[0]         ana, operator                                                 
 		}
 		return strings.Join(lines, "\n")
 	}
-	if diff := cmp.Diff(words(want), words(stdout)); diff != "" || status != exitOK || stderr != "" {
+	table, room, _ := strings.Cut(stdout, "\n\n")
+	if !regexp.MustCompile(`^The queue may have [0-9.]+ .B on its disk: about [0-9,]+ events of 600 bytes. max_queued is 2,000,000.\n$`).MatchString(room) {
+		t.Errorf("of the disk it says %q", room)
+	}
+	if diff := cmp.Diff(words(want), words(table+"\n")); diff != "" || status != exitOK || stderr != "" {
 		t.Errorf("status %d, stderr %q, -want +got:\n%s", status, stderr, diff)
 	}
 
@@ -98,13 +113,18 @@ tokens[0]         ana, operator                                                 
 	}
 	status, stdout, stderr = command(t, dir, nil, "check", "-c", path, "--json")
 	var got struct {
-		Settings []struct{ Name, Value, Origin string }
-		Warnings []string
+		Settings   []struct{ Name, Value, Origin string }
+		Warnings   []string
+		QueueLimit int64 `json:"queue_limit_bytes"`
+		EventsFit  int64 `json:"events_fit"`
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != exitOK || stderr != "" {
 		t.Fatalf("status %d, stderr %q, %v in:\n%s", status, stderr, err, stdout)
 	}
-	if len(got.Settings) != 20 || got.Settings[5].Name != "rate" || got.Settings[5].Value != "120" || got.Settings[5].Origin != path+":1:7" {
+	if got.QueueLimit < 16<<20 || got.EventsFit < 1000 || got.EventsFit > got.QueueLimit/600 {
+		t.Errorf("%d events fit into %d bytes", got.EventsFit, got.QueueLimit)
+	}
+	if len(got.Settings) != 27 || got.Settings[5].Name != "rate" || got.Settings[5].Value != "120" || got.Settings[5].Origin != path+":1:7" {
 		t.Errorf("%+v", got.Settings)
 	}
 	if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "chmod o-rwx") {
@@ -164,7 +184,7 @@ func TestExitStatuses(t *testing.T) {
 		{"misspelt setting", []string{"check", "-c", "typo.yaml"}, exitConfig, []string{"typo.yaml:1:1: ", "did you mean rate?", "1 | rat: 300\n      | ^"}},
 		{"two mistakes", []string{"check", "-c", "two.yaml"}, exitConfig, []string{"two.yaml:3:13: keys[1].alias", "keys[1].key"}},
 		{"no file", []string{"check", "-c", "none.yaml"}, exitConfig, []string{`cannot read "none.yaml": no such file`}},
-		{"bad flag", []string{"check", "--rate", "many"}, exitConfig, []string{`flag --rate: "many" is no number from 1 to 100000`}},
+		{"bad flag", []string{"check", "--rate", "many"}, exitConfig, []string{`flag --rate: "many" is neither auto nor a number from 1 to 100000`}},
 		{"key for a value", []string{"check", "--upstream", testKey}, exitConfig, []string{"flag --upstream", "no URL"}},
 		{"run, misspelt setting", start("-c", "typo.yaml"), exitConfig, []string{"did you mean rate?"}},
 		{"run, open door", []string{"run", "--listen", "0.0.0.0:0"}, exitConfig, []string{"flag --listen: other machines reach 0.0.0.0:0"}},
@@ -199,7 +219,7 @@ func TestOutputCannotBeWritten(t *testing.T) {
 	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"check", "--sample"}, {"version"}} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
-			t.Skip("there is no /dev/full here")
+			prove.Missing(t, "/dev/full")
 		}
 		cmd := exec.CommandContext(t.Context(), filepath.Join(binaries, "shoutrrrd"), args...)
 		cmd.Stdout = full
@@ -241,13 +261,13 @@ func TestHelpExamples(t *testing.T) {
 		t.Fatalf("only %d examples were found", len(lines))
 	}
 	for _, line := range lines {
+		if line == "shoutrrrd demo" {
+			continue // it is the same as with --events, and takes longer
+		}
 		t.Run(line, func(t *testing.T) {
-			if line == "shoutrrrd demo" {
-				t.Skip("it is the same as with --events, and takes longer")
-			}
 			t.Parallel()
 			dir := t.TempDir()
-			writeFile(t, dir, "shoutrrrd.yaml", goodSettings)
+			writeFile(t, dir, "shoutrrrd.yaml", goodSettings+"notify: {ways: [{name: mail, command: [/bin/true]}]}\n")
 			writeFile(t, dir, "ana.token", "a-token-of-some-length\n")
 			bin := t.TempDir()
 			for _, name := range []string{"systemctl"} {
@@ -263,6 +283,11 @@ func TestHelpExamples(t *testing.T) {
 				// The usual ports may be in use here, and nothing may go to PagerDuty.
 				"SHOUTRRRD_LISTEN=127.0.0.1:0", "SHOUTRRRD_ADMIN=127.0.0.1:0", "SHOUTRRRD_LOG_FORMAT=json",
 			}
+			if strings.Contains(line, "shoutrrrd fsck") { // it makes no queue
+				for _, path := range []string{dir + "/.local/state/shoutrrr/queue.db", dir + "/state/queue.db"} {
+					makeQueue(t, path)
+				}
+			}
 			if strings.Contains(line, "shoutrrrd run") {
 				runDaemonExample(t, cmd)
 				return
@@ -271,6 +296,53 @@ func TestHelpExamples(t *testing.T) {
 				t.Errorf("%v:\n%s", err, out)
 			}
 		})
+	}
+}
+
+// makeQueue makes an empty queue.
+func makeQueue(t *testing.T, path string) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	if err == nil {
+		err = store.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The JSON of fsck has names like all other JSON, and its lists are lists.
+func TestFsckJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "queue.db")
+	makeQueue(t, path)
+	const sound = `{"lanes":0,"events":0,"chains":0,"damaged":0,"findings":[],"more":0}` + "\n"
+	if status, stdout, stderr := command(t, dir, nil, "fsck", "--queue", path, "--json"); status != exitOK || stdout != sound {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err == nil {
+		_, err = db.Exec(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3, seal) VALUES (7, 'web-1', 5, 5, 1, 0, 0, 0, 0)`)
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := command(t, dir, nil, "fsck", "--queue", path, "--json")
+	var report struct {
+		Chains   int
+		Findings []struct {
+			Lane     int
+			What     string
+			Repaired *bool
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); status != exitData || err != nil {
+		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
+	}
+	if len(report.Findings) == 0 || report.Findings[0].Lane != 7 || report.Findings[0].Repaired == nil || *report.Findings[0].Repaired {
+		t.Errorf("%s", stdout)
 	}
 }
 

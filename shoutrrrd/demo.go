@@ -62,7 +62,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return failed(exitMachine, err)
 	}
 	defer func() { _ = os.RemoveAll(d.dir) }()
-	d.server, err = pagerdutytest.StartServer(pagerdutytest.New(pagerdutytest.Options{Limit: 300}), pagerdutytest.ServerOptions{})
+	d.server, err = pagerdutytest.StartServer(pagerdutytest.New(pagerdutytest.Options{}), pagerdutytest.ServerOptions{})
 	if err != nil {
 		return failed(exitMachine, err)
 	}
@@ -71,7 +71,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { d.relay.kill() }()
-	d.say("An emulator of PagerDuty takes 300 events a minute for each key; a relay stands before it.")
+	d.say("An emulator of PagerDuty takes 120 events a minute for each key; a relay stands before it.")
 	for i, scene := range []struct {
 		title string
 		play  func(context.Context) error

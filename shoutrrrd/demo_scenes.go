@@ -120,7 +120,7 @@ func (d *demo) storm(ctx context.Context) error {
 		return fmt.Errorf("%d events met the rate limit", throttled)
 	}
 	d.say("   PagerDuty has the critical one %s after it was posted. Of the infos %d have left: a tenth of", took, infos)
-	d.say("   the 300 a minute is kept for what is critical. Nothing met the rate limit.")
+	d.say("   the 120 a minute is kept for what is critical. Nothing met the rate limit.")
 	d.sum("A critical event passed %d waiting infos and was at PagerDuty after %s, without one 429.", d.events-infos, took)
 	return nil
 }

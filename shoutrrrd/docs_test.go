@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -83,17 +84,23 @@ func TestPageExamples(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for i, name := range []string{"db-oncall.key", "db-oncall-2.key", "paris.key", "rehearsal.key", "ana.token", "prometheus.token"} {
-		writeFile(t, dir, name, fmt.Sprintf("%032d\n", i))
+		writeFile(t, dir, name, fmt.Sprintf("%01d%s\n", i, "f4a9c27e51b8d036e9c4f17a2b5d80c")) // a key, and no token that is easy to guess
+	}
+	writeFile(t, dir, "other-account.key", "5f4a9c27e51b8d036e9c4f17a2b5d80c\n")
+	writeFile(t, dir, "chat.url", "https://chat.example.com/x\n")
+	writeFile(t, dir, "mail.password", "a password\n")
+	if err := os.Chmod(writeFile(t, dir, "call", "#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	path := writeFile(t, dir, "shoutrrrd.yaml", strings.ReplaceAll(blocks[0][1], "/etc/shoutrrr", dir))
-	if status, stdout, stderr := command(t, dir, nil, "check", "-c", path); status != exitOK || stderr != "" || !strings.Contains(stdout, "Ana Lima, operator") {
+	if status, stdout, stderr := command(t, dir, nil, "check", "-c", path); status != exitOK || stderr != "" || !strings.Contains(stdout, "Ana Lima, operator") || !strings.Contains(stdout, "other-account: pagerduty https://events.eu.pagerduty.com") {
 		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
 	}
 	certificate := exec.CommandContext(t.Context(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
 		"-subj", "/CN=relay", "-keyout", "relay.key", "-out", "relay.pem")
 	certificate.Dir = dir
 	if out, err := certificate.CombinedOutput(); err != nil {
-		t.Skipf("openssl, which would make a certificate: %v\n%s", err, out)
+		prove.Missing(t, "openssl, which makes a certificate: %v\n%s", err, out)
 	}
 	pem, err := os.ReadFile(filepath.Join(dir, "relay.pem"))
 	if err != nil {

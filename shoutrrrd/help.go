@@ -57,7 +57,7 @@ func newHelp() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("there is no help for %q%s; see shoutrrrd --help", withoutKeys(strings.Join(args, " ")), meant(cmd.Root(), args[0]))
+				return usagef("there is no help for %q%s; see shoutrrrd --help", strings.Join(args, " "), meant(cmd.Root(), args[0]))
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()
@@ -81,8 +81,9 @@ var exitMeanings = []struct {
 }{
 	{exitOK, "", "ended by SIGTERM or Ctrl-C; checked, shown"},
 	{exitUsage, "no", "wrong usage: an unknown command or flag"},
-	{exitInternal, "yes", "a mistake of the program's own"},
-	{exitMachine, "yes", "this machine's trouble: the disk, the output, a door that has failed"},
+	{exitData, "no", "fsck has found contradictions in the queue"},
+	{exitInternal, "yes", "internal error"},
+	{exitMachine, "yes", "I/O error: the disk, the output, a listener that has failed"},
 	{exitTaken, "yes", "an address or the queue is in use by another process"},
 	{exitConfig, "no", "the settings are wrong, or a file that they name cannot be read"},
 }
@@ -103,7 +104,7 @@ const signalsPage = `shoutrrrd run knows these signals.
                    what waits is in the queue and leaves after the next start
   SIGHUP           read settings, keys and tokens anew; if anything is wrong with them
                    the old ones stay, and the log and the metric
-                   shoutrrrd_config_last_reload_successful tell it
+                   shoutrrrd_config_last_reload_successful report it
 
 A second SIGTERM or SIGINT ends the process at once. Nothing that was accepted is
 lost by that, but what was on its way may be sent twice, with the same dedup key.`

@@ -17,6 +17,29 @@ import (
 	"go.uber.org/goleak"
 )
 
+// Whoever ends a relay while it starts, which takes minutes with a damaged queue, ends
+// it in order: that is no fault of the disk.
+func TestEndedWhileItStarts(t *testing.T) {
+	damaged := t.TempDir()
+	for _, name := range []string{"queue.db", "queue.db.suspect"} {
+		writeFile(t, damaged, name, "no database")
+	}
+	for name, dir := range map[string]string{"a new queue": t.TempDir(), "a damaged queue": damaged} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			var said strings.Builder
+			status := run(ctx, &system{
+				args:   []string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", filepath.Join(dir, "queue.db"), "--log-format", "json"},
+				getenv: func(string) string { return "" }, stdout: io.Discard, stderr: &said, isTerminal: func(any) bool { return false },
+			})
+			if status != exitOK || !strings.Contains(said.String(), "ended while it starts") {
+				t.Errorf("it ended with status %d:\n%s", status, said.String())
+			}
+		})
+	}
+}
+
 // The other tests run a binary of its own, which the race detector does not see.
 // Here the whole daemon runs within the test: clients, operators, scrapes, a
 // reload and faults at once, then the end, after which no goroutine is left.

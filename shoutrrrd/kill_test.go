@@ -6,16 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
@@ -49,12 +47,8 @@ func write(ctx context.Context, p *process, client *http.Client, stories []*stor
 // twice has the same dedup key; nothing overtakes within a chain.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	kills := 200
-	if text := os.Getenv("SHOUTRRRD_KILLS"); text != "" {
-		kills, _ = strconv.Atoi(text)
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, %d kills", seed, kills)
+	kills, seed := prove.Share(t, 10, 200, 1000), prove.Seed(t)
+	t.Logf("%d kills", kills)
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, Seed: seed, MaxEntries: 1_000_000})
@@ -176,12 +170,8 @@ func (s *story) coalesced(n int, got map[int]bool) bool {
 // socket or the log, which is where commit and answer are told apart.
 func TestKillAtSystemCall(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("strace"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("strace is not installed: scripts/test-deps does that")
-		}
-		t.Skip("strace is not installed")
-	}
+	prove.Long(t)
+	prove.Need(t, "strace")
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, MaxEntries: 1_000_000})
 	dir := t.TempDir()
 	args := []string{"--upstream", upstream.URL(), "--rate", "100000"}

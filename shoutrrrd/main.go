@@ -1,5 +1,5 @@
 // Command shoutrrrd is a relay for PagerDuty's Events API v2: it keeps events on
-// disk and delivers them in order, at the rate that PagerDuty takes, the gravest
+// disk and delivers them in order, at the rate that PagerDuty takes, the most severe
 // first.
 package main
 

@@ -208,6 +208,9 @@ func (p *process) getJSON(t testing.TB, path string, into any) {
 	}
 }
 
+// patience bounds what is awaited and takes a moment on an idle machine: these tests also run on a busy one.
+const patience = 30 * time.Second
+
 // eventually asks until the condition holds; it is for what no channel tells.
 func eventually(t testing.TB, what string, within time.Duration, condition func() bool) {
 	t.Helper()

@@ -14,19 +14,25 @@ import (
 // insight is what people may see of the relay.
 func (d *program) insight() *insight.Insight {
 	return insight.New(insight.Options{
-		Store: d.store, Statuses: d.relay.Statuses, Describe: d.describe, Accepting: d.accepting,
-		Keys: func() (keys []eventsv2.Key) {
-			for _, k := range d.settings.Load().Keys {
-				keys = append(keys, k.Key)
-			}
-			return keys
-		},
+		Store: d.store, Statuses: d.relay.Statuses, Status: d.relay.Status, Prospect: d.relay.Prospect, Upstreams: d.relay.Upstreams, Describe: d.describe, Accepting: d.accepting,
+		Hide: d.secrets.Hide, Calls: d.calls,
 		Config: func() insight.Loaded { return *d.loaded.Load() },
 		Now:    d.clock.Now, Started: d.clock.wall, Version: version(),
 	})
 }
 
-// atTheDoor counts what the front door did.
+// calls are the outages for which help is called now.
+func (d *program) calls() []insight.Call {
+	var calls []insight.Call
+	for _, c := range d.notifier.Calls() {
+		calls = append(calls, insight.Call{
+			Upstream: c.Upstream, At: insight.Stamp{Time: c.At}, By: append([]string{}, c.By...), Failing: append([]string{}, c.Failing...),
+		})
+	}
+	return calls
+}
+
+// atTheDoor counts what the events listener has answered.
 func (d *program) atTheDoor(r intake.Result) {
 	if r.Status == http.StatusAccepted {
 		d.trend.Accepted(r.Route.Name, d.clock.Now())
@@ -39,6 +45,7 @@ func (d *program) atTheDoor(r intake.Result) {
 // settled counts how events end, and attempts.
 func (d *program) settled(lane string, e queue.Event, x queue.Settlement) {
 	d.meter.Settled(lane, e, x)
+	d.outages.noteOutcome(&e, &x)
 	switch {
 	case x.State == queue.Delivered:
 		d.trend.Delivered(lane, x.At)
@@ -50,18 +57,15 @@ func (d *program) settled(lane string, e queue.Event, x queue.Settlement) {
 // learnEvery is how often the learned limits are noted: a few times a minute.
 const learnEvery = 15 * time.Second
 
-// watchLimits notes which limits the lanes have learned.
+// watchLimits notes which limits the lanes have learned: those that the status shows.
 func (d *program) watchLimits(ctx context.Context) {
 	again := time.NewTicker(learnEvery)
 	defer again.Stop()
 	for {
-		lanes, _ := d.store.Lanes(ctx) // it answers from memory
-		names := map[int64]string{}
-		for _, l := range lanes {
-			names[l.ID] = d.describe(l.Key).Name
-		}
-		for _, s := range d.relay.Statuses() {
-			d.trend.Learned(names[s.Lane], s.Learned, d.clock.Now())
+		if snapshot, err := d.told.Snapshot(ctx); err == nil { // else the next one comes soon
+			for _, s := range snapshot.Shown() {
+				d.trend.Learned(s.Named.Name, s.Status.Learned, d.clock.Now())
+			}
 		}
 		select {
 		case <-again.C:
@@ -73,5 +77,5 @@ func (d *program) watchLimits(ctx context.Context) {
 
 func (d *program) describe(key eventsv2.Key) insight.Named {
 	found := d.settings.Load().Lookup(key)
-	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream}
+	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream, Limit: found.Rate, Start: found.Start}
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"runtime/debug"
 	"strings"
-	"unicode"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,6 +18,7 @@ import (
 const (
 	exitOK       = 0
 	exitUsage    = 64 // the command line
+	exitData     = 65 // a queue that is not sound
 	exitInternal = 70
 	exitMachine  = 74 // the disk, or something else of this machine
 	exitTaken    = 75 // an address or the queue is in use: later it may be free
@@ -52,8 +53,8 @@ const rootExamples = `  shoutrrrd run
   shoutrrrd check --config shoutrrrd.yaml
   shoutrrrd demo --events 5000`
 
-// run runs the command and returns its exit status. Errors are told here and nowhere
-// else.
+// run runs the command and returns its exit status, and reports errors. This is the only
+// place that does.
 func run(ctx context.Context, sys *system) int {
 	root := newRoot(sys)
 	root.SetArgs(sys.args)
@@ -66,32 +67,23 @@ func run(ctx context.Context, sys *system) int {
 		own = &exitError{exitUsage, err}
 	}
 	if own.err != nil {
-		tell(sys.stderr, err.Error())
+		complain(sys.stderr, err.Error())
 	}
 	return own.status
 }
 
-// tell writes a message for people.
-func tell(w io.Writer, text string) {
-	_, _ = fmt.Fprintf(w, "shoutrrrd: %s\n", legible(text)) // nobody is left who could be told
-}
-
-// legible takes out what could speak to the terminal instead of the reader: errors
-// quote what callers and files say.
-func legible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+// complain writes a message for people. It may quote the command line and files: a
+// key that stood in the wrong place is hidden by its shape, and nothing speaks to
+// the terminal.
+func complain(w io.Writer, text string) {
+	_, _ = fmt.Fprintf(w, "shoutrrrd: %s\n", redact.Text(redact.Shapes(text))) // there is no other place for it
 }
 
 func newRoot(sys *system) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "shoutrrrd",
 		Short:         "Relay events to PagerDuty, durably",
-		Long:          "shoutrrrd is a relay for PagerDuty's Events API v2. Any client uses it by changing a host:\n202 then means that the event is on this machine's disk. It is delivered in order, the gravest\nfirst, at the rate that PagerDuty takes, however long that is away.",
+		Long:          "shoutrrrd is a relay for PagerDuty's Events API v2. Any client uses it by changing a host:\n202 then means that the event is on this machine's disk. It is delivered in order, most\nsevere first, at the rate that PagerDuty takes, however long that is away.",
 		Example:       rootExamples,
 		Version:       version(),
 		SilenceErrors: true,
@@ -107,7 +99,7 @@ func newRoot(sys *system) *cobra.Command {
 	root.SetHelpFunc(writeHelp)
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(sys), newCheck(sys), newDemo(sys), newVersion())
+	root.AddCommand(newRun(sys), newCheck(sys), newFsck(sys), newNotify(sys), newDemo(sys), newVersion())
 	root.AddCommand(newTopics()...)
 	return root
 }
@@ -117,9 +109,9 @@ func newRoot(sys *system) *cobra.Command {
 func runRoot(cmd *cobra.Command, sys *system, args []string) error {
 	switch {
 	case len(args) > 0:
-		return usagef("%q is no command%s; see shoutrrrd --help", withoutKeys(args[0]), meant(cmd, args[0]))
+		return usagef("%q is no command%s; see shoutrrrd --help", args[0], meant(cmd, args[0]))
 	case len(sys.args) > 0:
-		return usagef("%q is no flag here; see shoutrrrd --help", withoutKeys(sys.args[0]))
+		return usagef("%q is no flag here; see shoutrrrd --help", sys.args[0])
 	}
 	cmd.SetOut(cmd.ErrOrStderr())
 	_ = cmd.Help() // writeHelp has no error to return
@@ -145,14 +137,8 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 			hint = strings.Replace(hint, "mean ", "mean --", 1)
 		}
 	}
-	return usagef("%s%s; see %s --help", withoutKeys(err.Error()), hint, cmd.CommandPath())
+	return usagef("%s%s; see %s --help", err.Error(), hint, cmd.CommandPath())
 }
-
-// withoutKeys takes whatever may be a key out of a piece of the command line that is
-// about to be quoted.
-func withoutKeys(text string) string { return longWord.ReplaceAllString(text, "[redacted]") }
-
-var longWord = regexp.MustCompile(`[0-9A-Za-z+_-]*[0-9A-Za-z]{20}[0-9A-Za-z+_-]*`)
 
 // sources are the flags by which settings are given.
 type sources struct {
@@ -196,6 +182,9 @@ func (from *sources) load() (*settings.Settings, error) {
 	if err != nil {
 		return nil, failed(exitConfig, err)
 	}
+	// What the YAML reader makes of a large file is garbage a moment later: without this
+	// it would grow the heap to gcPercent of that, 150 MB in place of 100.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	s, err := settings.Load(settings.Sources{File: file, Getenv: from.sys.getenv, Flags: given, Sockets: sockets})
 	if err != nil {
 		return nil, failed(exitConfig, err)
@@ -208,7 +197,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usagef("%q is one argument too many; see %s --help", withoutKeys(args[0]), cmd.CommandPath())
+	return usagef("%q is one argument too many; see %s --help", args[0], cmd.CommandPath())
 }
 
 func newVersion() *cobra.Command {

@@ -12,15 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/console"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/notify"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/routes"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 	"github.com/spf13/cobra"
@@ -53,33 +57,53 @@ func newRun(sys *system) *cobra.Command {
 // person for less.
 const stopWithin = 8 * time.Second
 
+// stopAtLast is when the process ends whatever still waits for the disk. One that has
+// been waited for until endAfter gets a second more: nothing can be recorded on it.
+func stopAtLast(disk time.Duration) time.Duration {
+	if disk >= endAfter {
+		return time.Second
+	}
+	return stopWithin + time.Second
+}
+
 // program is the running relay: its parts and what holds them together.
 type program struct {
-	sys      *system
-	from     *sources
-	log      *slog.Logger
-	level    *slog.LevelVar
+	sys   *system
+	from  *sources
+	log   *slog.Logger
+	level *slog.LevelVar
+	// secrets are the integration keys that the relay knows: those of the settings and those of its lanes. Logs, pages
+	// and answers hide them.
+	secrets  *redact.Set
 	clock    *clock
 	settings atomic.Pointer[settings.Settings]
 	clients  clients
+	routes   routes.Routes // where events go, by the present settings
 	store    *sqlite.Store
 	relay    *relay.Relay
+	hears    atomic.Pointer[relay.Relay] // the relay, once it can hear what became ready: the store reports from the moment it is open
 	intake   *intake.Door
+	budget   *intake.Budget
+	limits   limits
 	front    *door.Server
 	admin    *door.Server
 	auth     *door.Authenticator
 	meter    *admin.Meter
 	trend    *trend.Trend
 	console  *console.Console
+	told     *insight.Insight // what people and monitoring see
+	outages  *outages         // what the notifier asks
+	notifier *notify.Notifier // calls for help
 	loaded   atomic.Pointer[insight.Loaded]
 	stopping atomic.Bool
 	started  func(d *program) // for those who start a relay within their own process
 }
 
 func newProgram(sys *system, from *sources, s *settings.Settings) *program {
-	level := &slog.LevelVar{}
+	level, secrets := &slog.LevelVar{}, &redact.Set{}
+	remember(secrets, s)
 	d := &program{
-		sys: sys, from: from, log: newLogger(sys, s, level), level: level, clock: newClock(),
+		sys: sys, from: from, log: newLogger(sys, s, level, secrets), level: level, secrets: secrets, clock: newClock(),
 		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()), trend: trend.New(),
 	}
 	warn(d.log, s)
@@ -97,25 +121,32 @@ func (d *program) run(ctx context.Context) error {
 		return err
 	}
 	defer listeners.close()
-	if err := d.open(ctx); err != nil {
+	if err := d.settings.Load().Guard(listeners.front.Addr(), listeners.admin.Addr()); err != nil {
+		return failed(exitConfig, err)
+	}
+	d.limits = measureLimits(d.log, d.sys.getenv, d.settings.Load())
+	switch err := d.open(ctx); {
+	case errors.Is(err, errEnded):
+		d.log.Info(err.Error())
+		return nil
+	case err != nil:
 		return err
 	}
-	defer func() {
-		if err := d.store.Close(); err != nil {
-			d.log.Error("cannot close the queue", "error", err)
-		}
-	}()
 	if err := d.serve(listeners); err != nil {
+		d.closeStore()
 		return failed(exitInternal, err)
 	}
 
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	var parts sync.WaitGroup
-	failures := make(chan error, 3)
-	parts.Go(func() { failures <- d.front.Serve() })
-	parts.Go(func() { failures <- d.admin.Serve() })
+	failures := make(chan error, 4)
+	parts.Go(func() { failures <- listenerFailed("events", d.front.Serve()) })
+	parts.Go(func() { failures <- listenerFailed("admin", d.admin.Serve()) })
 	parts.Go(func() { d.watchLimits(working) })
+	parts.Go(func() { d.watchPages(working) })
+	parts.Go(func() { d.watchDisk(working, failures) })
+	parts.Go(func() { d.notifier.Run(working) })
 	relayed := make(chan error, 1)
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
@@ -125,9 +156,20 @@ func (d *program) run(ctx context.Context) error {
 		d.started(d)
 	}
 	err = d.wait(ctx, failures)
-	d.stop(stop, relayed)
-	parts.Wait()
-	return err
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.stop(stop, relayed)
+		parts.Wait()
+		d.told.Stop() // nothing reads the queue any more when it is closed
+		d.closeStore()
+	}()
+	select {
+	case <-ended:
+		return err
+	case <-time.After(stopAtLast(d.store.Hanging())):
+		return errors.Join(err, failed(exitMachine, fmt.Errorf("the disk of the queue has not answered for %s; what was in hand is sent again after the next start", d.store.Hanging().Round(time.Second))))
+	}
 }
 
 // wait returns when the relay is to end: nil if somebody asked for it.
@@ -139,7 +181,7 @@ func (d *program) wait(ctx context.Context, failures <-chan error) error {
 		case <-d.sys.hangups:
 			d.reload()
 		case err := <-failures:
-			return failed(exitMachine, fmt.Errorf("a door has failed: %w", err))
+			return failed(exitMachine, err)
 		case <-d.store.Broken():
 			return failed(exitMachine, fmt.Errorf("%w; the relay ends, for its supervisor to start it anew", d.store.Healthy()))
 		}
@@ -167,61 +209,81 @@ func (d *program) stop(stop context.CancelFunc, relayed <-chan error) {
 	}
 }
 
+// errEnded says that somebody has ended the relay while it opened its queue, which takes
+// minutes for a large one that is damaged or of an older version. The next start goes on.
+var errEnded = errors.New("ended while it starts")
+
 // open opens the queue and what works on it.
 func (d *program) open(ctx context.Context) error {
-	s := d.settings.Load()
-	var err error
-	d.store, err = sqlite.Open(ctx, sqlite.Options{
-		Path: s.Queue, MaxQueued: s.MaxQueued, Now: d.clock.Now,
-		OnReady: func(lane int64, rank queue.Rank) { d.relay.Ready(lane, rank) },
-	})
+	private, err := access.MakePrivate(d.settings.Load().Queue)
+	for _, file := range private {
+		d.log.Warn("every user of this machine could read a file of the queue, which holds integration keys; its mode is 0600 now", "file", file)
+	}
+	if err != nil {
+		return failed(exitMachine, err)
+	}
+	d.store, err = sqlite.Open(ctx, d.storeOptions())
 	switch {
 	case errors.Is(err, queue.ErrLocked):
 		return failed(exitTaken, err)
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", errEnded, err)
 	case err != nil:
 		return failed(exitMachine, err)
 	}
-	for _, file := range d.store.Quarantined() {
-		d.log.Error("a damaged queue was set aside; what could be read of it was taken over", "file", file)
-	}
+	d.reportSalvage()
+	d.routes = routes.Routes{Settings: d.settings.Load, Lane: d.store.Lane, Client: d.clients.of}
 	d.relay = relay.New(relay.Options{
-		Store: d.store, Now: d.clock.Now, Route: d.route, Other: d.other, Log: d.log,
+		Store: d.store, Now: d.clock.Now, Route: d.routes.OfLane, Other: d.routes.Other, Trusted: d.trusted, Log: d.log,
 		MaxAge:    func() time.Duration { return d.settings.Load().MaxAge },
 		Retention: func() time.Duration { return d.settings.Load().Retention },
 		Seed:      uint64(time.Now().UnixNano()),
 		Done:      d.settled,
 	})
+	d.notifier = d.newNotifier()
+	d.hears.Store(d.relay)
 	return nil
 }
 
 // serve makes the doors.
 func (d *program) serve(on *listening) error {
 	s := d.settings.Load()
+	d.budget = intake.NewBudget(d.limits.bodies)
 	d.intake = intake.New(intake.Options{
-		Store: d.store, Route: d.lookup, Log: d.log, Now: d.clock.Now,
-		OnlyListed: func() bool { return d.settings.Load().OnlyListed },
-		Done:       d.atTheDoor,
+		Store: d.store, Route: d.routes.OfKey, Log: d.log, Now: d.clock.Now,
+		OnlyListed:  func() bool { return d.settings.Load().OnlyListed },
+		Done:        d.atTheDoor,
+		TryRejected: d.relay.TryRejectedKey,
+		CanSend:     d.relay.CanSend,
+		Budget:      d.budget,
 	})
-	d.front = door.New(on.front, door.Options{Handler: d.intake, MaxConnections: s.MaxConnections, WebConfig: s.WebConfig, Log: d.log})
+	d.front = door.New(on.front, door.Options{
+		Handler: door.RefusePages(d.intake), MaxConnections: d.limits.connections, MaxRequestsPerClient: s.MaxRequestsPerClient, Busy: d.intake.Busy,
+		WebConfig: s.WebConfig, Log: d.log,
+	})
 	d.auth.Replace(credentials(s))
-	told, sessions := d.insight(), door.NewSessions(d.auth, d.clock.Now)
+	d.auth.Watch(door.NewFailures(d.log, d.meter.FailedSignIn))
+	d.told = d.insight()
+	sessions := door.NewSessions(d.auth, d.clock.Now)
 	d.console = console.New(console.Options{
-		Insight: told, Trend: d.trend, Store: d.store, Holder: d.relay, Sessions: sessions,
+		Insight: d.told, Trend: d.trend, Store: d.store, Holder: d.relay, Sessions: sessions,
 		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now,
 	})
 	second, err := admin.New(admin.Options{
-		Insight: told, Store: d.store, Holder: d.relay, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
+		Insight: d.told, Store: d.store, Holder: d.relay, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
 		Pages: d.console, OpenPages: d.console.Open(),
 		Hosts: d.hosts, Accepting: d.accepting, Now: d.clock.Now, Version: version(),
 	})
 	if err != nil {
 		return err
 	}
-	if err := d.meter.Connections("front", d.front.Connections); err != nil {
-		return err
-	}
-	d.admin = door.New(on.admin, door.Options{Handler: second, MaxConnections: adminConnections, WebConfig: s.AdminWebConfig, Log: d.log})
-	return d.meter.Connections("admin", d.admin.Connections)
+	d.admin = door.New(on.admin, door.Options{
+		Handler: second, MaxConnections: d.limits.admin, MaxRequestsPerClient: s.MaxRequestsPerClient, Reserved: []string{"/healthz", "/readyz"},
+		WebConfig: s.AdminWebConfig, Log: d.log,
+	})
+	return errors.Join(
+		d.meter.Listener("events", d.front), d.meter.Listener("admin", d.admin), d.meter.BodyMemory(d.budget.Used, d.limits.bodies),
+	)
 }
 
 // accepting returns why no event is accepted now, nil if all is well.
@@ -232,7 +294,7 @@ func (d *program) accepting() error {
 	return d.store.Healthy()
 }
 
-// hosts are the names by which the second door may be called, beside those of the
+// hosts are the names by which the admin listener may be called, beside those of the
 // loopback.
 func (d *program) hosts() []string {
 	s := d.settings.Load()
@@ -243,23 +305,26 @@ func (d *program) hosts() []string {
 	return append([]string{host}, s.AdminHosts...)
 }
 
-// adminConnections is plenty for people and their monitoring.
-const adminConnections = 256
-
 func credentials(s *settings.Settings) []door.Credential {
 	list := make([]door.Credential, len(s.Tokens))
 	for i, t := range s.Tokens {
-		list[i] = door.NewCredential(t.Name, t.Operator, t.Secret.Reveal())
+		list[i] = door.NewCredential(t.Name, t.Operator, t.Secret.Reveal()).Until(t.Expires)
 	}
 	return list
 }
 
-// reload reads the settings anew and keeps the old ones if they are wrong.
+// reload reads the settings anew. What needs a new start stays as it is; if the rest
+// does not go with that and with the open sockets, or anything is wrong, all of the old
+// settings stay.
 func (d *program) reload() {
 	supervisor{}.reloading()
 	defer supervisor{}.ready("accepting events at " + d.front.Addr().String())
 	before := d.settings.Load()
-	after, err := d.from.load()
+	var after *settings.Settings
+	read, err := d.from.load()
+	if err == nil {
+		after, err = read.Reloaded(before, d.front.Addr(), d.admin.Addr())
+	}
 	d.meter.Reloaded(time.Now(), err)
 	if err != nil {
 		d.loaded.Store(&insight.Loaded{At: d.loaded.Load().At, Err: err})
@@ -267,15 +332,27 @@ func (d *program) reload() {
 		return
 	}
 	d.loaded.Store(&insight.Loaded{At: time.Now()})
+	remember(d.secrets, after)
 	warn(d.log, after)
 	d.auth.Replace(credentials(after))
-	changes, needStart := settings.Diff(before, after)
+	changes, _ := settings.Diff(before, after)
+	_, needStart := settings.Diff(after, read)
 	d.settings.Store(after)
 	setLevel(d.level, after)
+	d.store.Relist()
 	d.relay.Reconfigure()
+	d.notifyAnew(before, after)
 	d.log.Info("configuration read", "changes", changes)
 	if len(needStart) > 0 {
 		d.log.Warn("some changes need a new start", "changes", needStart)
+	}
+}
+
+// remember has the keys of the settings hidden. That has no end: a key that was
+// taken out of the settings is a secret still.
+func remember(secrets *redact.Set, s *settings.Settings) {
+	for _, key := range s.Secrets() {
+		secrets.Add(key)
 	}
 }
 
@@ -290,7 +367,7 @@ func newClock() *clock {
 
 func (c *clock) Now() time.Time { return c.wall.Add(time.Since(c.start)) }
 
-// listening are the sockets of the doors.
+// listening are the sockets of the listeners.
 type listening struct{ front, admin net.Listener }
 
 func (l *listening) close() {
@@ -308,6 +385,9 @@ func (d *program) listen() (*listening, error) {
 	if err != nil {
 		return nil, failed(exitMachine, err)
 	}
+	// The listeners' own time limits end a connection whose client is gone; TCP's
+	// keep-alive would cost three system calls for each, which count in a flood.
+	config := net.ListenConfig{KeepAlive: -1}
 	s := d.settings.Load()
 	l := &listening{front: given["front"], admin: given["admin"]}
 	for _, one := range []struct {
@@ -317,7 +397,7 @@ func (d *program) listen() (*listening, error) {
 		if *one.into != nil {
 			continue
 		}
-		if *one.into, err = net.Listen("tcp", one.address); err != nil {
+		if *one.into, err = config.Listen(context.Background(), "tcp", one.address); err != nil {
 			l.close()
 			return nil, failed(listenStatus(err), fmt.Errorf("cannot listen at %s: %w; --%s takes another address", one.address, withoutAddress(err), one.name))
 		}

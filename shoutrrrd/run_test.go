@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
@@ -48,20 +49,31 @@ func (p *process) flood(t testing.TB, n int, body func(i int) string) {
 	}
 }
 
-// A critical event behind a hundred thousand infos leaves within a second of its
-// 202, and the infos keep to the limit.
+// A critical event behind a hundred thousand infos (in make test some thousand) leaves
+// within a second of its 202, and the infos keep to the limit.
 func TestStorm(t *testing.T) {
 	t.Parallel()
+	const backlog = 100_000
+	waiting, within := prove.Share(t, 3000, backlog, backlog), patience
+	if waiting == backlog {
+		within = time.Second // measured in make prove alone: a busy machine needs longer
+	}
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: 300})
 	p := start(t, t.TempDir(), "--upstream", upstream.URL(), "--rate", "300")
-	p.flood(t, 100_000, func(i int) string { return trigger(fmt.Sprintf("info-%d", i), "info", "an info") })
+	p.flood(t, waiting, func(i int) string { return trigger(fmt.Sprintf("info-%d", i), "info", "an info") })
+	eventually(t, "infos have used most of the minute's window", patience, func() bool { return len(upstream.Journal()) >= 200 })
 	for i := range 5 {
 		dedup := fmt.Sprintf("critical-%d", i)
 		if status := p.post(t.Context(), http.DefaultClient, trigger(dedup, "critical", "Database down")); status != http.StatusAccepted {
 			t.Fatalf("status %d", status)
 		}
-		upstream.WantIncident(t, dedup).Within(time.Second).Triggered()
+		upstream.WantIncident(t, dedup).Within(within).Triggered()
 	}
+	var status struct {
+		TimeToPage float64 `json:"time_to_page_s"`
+		Queued     int
+	}
+	p.getJSON(t, "/api/status", &status)
 	infos := 0
 	for _, entry := range upstream.Journal() {
 		switch {
@@ -72,16 +84,12 @@ func TestStorm(t *testing.T) {
 		}
 	}
 	// The infos have all of a minute's window but the tenth that is kept.
-	if minutes := 1 + int(time.Since(upstream.Journal()[0].Time)/time.Minute); infos > 270*minutes || infos < 200 {
+	minutes := 1 + int(time.Since(upstream.Journal()[0].Time)/time.Minute)
+	if infos > 270*minutes {
 		t.Errorf("%d infos have left in %d minutes", infos, minutes)
 	}
-	var status struct {
-		TimeToPage float64 `json:"time_to_page_s"`
-		Queued     int
-	}
-	p.getJSON(t, "/api/status", &status)
-	if status.TimeToPage > 1 || status.Queued < 99_000 {
-		t.Errorf("%+v", status)
+	if status.TimeToPage > 1 || status.Queued < waiting-270*minutes {
+		t.Errorf("after %d minutes: %+v", minutes, status)
 	}
 }
 
@@ -89,6 +97,7 @@ func TestStorm(t *testing.T) {
 // they were.
 func TestRepeats(t *testing.T) {
 	t.Parallel()
+	prove.Long(t) // the repeats leave when the minute's window is free again
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
 	p := start(t, t.TempDir(), "--upstream", upstream.URL(), "--rate", "100")
 	p.flood(t, 95, func(i int) string { return trigger(fmt.Sprintf("error-%d", i), "error", "fills the window") })
@@ -186,7 +195,7 @@ func TestReload(t *testing.T) {
 		p.getJSON(t, "/api/lanes/oncall", &lane)
 		return lane.Limit
 	}
-	eventually(t, "the lane has its limit", 5*time.Second, func() bool { return limit() == 120 })
+	eventually(t, "the lane has its limit", patience, func() bool { return limit() == 120 })
 	write("keys:\n  - alias: oncall\n    key: file:" + keyFile + "\n    rate: 60\n")
 	hangup := func() {
 		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -194,27 +203,31 @@ func TestReload(t *testing.T) {
 		}
 	}
 	hangup()
-	eventually(t, "the lane has its new limit", 5*time.Second, func() bool { return limit() == 60 })
-	deliver := func(dedup, level string, rate int) {
-		write(fmt.Sprintf("log_level: %s\nkeys:\n  - alias: oncall\n    key: file:%s\n    rate: %d\n", level, keyFile, rate))
-		hangup()
-		eventually(t, "the file is read", 5*time.Second, func() bool { return limit() == rate })
-		p.flood(t, 1, func(int) string { return trigger(dedup, "info", "an info") })
-		eventually(t, "it is settled", 5*time.Second, func() bool {
-			var page struct{ Events []struct{ State string } }
-			p.getJSON(t, "/api/events?dedup_key="+dedup, &page)
-			return len(page.Events) == 1 && page.Events[0].State == "delivered"
+	eventually(t, "the lane has its new limit", patience, func() bool { return limit() == 60 })
+	// The row reads "delivered" before the line is logged, and the counter follows the line.
+	delivered := func(n int) {
+		t.Helper()
+		eventually(t, "the delivery is counted", patience, func() bool {
+			return strings.Contains(p.get(t, "/metrics"), fmt.Sprintf(`shoutrrrd_delivered_total{lane="oncall"} %d`, n))
 		})
 	}
-	deliver("unheard", "error", 61)
-	deliver("heard", "info", 60)
-	eventually(t, "the log tells of a delivery", 5*time.Second, func() bool { return strings.Contains(p.log.String(), `"heard"`) })
+	delivered(1)
+	deliver := func(dedup, level string, rate, total int) {
+		write(fmt.Sprintf("log_level: %s\nkeys:\n  - alias: oncall\n    key: file:%s\n    rate: %d\n", level, keyFile, rate))
+		hangup()
+		eventually(t, "the file is read", patience, func() bool { return limit() == rate })
+		p.flood(t, 1, func(int) string { return trigger(dedup, "info", "an info") })
+		delivered(total)
+	}
+	deliver("unheard", "error", 61, 2)
+	deliver("heard", "info", 60, 3)
+	eventually(t, "the log tells of a delivery", patience, func() bool { return strings.Contains(p.log.String(), `"heard"`) })
 	if strings.Contains(p.log.String(), "unheard") {
 		t.Errorf("the log's level was not changed:\n%s", p.log)
 	}
 	write("keys:\n  - alias: oncall\n    kee: " + testKey + "\n")
 	hangup()
-	eventually(t, "the metric tells of the wrong file", 5*time.Second, func() bool {
+	eventually(t, "the metric tells of the wrong file", patience, func() bool {
 		return strings.Contains(p.get(t, "/metrics"), "shoutrrrd_config_last_reload_successful 0")
 	})
 	if limit() != 60 {

@@ -75,8 +75,8 @@ func TestDoorsOf(t *testing.T) {
 		{"front", 0, -1, ""},
 		{"admin", -1, 0, ""},
 		{"", -1, -1, ""},
-		{"front front", -1, -1, "two sockets for the front door"},
-		{"a b c", -1, -1, "two sockets for the admin door"},
+		{"front front", -1, -1, "two sockets for the events listener"},
+		{"a b c", -1, -1, "two sockets for the admin listener"},
 	} {
 		t.Run(c.names, func(t *testing.T) {
 			var files []*os.File
@@ -130,7 +130,7 @@ func TestDoorsOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := doorsOf([]*os.File{file}); err == nil || !strings.Contains(err.Error(), "front door") {
+	if _, err := doorsOf([]*os.File{file}); err == nil || !strings.Contains(err.Error(), "events listener") {
 		t.Errorf("no socket: %v", err)
 	}
 }

@@ -72,36 +72,44 @@ func doorsOf(files []*os.File) (map[string]net.Listener, error) {
 	return nil, wrong
 }
 
+// listenerName is what people call the socket of that name.
+func listenerName(door string) string {
+	if door == "front" {
+		return "events"
+	}
+	return door
+}
+
 func takeOver(found map[string]net.Listener, door string, file *os.File) error {
 	defer file.Close() // the listener has a copy of its own
 	if found[door] != nil {
-		return fmt.Errorf("systemd has opened two sockets for the %s door, and it has one: take a ListenStream= out", door)
+		return fmt.Errorf("systemd has opened two sockets for the %s listener, and it has one: take a ListenStream= out", listenerName(door))
 	}
 	l, err := net.FileListener(file)
 	if err != nil {
-		return fmt.Errorf("take over systemd's socket for the %s door: %w", door, err)
+		return fmt.Errorf("take over systemd's socket for the %s listener: %w", listenerName(door), err)
 	}
 	if _, isTCP := l.Addr().(*net.TCPAddr); !isTCP {
 		_ = l.Close() // the error says more
-		return fmt.Errorf("systemd's socket for the %s door is no TCP socket: give ListenStream= an address and a port", door)
+		return fmt.Errorf("systemd's socket for the %s listener is no TCP socket: give ListenStream= an address and a port", listenerName(door))
 	}
 	found[door] = l
 	return nil
 }
 
-func (supervisor) ready(status string) { notify(daemon.SdNotifyReady + "\nSTATUS=" + status) }
+func (supervisor) ready(status string) { sdNotify(daemon.SdNotifyReady + "\nSTATUS=" + status) }
 
-func (supervisor) stopping() { notify(daemon.SdNotifyStopping) }
+func (supervisor) stopping() { sdNotify(daemon.SdNotifyStopping) }
 
 func (supervisor) reloading() {
 	state := daemon.SdNotifyReloading
 	if at := daemon.SdNotifyMonotonicUsec(); at != "" {
 		state += "\n" + at
 	}
-	notify(state)
+	sdNotify(state)
 }
 
-func notify(state string) { _, _ = daemon.SdNotify(false, state) } // without a supervisor nobody listens
+func sdNotify(state string) { _, _ = daemon.SdNotify(false, state) } // without a supervisor nobody listens
 
 // watch tells the watchdog that all is well while it is.
 func (supervisor) watch(ctx context.Context, healthy func() bool) {
@@ -113,7 +121,7 @@ func (supervisor) watch(ctx context.Context, healthy func() bool) {
 	defer ticker.Stop()
 	for {
 		if healthy() {
-			notify(daemon.SdNotifyWatchdog)
+			sdNotify(daemon.SdNotifyWatchdog)
 		}
 		select {
 		case <-ticker.C:

@@ -66,7 +66,7 @@ func TestWatchdogOnlyWhileHealthy(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	notify("END") // messages come in the order in which they are sent
+	sdNotify("END") // messages come in the order in which they are sent
 	for message := range told {
 		if message == "END" {
 			break

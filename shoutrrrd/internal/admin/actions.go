@@ -82,6 +82,10 @@ func (d *Door) drop(w http.ResponseWriter, r *http.Request) {
 	d.act(w, r, "dropped", "one that is not in flight and has not been delivered or dropped can be dropped", d.o.Store.Drop)
 }
 
+func (d *Door) tryEvent(w http.ResponseWriter, r *http.Request) {
+	d.act(w, r, "tried", "one that is queued can be tried", d.o.Store.TryEvent)
+}
+
 // act does to an event what an operator wants and shows the event.
 func (d *Door) act(w http.ResponseWriter, r *http.Request, what, rule string, do func(context.Context, int64, queue.By) error) {
 	id, ok := d.eventID(w, r)
@@ -93,6 +97,10 @@ func (d *Door) act(w http.ResponseWriter, r *http.Request, what, rule string, do
 		return
 	}
 	err := do(r.Context(), id, by)
+	if errors.Is(err, queue.ErrUnsendable) {
+		d.fail(w, http.StatusConflict, err.Error())
+		return
+	}
 	if errors.Is(err, queue.ErrState) {
 		d.fail(w, http.StatusConflict, fmt.Sprintf("event %d is %s; only %s", id, d.state(r.Context(), id), rule))
 		return
@@ -102,12 +110,14 @@ func (d *Door) act(w http.ResponseWriter, r *http.Request, what, rule string, do
 		return
 	}
 	d.o.Log.Info("an event was "+what, "event", id, "by", by.Who, "why", by.Why)
-	d.showEvent(w, r, id)
+	d.o.Insight.Changed()
+	// Without its body and history: a command that acts on many events would get them all.
+	show(d, w, r, func(ctx context.Context) (insight.Event, error) { return d.o.Insight.Listed(ctx, id) })
 }
 
 // state names the state that was in the way.
 func (d *Door) state(ctx context.Context, id int64) string {
-	e, err := d.o.Insight.Event(ctx, id)
+	e, err := d.o.Insight.Listed(ctx, id)
 	switch {
 	case err != nil:
 		return "gone"
@@ -121,26 +131,25 @@ func (d *Door) pause(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.
 
 func (d *Door) resume(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Unhold) }
 
-// hold pauses or resumes all lanes of a name. The scheduler logs it.
+func (d *Door) tryLane(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Try) }
+
+// hold pauses, resumes or tries a lane, in both cases of letters if there are two. The scheduler logs it.
 func (d *Door) hold(w http.ResponseWriter, r *http.Request, do func(context.Context, int64, queue.By) error) {
 	by, ok := d.by(w, r)
 	if !ok {
 		return
 	}
-	found, err := d.o.Insight.LanesNamed(r.Context(), r.PathValue("lane"))
+	found, err := d.o.Insight.FindLanes(r.Context(), r.PathValue("lane"))
 	if err != nil {
 		d.failed(w, r, err)
 		return
 	}
-	if len(found) == 0 {
-		d.failed(w, r, insight.ErrNoLane)
-		return
-	}
 	for _, l := range found {
 		if err := do(r.Context(), l.ID, by); err != nil {
-			d.failed(w, r, fmt.Errorf("pause or resume a lane: %w", err))
+			d.failed(w, r, fmt.Errorf("pause, resume or try a lane: %w", err))
 			return
 		}
 	}
+	d.o.Insight.Changed()
 	d.lane(w, r)
 }

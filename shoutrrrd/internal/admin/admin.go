@@ -1,4 +1,4 @@
-// Package admin is the relay's second door: what people and their monitoring see
+// Package admin is the relay's admin listener: what people and their monitoring see
 // of the queue, and what operators do with it. docs/admin-api.md is its contract.
 package admin
 
@@ -17,19 +17,23 @@ import (
 
 // Store is what the door itself needs of a queue.
 type Store interface {
-	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
+	// Requeue, Drop and TryEvent return queue.ErrNotFound or queue.ErrState.
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
+	TryEvent(ctx context.Context, id int64, by queue.By) error
 	// Healthy returns why nothing can be kept, nil if all is well.
 	Healthy() error
 	// Quarantined lists files that were set aside as damaged.
 	Quarantined() []string
+	// Usage is what the queue takes of its disk.
+	Usage() queue.Usage
 }
 
-// Holder pauses and resumes lanes.
+// Holder pauses and resumes lanes, and has them tried at once.
 type Holder interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
+	Try(ctx context.Context, lane int64, by queue.By) error
 }
 
 // Options says how the door works. Those without a default are required.
@@ -82,7 +86,7 @@ func New(o Options) (*Door, error) {
 		o.Meter = NewMeter(o.Version)
 	}
 	d := &Door{o: o}
-	metrics, err := o.Meter.serve(&collector{door: d, meter: o.Meter}, o.Log)
+	metrics, err := o.Meter.serve(&collector{door: d}, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
 	}
@@ -97,8 +101,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.Ser
 const answerWithin = 20 * time.Second
 
 // routes puts every path behind what it needs. Health checks are open, as what
-// calls them can seldom be given a token; /metrics is scraped by address, so that
-// it needs no known host.
+// calls them can seldom be given a token. /metrics needs a known host like the rest: a
+// page whose name was made to point here would read the names of keys and how many
+// pages there are. It is scraped by address, or by a name of the settings.
 func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded := http.NewServeMux()
 	guarded.Handle("/api/status", only{http.MethodGet: d.status})
@@ -106,10 +111,12 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/lanes/{lane}", only{http.MethodGet: d.lane})
 	guarded.Handle("/api/lanes/{lane}/pause", only{http.MethodPost: d.pause})
 	guarded.Handle("/api/lanes/{lane}/resume", only{http.MethodPost: d.resume})
+	guarded.Handle("/api/lanes/{lane}/try", only{http.MethodPost: d.tryLane})
 	guarded.Handle("/api/events", only{http.MethodGet: d.events})
 	guarded.Handle("/api/events/{id}", only{http.MethodGet: d.event})
 	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.requeue})
 	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.drop})
+	guarded.Handle("/api/events/{id}/try", only{http.MethodPost: d.tryEvent})
 	guarded.Handle("/api/dead", only{http.MethodGet: d.dead})
 	guarded.Handle("/api/shape", only{http.MethodGet: d.shape})
 	nothing := func(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +128,7 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/healthz", only{http.MethodGet: d.healthz})
 	all.Handle("/readyz", only{http.MethodGet: d.readyz})
-	all.Handle("/metrics", d.authenticated(only{http.MethodGet: metrics.ServeHTTP}))
+	all.Handle("/metrics", d.known(d.authenticated(only{http.MethodGet: metrics.ServeHTTP})))
 	if d.o.OpenPages != nil {
 		for _, path := range []string{"/static/", "/favicon.ico", "/signin", "/signout"} {
 			all.Handle(path, d.known(d.sameOrigin(d.o.OpenPages)))
@@ -139,19 +146,21 @@ func (d *Door) bounded(next http.Handler) http.Handler {
 	})
 }
 
-const indexPage = `shoutrrrd %s, the second door
+const indexPage = `shoutrrrd %s, the admin listener
 
 GET  /api/status                  the relay at a glance
-GET  /api/lanes                   every lane: condition, limits, backlog
-GET  /api/lanes/{lane}            one lane, by its name or fingerprint
+GET  /api/lanes                   lanes: condition, limits, backlog; q, limit, cursor
+GET  /api/lanes/{lane}            one lane, by its id, name or fingerprint
 POST /api/lanes/{lane}/pause      stop sending {"why":"..."}
 POST /api/lanes/{lane}/resume     send again
+POST /api/lanes/{lane}/try        end the wait for a 429 or a rejected key
 GET  /api/events                  events: state, lane, severity, dedup_key, q, limit, cursor
 GET  /api/events/{id}             one event with its body and history
 POST /api/events/{id}/requeue     send a refused, expired or dropped event again
 POST /api/events/{id}/drop        give an event up
+POST /api/events/{id}/try         make a retrying event due at once
 GET  /api/dead                    refused and expired events, grouped by lane and reason
-GET  /api/shape                   what waits, by lane, severity and age
+GET  /api/shape                   what is queued, by lane, severity and age
 GET  /                            the console, for browsers
 GET  /metrics                     for Prometheus
 GET  /healthz, /readyz            does the process run; can it accept durably

@@ -17,11 +17,13 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 )
 
@@ -61,14 +63,21 @@ func (s *scheduler) Unhold(ctx context.Context, id int64, by queue.By) error {
 	return s.store.Unhold(ctx, id, by)
 }
 
+func (s *scheduler) Try(ctx context.Context, id int64, by queue.By) error {
+	_, err := s.store.TryLane(ctx, id, by)
+	return err
+}
+
 // bench is a second door over a socket, with a queue behind it and all that was
 // written.
 type bench struct {
+	saying    sync.Mutex // of said
 	t         testing.TB
 	url       string
 	door      *Door
 	store     *sqlite.Store
 	scheduler *scheduler
+	upstreams []lane.Upstream
 	meter     *Meter
 	log       bytes.Buffer
 	logging   sync.Mutex
@@ -105,8 +114,9 @@ type parts struct {
 func newBench(t testing.TB, change func(*parts)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)}
+	secrets := &redact.Set{}
 	var err error
-	b.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: b.clock})
+	b.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: b.clock, OnLane: func(key eventsv2.Key) { secrets.Add(key) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +128,10 @@ func newBench(t testing.TB, change func(*parts)) *bench {
 			Log: slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		},
 		told: insight.Options{
-			Store: b.store, Statuses: b.scheduler.Statuses, Accepting: b.store.Healthy, Now: b.clock, Started: b.now.Add(-time.Hour), Version: "1.2.3",
-			Keys: func() []eventsv2.Key { return nil },
+			Store: b.store, Statuses: b.scheduler.Statuses, Status: func(int64) (lane.Status, bool) { return lane.Status{}, false },
+			Prospect: func(queue.Lane) lane.Status { return lane.Status{Free: 100, Most: 8} }, Upstreams: func() []lane.Upstream { return b.upstreams },
+			Accepting: b.store.Healthy, Now: b.clock, Started: b.now.Add(-time.Hour), Version: "1.2.3",
+			Hide: secrets.Hide,
 			Describe: func(key eventsv2.Key) insight.Named {
 				if key.Reveal() == dbKey {
 					return insight.Named{Name: "db", Pool: "dbs", Upstream: "https://events.pagerduty.com"}
@@ -151,6 +163,8 @@ func newBench(t testing.TB, change func(*parts)) *bench {
 		if err := errors.Join(server.Shutdown(context.Background()), <-ended, b.store.Close()); err != nil {
 			t.Errorf("the end: %v", err)
 		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.said = append(b.said, keyleak.Text("the log", b.log.String()))
 		keyleak.Check(t, dbKey, b.said...)
 		keyleak.Check(t, otherKey, b.said...)
@@ -166,9 +180,13 @@ func (b *bench) put(key, dedup string, severity queue.Rank, body string) int64 {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	var listed struct {
+		Payload struct{ Summary, Source string }
+	}
+	_ = json.Unmarshal([]byte(body), &listed) // a body that is none has neither
 	placed, err := b.store.Put(ctx, queue.New{
 		Lane: l.ID, Action: eventsv2.Trigger, DedupKey: dedup, Severity: severity, Accepted: b.clock(), Body: []byte(body),
-		Repairs: []string{`severity "CRIT" became critical`},
+		Repairs: []string{`severity "CRIT" became critical`}, Summary: listed.Payload.Summary, Source: listed.Payload.Source,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -181,7 +199,7 @@ func (b *bench) settle(laneID int64, x queue.Settlement) queue.Event {
 	b.t.Helper()
 	e := b.claim(laneID)
 	x.ID, x.Claim, x.At, x.Tried = e.ID, e.Claim, b.clock(), true
-	if err := b.store.Settle(context.Background(), []queue.Settlement{x}); err != nil {
+	if err := queuetest.Settle(context.Background(), b.store, x); err != nil {
 		b.t.Fatal(err)
 	}
 	return e
@@ -189,7 +207,7 @@ func (b *bench) settle(laneID int64, x queue.Settlement) queue.Event {
 
 func (b *bench) claim(laneID int64) queue.Event {
 	b.t.Helper()
-	events, err := b.store.Claim(context.Background(), laneID, queue.Oldest, 1)
+	events, err := queuetest.Claim(context.Background(), b.store, laneID, queue.Oldest, 1)
 	if err != nil || len(events) != 1 {
 		b.t.Fatalf("claimed %d events, %v", len(events), err)
 	}
@@ -234,6 +252,8 @@ func (b *bench) do(c call) got {
 	if err := resp.Header.Write(&header); err != nil {
 		b.t.Fatal(err)
 	}
+	b.saying.Lock()
+	defer b.saying.Unlock()
 	b.said = append(b.said, keyleak.Text(c.path, string(body)), keyleak.Text("the header of "+c.path, header.String()))
 	return got{resp.StatusCode, resp.Header, string(body)}
 }

@@ -37,16 +37,35 @@ func problem(w http.ResponseWriter, status int, message string) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
+// ambiguous answers with the lanes that may be meant.
+func (d *Door) ambiguous(ctx context.Context, w http.ResponseWriter, err *insight.AmbiguousError) {
+	body, _ := json.Marshal(struct { // texts have no way to fail
+		Error      string             `json:"error"`
+		Candidates []insight.LaneName `json:"candidates"`
+	}{err.Error(), err.Candidates})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusConflict)
+	_, _ = w.Write([]byte(d.o.Insight.Scrub(ctx, string(body)) + "\n"))
+}
+
 // failed answers for an error of the queue. What is nobody's mistake is logged
 // whole here and told in one sentence there; the path as a pattern, as clients put
 // anything into it.
 func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
+	var ambiguous *insight.AmbiguousError
 	switch {
+	case errors.As(err, &ambiguous):
+		d.ambiguous(r.Context(), w, ambiguous)
+		return
 	case errors.Is(err, insight.ErrNoLane):
 		d.fail(w, http.StatusNotFound, err.Error())
 		return
 	case errors.Is(err, queue.ErrNotFound):
 		d.fail(w, http.StatusNotFound, "there is no such event")
+		return
+	case errors.Is(err, insight.ErrBusy):
+		w.Header().Set("Retry-After", strconv.Itoa(5))
+		d.fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	case r.Context().Err() != nil:
 		d.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", d.o.Insight.Scrub(context.Background(), err.Error()))

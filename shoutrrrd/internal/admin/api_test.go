@@ -21,18 +21,19 @@ func TestLanes(t *testing.T) {
 	b.put(dbKey, "b", queue.Info, body("disk fuller"))
 	b.later(2500 * time.Millisecond)
 	b.scheduler.statuses = []lane.Status{{
-		Lane: 1, Condition: lane.Paused, Until: b.clock().Add(30 * time.Second), Limit: 300, Learned: 270, Used: 212, InFlight: 1,
-		Throttled: 3, Attempts: 1234, TimeToPage: 200 * time.Millisecond,
+		Lane: 1, Condition: lane.Throttled, Until: b.clock().Add(30 * time.Second), Limit: 300, Learned: 270, Used: 212, InFlight: 1,
+		Throttled: 3, Attempts: 1234, Free: 100, Most: 8,
 	}}
 	fingerprint := mustKey(t, dbKey).Fingerprint()
-	want := `{"name":"db","fingerprint":"` + fingerprint + `","pool":"dbs","upstream":"https://events.pagerduty.com",
-		"condition":"paused","text":"paused by a 429 until 14:04:02","until":"2026-03-04T14:04:02.500Z",
+	want := `{"id":"1","name":"db","fingerprint":"` + fingerprint + `","pool":"dbs","upstream":"https://events.pagerduty.com",
+		"condition":"rate_limited","text":"rate limited until 14:04:02 UTC","until":"2026-03-04T14:04:02.500Z",
 		"limit":300,"learned":270,"used":212,"in_flight":1,"throttled":3,"attempts":1234,
 		"waiting":{"critical":1,"error":0,"warning":0,"info":1},"queued":2,"oldest_at":"2026-03-04T14:03:20.000Z","oldest_s":12.5,
-		"delivered":0,"refused":0,"expired":0,"key_refused":false,"empty_in_s":30,"time_to_page_s":0.2}`
+		"delivered":0,"refused":0,"expired":0,"key_refused":false,"in_trouble":true,"empty_in_s":30,"time_to_page_s":1,"oldest_critical_s":12.5}`
 	sameJSON(t, b.get("/api/lanes/db").body, want)
 	sameJSON(t, b.get("/api/lanes/"+fingerprint).body, want)
-	sameJSON(t, b.get("/api/lanes").body, `{"lanes":[`+want+`]}`)
+	sameJSON(t, b.get("/api/lanes").body, `{"lanes":[`+want+`],"totals":{"lanes":1,"in_trouble":1,"paused":0,
+		"queued":{"critical":1,"error":0,"warning":0,"info":1},"in_flight":1,"dead_letters":{"rejected":0,"expired":0}}}`)
 	if g := b.get("/api/lanes/nobody"); g.status != http.StatusNotFound {
 		t.Errorf("a lane that is none: %d %s", g.status, g.body)
 	}
@@ -49,8 +50,8 @@ func TestStatus(t *testing.T) {
 	b.put(dbKey, "a", queue.Info, body("disk full"))
 	b.put(otherKey, "b", queue.Info, body("disk full"))
 	b.scheduler.statuses = []lane.Status{
-		{Lane: 1, Condition: lane.Flowing, Limit: 300, Learned: 300, TimeToPage: 2 * time.Second},
-		{Lane: 2, Condition: lane.Held, TimeToPage: lane.Never},
+		{Lane: 1, Condition: lane.Delivering, Limit: 300, Learned: 300, PausedUntil: b.clock().Add(2 * time.Second), Free: 100, Most: 8},
+		{Lane: 2, Condition: lane.Paused, Free: 1},
 	}
 	b.settle(2, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no"})
 	var status struct {
@@ -64,7 +65,10 @@ func TestStatus(t *testing.T) {
 		TTP       *float64 `json:"time_to_page_s"`
 		Oldest    *float64 `json:"oldest_critical_s"`
 		Config    map[string]string
-		Lanes     []struct{ Name string }
+		Lanes     []struct {
+			Name string
+			TTP  *float64 `json:"time_to_page_s"`
+		}
 	}
 	b.read(b.get("/api/status"), &status)
 	want := `1.2.3 true "" 1 1 2026-03-04T13:03:20.000Z 2026-03-04T14:03:20.000Z`
@@ -90,10 +94,22 @@ func TestStatus(t *testing.T) {
 	}
 
 	failure = queue.ErrUnavailable
-	status.TTP = nil
+	b.later(2 * time.Second)
+	status.TTP, status.Lanes = nil, nil
 	b.read(b.get("/api/status"), &status)
 	if status.Accepting || status.Reason != queue.ErrUnavailable.Error() || status.TTP != nil {
 		t.Errorf("while the queue fails: accepting %v, %q, time to page %v", status.Accepting, status.Reason, status.TTP)
+	}
+	for _, l := range status.Lanes {
+		if l.TTP != nil {
+			t.Errorf("while the queue fails: the time to page of %s is %v", l.Name, *l.TTP)
+		}
+	}
+	text := b.get("/metrics").body
+	for _, name := range []string{"db", mustKey(t, otherKey).Fingerprint()} {
+		if got := value(t, text, fmt.Sprintf(`shoutrrrd_time_to_page_seconds{lane=%q}`, name)); got != "+Inf" {
+			t.Errorf("while the queue fails: the metric of %s is %s", name, got)
+		}
 	}
 }
 
@@ -102,7 +118,7 @@ func TestEvent(t *testing.T) {
 	id := b.put(dbKey, "web-1/disk", queue.Critical, body("disk full"))
 	b.later(time.Second)
 	b.settle(1, queue.Settlement{State: queue.Waiting, Due: b.clock().Add(time.Minute), Attempts: 1, Status: 503, Reason: "Service Unavailable"})
-	want := `{"id":"1","lane":"db","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
+	want := `{"id":"1","lane":"db","lane_id":"1","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
 		"severity":"critical","priority":"critical","summary":"disk full","source":"web-1","accepted_at":"2026-03-04T14:03:20.000Z","fresh_at":"2026-03-04T14:03:20.000Z",
 		"due_at":"2026-03-04T14:04:21.000Z","attempts":1,"repeats":0,"repairs":["severity \"CRIT\" became critical"],"status":503,"reason":"Service Unavailable"`
 	sameJSON(t, b.get("/api/events").body, `{"events":[`+want+`}],"read":1}`)
@@ -211,6 +227,12 @@ func TestWrongRequests(t *testing.T) {
 		{"GET", "/api/events?cursor=-1", "", 400, "cursor"},
 		{"GET", "/api/events?lane=nobody", "", 400, `lane "nobody"`},
 		{"GET", "/api/events?lnae=db", "", 400, `there is no parameter "lnae"`},
+		{"GET", "/api/lanes?state=db", "", 400, `unknown parameter "state"`},
+		{"GET", "/api/lanes?limit=501", "", 400, "from 1 to 500"},
+		{"GET", "/api/lanes?cursor=x", "", 400, "cursor"},
+		{"GET", "/api/lanes?q=state:bad", "", 400, "a lane's states are trouble, queued"},
+		{"GET", "/api/lanes?q=sev:info", "", 400, "unknown word sev"},
+		{"GET", "/api/lanes?q=pool%3E=a", "", 400, "takes a colon"},
 		{"GET", "/api/events?q=foo:bar", "", 400, "foo is no word of the filter"},
 		{"GET", "/api/events?q=%22open", "", 400, "quotation mark"},
 		{"GET", "/api/events?q=%zz", "", 400, "percent-encode"},
@@ -261,6 +283,20 @@ func (b *bench) history(id int64) (lines []string) {
 		lines = append(lines, strings.TrimSpace(h.What+" "+h.Who+" "+h.Text))
 	}
 	return lines
+}
+
+// Nothing can send an event whose lane is forgotten, and the answer says why.
+func TestRequeueOfForgottenLane(t *testing.T) {
+	b := newBench(t, nil)
+	path := fmt.Sprintf("/api/events/%d", b.put(dbKey, "a", queue.Critical, body("disk full")))
+	b.later(time.Hour)
+	b.post(path+"/drop", "")
+	if _, err := b.store.Purge(t.Context(), b.clock().Add(-time.Minute), 100); err != nil {
+		t.Fatal(err)
+	}
+	if g := b.post(path+"/requeue", ""); g.status != http.StatusConflict || !strings.Contains(g.body, "cannot be sent again: its lane has been forgotten") {
+		t.Errorf("requeued: %d %s", g.status, g.body)
+	}
 }
 
 // What operators do stands in the event's history: who, and why.
@@ -317,7 +353,7 @@ func TestActorLabel(t *testing.T) {
 func TestPauseAndResume(t *testing.T) {
 	b := newBench(t, nil)
 	b.put(dbKey, "a", queue.Critical, body("disk full"))
-	b.scheduler.statuses = []lane.Status{{Lane: 1, Condition: lane.Flowing, Limit: 300, Learned: 300}}
+	b.scheduler.statuses = []lane.Status{{Lane: 1, Condition: lane.Delivering, Limit: 300, Learned: 300}}
 	var l struct {
 		Condition, Text string
 		HeldBy          map[string]string `json:"held_by"`
@@ -325,13 +361,13 @@ func TestPauseAndResume(t *testing.T) {
 		EmptyIn         *float64          `json:"empty_in_s"`
 	}
 	b.read(b.do(call{method: "POST", path: "/api/lanes/db/pause", body: `{"why":"maintenance"}`, header: map[string]string{"X-Shoutrrr-Actor": "ana"}}), &l)
-	if l.Condition != "held" || l.Text != "paused by ana: maintenance" || l.HeldBy["who"] != "ana" || l.HeldBy["at"] != "2026-03-04T14:03:20.000Z" || l.TTP != nil || l.EmptyIn != nil {
+	if l.Condition != "paused" || l.Text != "paused by ana: maintenance" || l.HeldBy["who"] != "ana" || l.HeldBy["at"] != "2026-03-04T14:03:20.000Z" || l.TTP != nil || l.EmptyIn != nil {
 		t.Errorf("paused: %+v", l)
 	}
-	b.scheduler.statuses[0].Condition = lane.Held
+	b.scheduler.statuses[0].Condition = lane.Paused
 	l.HeldBy = nil
 	b.read(b.post("/api/lanes/db/resume", ""), &l)
-	if l.Condition != "flowing" || l.HeldBy != nil {
+	if l.Condition != "delivering" || l.HeldBy != nil {
 		t.Errorf("resumed: %+v", l)
 	}
 }
@@ -352,7 +388,7 @@ func TestDead(t *testing.T) {
 	if len(answer.Groups) != 1 {
 		t.Fatal(g.body)
 	}
-	sameJSON(t, g.body, `{"groups":[{"id":"`+answer.Groups[0].ID+`","lane":"db","fingerprint":"`+fingerprint+`","state":"refused","status":400,
+	sameJSON(t, g.body, `{"groups":[{"id":"`+answer.Groups[0].ID+`","lane":"db","lane_id":"1","fingerprint":"`+fingerprint+`","state":"refused","status":400,
 		"reason":"no, not with `+fingerprint+`","count":2,"critical":1,"oldest_at":"2026-03-04T14:03:20.000Z","takes_s":0.4}]}`)
 }
 

@@ -52,7 +52,7 @@ func headers(next http.Handler) http.Handler {
 func (d *Door) known(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.isOurs(r) {
-			problem(w, http.StatusForbidden, "this host is not known here; call the door by its address, or list the name in the configuration")
+			problem(w, http.StatusForbidden, "this host is not known here; call the admin listener by its address, or list the name in admin_hosts")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -97,13 +97,31 @@ func (d *Door) sameOrigin(next http.Handler) http.Handler {
 	return protection.Handler(next)
 }
 
+// fromHere returns why a request may not do without a token, "" if it comes from this
+// machine. Both ends of its connection count: the kernel can be told to take packets of
+// others for the loopback. So does what a proxy adds, as behind one there may be anybody.
+func fromHere(r *http.Request) string {
+	if address := local(r); address.IsValid() {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if !address.Unmap().IsLoopback() || err != nil || !peer.Addr().Unmap().IsLoopback() {
+			return "there are no tokens, so that the admin listener answers on the loopback alone; configure tokens"
+		}
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return "the request has come through a proxy (" + name + "), and there are no tokens; configure tokens"
+		}
+	}
+	return ""
+}
+
 // authenticated lets those in who have a token, operators alone if the request
-// changes something. Without any token, whoever is on this machine may do all.
+// changes something. Without any token, everybody on this machine may do all.
 func (d *Door) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.o.Auth.Required() {
-			if address := local(r); address.IsValid() && !address.Unmap().IsLoopback() {
-				problem(w, http.StatusForbidden, "there are no tokens, so that this door answers on the loopback alone; configure tokens")
+			if why := fromHere(r); why != "" {
+				problem(w, http.StatusForbidden, why)
 				return
 			}
 			next.ServeHTTP(w, r)

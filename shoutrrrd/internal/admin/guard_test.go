@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
@@ -80,22 +81,33 @@ func TestNoTokensOffLoopback(t *testing.T) {
 	b := newBench(t, nil)
 	for _, tt := range []struct {
 		local  net.IP
+		peer   string
+		header string // one that a proxy adds
 		status int
 	}{
-		{net.IPv4(127, 0, 0, 1), 200},
-		{net.IPv4(127, 0, 0, 2), 200},
-		{net.IPv6loopback, 200},
-		{net.IPv4(10, 0, 0, 5), 403},
-		{net.ParseIP("2001:db8::1"), 403},
+		{net.IPv4(127, 0, 0, 1), "127.0.0.1:1", "", 200},
+		{net.IPv4(127, 0, 0, 2), "127.0.0.1:1", "", 200},
+		{net.IPv6loopback, "[::1]:1", "", 200},
+		{net.IPv4(10, 0, 0, 5), "10.0.0.6:1", "", 403},
+		{net.IPv4(10, 0, 0, 5), "127.0.0.1:1", "", 403},
+		{net.ParseIP("2001:db8::1"), "[2001:db8::2]:1", "", 403},
+		{net.IPv4(127, 0, 0, 1), "10.0.0.6:1", "", 403}, // as with route_localnet
+		{net.IPv4(127, 0, 0, 1), "", "", 403},
+		{net.IPv4(127, 0, 0, 1), "127.0.0.1:1", "X-Forwarded-For", 403},
+		{net.IPv4(127, 0, 0, 1), "127.0.0.1:1", "Forwarded", 403},
+		{net.IPv4(127, 0, 0, 1), "127.0.0.1:1", "Via", 403},
 	} {
 		address := &net.TCPAddr{IP: tt.local, Port: 8687}
 		for _, path := range []string{"/api/status", "/metrics"} {
 			req := httptest.NewRequest("GET", path, nil)
-			req.Host = address.String()
+			req.Host, req.RemoteAddr = address.String(), tt.peer
+			if tt.header != "" {
+				req.Header.Set(tt.header, "203.0.113.9")
+			}
 			w := httptest.NewRecorder()
 			b.door.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), http.LocalAddrContextKey, net.Addr(address))))
 			if w.Code != tt.status {
-				t.Errorf("%s at %s: %d %s, want %d", path, tt.local, w.Code, w.Body, tt.status)
+				t.Errorf("%s at %s from %s %s: %d %s, want %d", path, tt.local, tt.peer, tt.header, w.Code, w.Body, tt.status)
 			}
 		}
 	}
@@ -130,15 +142,15 @@ func TestHosts(t *testing.T) {
 		{"[::2]", false},
 		{"0.0.0.0:" + port, false},
 	} {
-		for _, path := range guarded {
+		for _, path := range append(guarded, "/metrics") {
 			g := b.do(call{method: "GET", path: path, host: tt.host})
 			if refused := g.status == http.StatusForbidden; refused == tt.ours {
 				t.Errorf("%s%s: %d %s", tt.host, path, g.status, g.body)
 			}
 		}
-		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		for _, path := range []string{"/healthz", "/readyz"} {
 			if g := b.do(call{method: "GET", path: path, host: tt.host}); g.status != http.StatusOK {
-				t.Errorf("%s%s: %d, want 200 for whatever scrapes by address", tt.host, path, g.status)
+				t.Errorf("%s%s: %d, want 200 for a health check by any name", tt.host, path, g.status)
 			}
 		}
 	}
@@ -232,7 +244,23 @@ type failing struct {
 
 func (s failing) Lanes(context.Context) ([]queue.Lane, error) { return nil, s.err }
 
-func (s failing) Counts(context.Context) ([]queue.Count, error) { return nil, s.err }
+func (s failing) Overview(context.Context, []int64, int) (queue.Overview, error) {
+	return queue.Overview{}, s.err
+}
+
+func (s failing) Shapes(context.Context, time.Time) ([]queue.Shape, error) { return nil, s.err }
+
+func (s failing) Events(context.Context, queue.Filter) (queue.Page, error) {
+	return queue.Page{}, s.err
+}
+
+func (s failing) Event(context.Context, int64) (queue.Event, []queue.Entry, error) {
+	return queue.Event{}, nil, s.err
+}
+
+func (s failing) Counted(context.Context, int64) (queue.Counted, error) {
+	return queue.Counted{}, s.err
+}
 
 // A queue that fails is a 503 that comes again; the log has the reason, the answer
 // has not, and the metrics still say that it fails.
@@ -247,7 +275,7 @@ func TestFailingQueue(t *testing.T) {
 	if log := b.log.String(); strings.Count(log, "sector 7") != 8 || !strings.Contains(log, "/api/lanes/{lane}") {
 		t.Errorf("want one line for each of 8 requests:\n%s", log)
 	}
-	if g := b.get("/metrics"); g.status != 200 || !strings.Contains(g.body, "shoutrrrd_store_healthy 1") || strings.Contains(g.body, "shoutrrrd_waiting_events") {
+	if g := b.get("/metrics"); g.status != 200 || !strings.Contains(g.body, "shoutrrrd_store_healthy 1") || strings.Contains(g.body, "shoutrrrd_queued_events") {
 		t.Errorf("metrics: %d %s", g.status, g.body)
 	}
 }

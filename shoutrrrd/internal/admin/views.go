@@ -3,11 +3,15 @@ package admin
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
 )
 
 // show answers with what the insight tells.
@@ -20,18 +24,59 @@ func show[T any](d *Door, w http.ResponseWriter, r *http.Request, tell func(cont
 	d.write(r.Context(), w, v)
 }
 
-func (d *Door) status(w http.ResponseWriter, r *http.Request) { show(d, w, r, d.o.Insight.Status) }
+func (d *Door) status(w http.ResponseWriter, r *http.Request) {
+	query, ok := d.query(w, r)
+	if !ok {
+		return
+	}
+	after := outlook.LateAfter
+	for name, values := range query {
+		seconds, err := strconv.ParseFloat(values[0], 64)
+		if name != "late_after_s" || err != nil || !(seconds >= 1 && seconds <= 7*24*3600) {
+			d.fail(w, http.StatusBadRequest, "a status takes late_after_s, the seconds after which a queued critical event is late, from 1 to a week")
+			return
+		}
+		after = time.Duration(seconds * float64(time.Second))
+	}
+	show(d, w, r, func(ctx context.Context) (insight.Status, error) { return d.o.Insight.StatusLate(ctx, after) })
+}
 
 func (d *Door) shape(w http.ResponseWriter, r *http.Request) { show(d, w, r, d.o.Insight.Shape) }
 
 func (d *Door) lanes(w http.ResponseWriter, r *http.Request) {
-	type list struct {
-		Lanes []insight.Lane `json:"lanes"`
+	query, ok := d.query(w, r)
+	if !ok {
+		return
 	}
-	show(d, w, r, func(ctx context.Context) (list, error) {
-		lanes, err := d.o.Insight.Lanes(ctx)
-		return list{lanes}, err
-	})
+	selection, err := insight.ParseLaneSelection(query)
+	if err != nil {
+		d.fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	show(d, w, r, func(ctx context.Context) (insight.LaneList, error) { return d.o.Insight.Lanes(ctx, selection) })
+}
+
+// query reads the parameters of a list. A wrong request has been answered if ok is
+// false.
+func (d *Door) query(w http.ResponseWriter, r *http.Request) (query url.Values, ok bool) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		d.fail(w, http.StatusBadRequest, "the parameters cannot be read; percent-encode them")
+		return nil, false
+	}
+	return query, true
+}
+
+// clientOf is who searches: a token's name, or the address of who has none.
+func clientOf(r *http.Request) string {
+	if who, ok := door.IdentityOf(r.Context()); ok {
+		return "token " + who.Name
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 func (d *Door) lane(w http.ResponseWriter, r *http.Request) {
@@ -39,9 +84,8 @@ func (d *Door) lane(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Door) events(w http.ResponseWriter, r *http.Request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		d.fail(w, http.StatusBadRequest, "the parameters cannot be read; percent-encode them")
+	query, ok := d.query(w, r)
+	if !ok {
 		return
 	}
 	selection, err := insight.ParseSelection(query)
@@ -49,6 +93,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	selection.Client = clientOf(r)
 	list, err := d.o.Insight.Events(r.Context(), selection)
 	if errors.Is(err, insight.ErrNoLane) {
 		d.fail(w, http.StatusBadRequest, err.Error())
@@ -69,12 +114,8 @@ func (d *Door) dead(w http.ResponseWriter, r *http.Request) {
 
 func (d *Door) event(w http.ResponseWriter, r *http.Request) {
 	if id, ok := d.eventID(w, r); ok {
-		d.showEvent(w, r, id)
+		show(d, w, r, func(ctx context.Context) (insight.FullEvent, error) { return d.o.Insight.Event(ctx, id) })
 	}
-}
-
-func (d *Door) showEvent(w http.ResponseWriter, r *http.Request, id int64) {
-	show(d, w, r, func(ctx context.Context) (insight.FullEvent, error) { return d.o.Insight.Event(ctx, id) })
 }
 
 func (d *Door) eventID(w http.ResponseWriter, r *http.Request) (int64, bool) {

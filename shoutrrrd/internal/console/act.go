@@ -21,6 +21,7 @@ var notices = map[string]string{
 	"drop":    "Dropped.",
 	"pause":   "Paused: nothing leaves on this lane until somebody resumes it.",
 	"resume":  "Resumed.",
+	"try":     "It is tried now.",
 	"some":    "Done for the first 20,000; do it again for the rest.",
 	"stale":   "Some of them had changed meanwhile and were left as they are.",
 }
@@ -58,6 +59,8 @@ func (c *Console) verb(what string) func(context.Context, int64, queue.By) error
 		return c.o.Store.Requeue
 	case "drop":
 		return c.o.Store.Drop
+	case "try":
+		return c.o.Store.TryEvent
 	}
 	return nil
 }
@@ -75,6 +78,10 @@ func (c *Console) actOnEvent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = do(r.Context(), id, by)
+	if errors.Is(err, queue.ErrUnsendable) {
+		c.problem(w, r, http.StatusConflict, err.Error()+".")
+		return
+	}
 	if errors.Is(err, queue.ErrState) {
 		c.problem(w, r, http.StatusConflict, "The event has changed meanwhile, so that this is not possible any more. Look at it again.")
 		return
@@ -83,11 +90,12 @@ func (c *Console) actOnEvent(w http.ResponseWriter, r *http.Request) {
 		c.failed(w, r, err)
 		return
 	}
+	c.o.Insight.Changed()
 	c.o.Log.Info("an event was "+past[what], "event", id, "by", by.Who, "why", by.Why)
 	done(w, r, fmt.Sprintf("/events/%d", id), what)
 }
 
-var past = map[string]string{"requeue": "requeued", "drop": "dropped"}
+var past = map[string]string{"requeue": "requeued", "drop": "dropped", "try": "tried"}
 
 const (
 	maxGroup = 20_000 // events of one action: some seconds of work
@@ -97,7 +105,7 @@ const (
 func (c *Console) actOnGroup(w http.ResponseWriter, r *http.Request) {
 	what := r.PathValue("what")
 	do := c.verb(what)
-	if do == nil {
+	if do == nil || what == "try" { // of dead letters none waits
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
 	}
@@ -120,6 +128,7 @@ func (c *Console) actOnGroup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stale, err := each(r.Context(), ids, func(ctx context.Context, id int64) error { return do(ctx, id, by) })
+	c.o.Insight.Changed()
 	c.o.Log.Info("events were "+past[what], "events", len(ids)-stale, "reason", group.Reason, "by", by.Who, "why", by.Why)
 	switch {
 	case err != nil:
@@ -188,7 +197,7 @@ func each(ctx context.Context, ids []int64, do func(context.Context, int64) erro
 
 func (c *Console) actOnLane(w http.ResponseWriter, r *http.Request) {
 	what := r.PathValue("what")
-	do := map[string]func(context.Context, int64, queue.By) error{"pause": c.o.Holder.Hold, "resume": c.o.Holder.Unhold}[what]
+	do := map[string]func(context.Context, int64, queue.By) error{"pause": c.o.Holder.Hold, "resume": c.o.Holder.Unhold, "try": c.o.Holder.Try}[what]
 	if do == nil {
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
@@ -197,15 +206,13 @@ func (c *Console) actOnLane(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	found, err := c.o.Insight.LanesNamed(r.Context(), r.PathValue("lane"))
-	if err == nil && len(found) == 0 {
-		err = insight.ErrNoLane
-	}
+	found, err := c.o.Insight.FindLanes(r.Context(), r.PathValue("lane"))
 	for _, l := range found {
 		if err == nil {
 			err = do(r.Context(), l.ID, by)
 		}
 	}
+	c.o.Insight.Changed()
 	if err != nil {
 		c.failed(w, r, err)
 		return

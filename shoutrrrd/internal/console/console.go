@@ -17,22 +17,25 @@ import (
 	"github.com/containrrr/shoutrrr/internal/look"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 )
 
 // Store is what operators do to events, and which ones make up a group.
 type Store interface {
-	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
+	// Requeue, Drop and TryEvent return queue.ErrNotFound or queue.ErrState.
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
+	TryEvent(ctx context.Context, id int64, by queue.By) error
 	Members(ctx context.Context, g queue.Group, n int) ([]int64, error)
 }
 
-// Holder pauses and resumes lanes.
+// Holder pauses and resumes lanes, and has them tried at once.
 type Holder interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
+	Try(ctx context.Context, lane int64, by queue.By) error
 }
 
 // Options says what the console shows and does. All of it is required.
@@ -42,7 +45,7 @@ type Options struct {
 	Store    Store
 	Holder   Holder
 	Sessions *door.Sessions
-	// Front is the address of the first door, and whether it has TLS: for the page
+	// Front is the address of the events listener, and whether it has TLS: for the page
 	// that shows how to send an event there.
 	Front    net.Addr
 	FrontTLS bool
@@ -50,7 +53,7 @@ type Options struct {
 	Now      func() time.Time
 }
 
-// Console is the pages. It is an http.Handler behind the second door's guards,
+// Console is the pages. It is an http.Handler behind the admin listener's guards,
 // which say who is asking (door.IdentityOf).
 type Console struct {
 	o     Options
@@ -70,16 +73,17 @@ var staticFiles embed.FS
 // New returns the console.
 func New(o Options) *Console {
 	c := &Console{o: o, pages: map[string]*template.Template{}, mux: http.NewServeMux()}
-	for _, name := range []string{"overview", "events", "event", "dead", "lane", "signin", "problem"} {
+	for _, name := range []string{"overview", "lanes", "events", "event", "dead", "lane", "signin", "problem"} {
 		c.pages[name] = template.Must(template.New("").Funcs(c.functions()).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html", "pages/"+name+".html"))
 	}
-	c.hub = newHub(c)
+	c.hub = newHub()
 	c.mux.HandleFunc("GET /{$}", c.serve(c.overview))
 	c.mux.HandleFunc("GET /events", c.serve(c.events))
 	c.mux.HandleFunc("GET /events/{id}", c.serve(c.event))
 	c.mux.HandleFunc("POST /events/{id}/{what}", c.actOnEvent)
 	c.mux.HandleFunc("GET /dead", c.serve(c.dead))
 	c.mux.HandleFunc("POST /dead/{group}/{what}", c.actOnGroup)
+	c.mux.HandleFunc("GET /lanes", c.serve(c.lanes))
 	c.mux.HandleFunc("GET /lanes/{lane}", c.serve(c.lane))
 	c.mux.HandleFunc("POST /lanes/{lane}/{what}", c.actOnLane)
 	c.mux.HandleFunc("GET /live", c.live)
@@ -165,10 +169,12 @@ type request struct {
 	values map[string]string // of the path
 	query  string
 	host   string
+	client string // whose share of the searches it uses
 	viewer viewer
 }
 
-// alarmAfter is how long a critical event may wait before the icon turns red.
+// alarmAfter is how long a critical event may wait before the icon turns red, also if it is
+// known when it leaves.
 const alarmAfter = 10 * time.Second
 
 // page makes the page of a request: maker says what is on it.
@@ -179,7 +185,7 @@ func (c *Console) page(ctx context.Context, r request, maker func(context.Contex
 	}
 	v := &view{
 		Here: r.path, Status: status, Viewer: r.viewer, Now: c.o.Now(), Refresh: true,
-		Alarm: status.OldestCritical != nil && *status.OldestCritical > alarmAfter.Seconds(),
+		Alarm: status.Headline.State == outlook.NotLeaving || status.OldestCritical != nil && *status.OldestCritical > alarmAfter.Seconds(),
 	}
 	if r.query != "" {
 		v.Here += "?" + r.query
@@ -211,11 +217,24 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 
 // requestOf reads what a page is made for.
 func requestOf(r *http.Request) request {
-	made := request{path: r.URL.EscapedPath(), query: r.URL.RawQuery, host: r.Host, values: map[string]string{}, viewer: viewerOf(r)}
+	made := request{path: r.URL.EscapedPath(), query: r.URL.RawQuery, host: r.Host, client: clientOf(r), values: map[string]string{}, viewer: viewerOf(r)}
 	for _, name := range []string{"id", "lane"} {
 		made.values[name] = r.PathValue(name)
 	}
 	return made
+}
+
+// clientOf is whose share of the searches a request uses: a token's, or that of the
+// address of who has none.
+func clientOf(r *http.Request) string {
+	if who, ok := door.IdentityOf(r.Context()); ok {
+		return "token " + who.Name
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 func viewerOf(r *http.Request) viewer {
@@ -241,11 +260,8 @@ func (c *Console) serve(maker func(context.Context, request, *view) error) http.
 // title puts what is most urgent first: a tab shows little.
 func (v *view) FullTitle() string {
 	parts := []string{}
-	switch {
-	case !v.Status.Accepting:
-		parts = append(parts, "accepts nothing")
-	case v.Status.TimeToPage != nil:
-		parts = append(parts, span(*v.Status.TimeToPage)+" to page")
+	if v.Status.Version != "" {
+		parts = append(parts, v.Status.Headline.Sentence)
 	}
 	return strings.Join(append(parts, v.Title, "shoutrrrd"), " · ")
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +17,13 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 )
@@ -43,15 +46,24 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteOn(t, func(store *sqlite.Store) insight.Store { return store })
+}
+
+// newSiteOn lets the pages see another queue than there is.
+func newSiteOn(t *testing.T, seen func(*sqlite.Store) insight.Store) *site {
+	t.Helper()
 	s := &site{t: t, now: time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC), trend: trend.New(), auth: door.NewAuthenticator()}
 	clock := func() time.Time { return s.now }
+	secrets := &redact.Set{}
 	var err error
-	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: clock}); err != nil {
+	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: clock, OnLane: func(key eventsv2.Key) { secrets.Add(key) }}); err != nil {
 		t.Fatal(err)
 	}
 	told := insight.New(insight.Options{
-		Store: s.store, Statuses: func() []lane.Status { return s.statuses }, Accepting: s.store.Healthy, Now: clock, Started: s.now, Version: "1.2.3",
-		Keys:   func() []eventsv2.Key { return nil },
+		Store: seen(s.store), Statuses: func() []lane.Status { return s.statuses }, Status: func(int64) (lane.Status, bool) { return lane.Status{}, false },
+		Prospect: func(queue.Lane) lane.Status { return lane.Status{Free: 100, Most: 8} }, Upstreams: func() []lane.Upstream { return nil },
+		Accepting: s.store.Healthy, Now: clock, Started: s.now, Version: "1.2.3",
+		Hide:   secrets.Hide,
 		Config: func() insight.Loaded { return insight.Loaded{At: s.now} },
 		Describe: func(eventsv2.Key) insight.Named {
 			return insight.Named{Name: "db", Upstream: "https://events.pagerduty.com"}
@@ -73,6 +85,11 @@ func newSite(t *testing.T) *site {
 
 type holder struct{ *sqlite.Store }
 
+func (h holder) Try(ctx context.Context, id int64, by queue.By) error {
+	_, err := h.TryLane(ctx, id, by)
+	return err
+}
+
 // put keeps an event of the lane db.
 func (s *site) put(dedup string, severity queue.Rank, summary string) queue.Placed {
 	s.t.Helper()
@@ -85,7 +102,7 @@ func (s *site) put(dedup string, severity queue.Rank, summary string) queue.Plac
 		s.t.Fatal(err)
 	}
 	placed, err := s.store.Put(s.t.Context(), queue.New{
-		Lane: l.ID, Action: eventsv2.Trigger, DedupKey: dedup, Severity: severity, Accepted: s.now,
+		Lane: l.ID, Action: eventsv2.Trigger, DedupKey: dedup, Severity: severity, Accepted: s.now, Summary: summary, Source: "db-1",
 		Body: fmt.Appendf(nil, `{"payload":{"summary":%q,"source":"db-1"}}`, summary),
 	})
 	if err != nil {
@@ -97,11 +114,11 @@ func (s *site) put(dedup string, severity queue.Rank, summary string) queue.Plac
 // end settles the most urgent event.
 func (s *site) end(state queue.State, reason string) {
 	s.t.Helper()
-	events, err := s.store.Claim(s.t.Context(), 1, queue.Oldest, 1)
+	events, err := queuetest.Claim(s.t.Context(), s.store, 1, queue.Oldest, 1)
 	if err != nil || len(events) != 1 {
 		s.t.Fatal(events, err)
 	}
-	err = s.store.Settle(s.t.Context(), []queue.Settlement{{ID: events[0].ID, Claim: events[0].Claim, State: state, At: s.now, Status: 400, Reason: reason, Tried: true, Attempts: 1}})
+	err = queuetest.Settle(s.t.Context(), s.store, queue.Settlement{ID: events[0].ID, Claim: events[0].Claim, State: state, At: s.now, Status: 400, Reason: reason, Tried: true, Attempts: 1})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -151,14 +168,20 @@ func (s *site) history(id int64) string {
 func TestTitleAndAlarm(t *testing.T) {
 	s := newSite(t)
 	s.put("a", queue.Critical, "disk full")
-	s.statuses = []lane.Status{{Lane: 1, Condition: lane.Paced, Limit: 300, Learned: 300, TimeToPage: 200 * time.Millisecond}}
+	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 300, Learned: 300, Free: 100, Most: 8}}
 	for _, step := range []struct {
 		later time.Duration
 		alarm bool
-	}{{0, false}, {10 * time.Second, false}, {time.Second, true}} {
+		title string
+	}{
+		{0, false, "Pages leave at once"},
+		{10 * time.Second, false, "A page accepted now would arrive within 1 s"},
+		{time.Second, true, "A page accepted now would arrive within 1 s"},
+		{time.Minute, true, "1 critical page waits, the oldest for 71 s; a page accepted now would arrive within 1 s"},
+	} {
 		s.now = s.now.Add(step.later)
 		page := s.get("/")
-		if !strings.Contains(page, "<title>0.2 s to page · overview · shoutrrrd</title>") {
+		if !strings.Contains(page, "<title>"+step.title+" · overview · shoutrrrd</title>") {
 			t.Errorf("the title: %.300s", page)
 		}
 		if got := strings.Contains(page, `href="/static/icon-alarm.svg"`); got != step.alarm {
@@ -169,19 +192,19 @@ func TestTitleAndAlarm(t *testing.T) {
 
 // Each condition of a lane in the words of whoever is on call.
 func TestConditions(t *testing.T) {
-	s := newSite(t)
-	s.put("a", queue.Info, "disk full")
-	until := s.now.Add(12 * time.Second)
+	until := time.Date(2026, 3, 4, 14, 3, 32, 0, time.UTC)
 	for _, tt := range []struct {
 		status lane.Status
 		want   string
 	}{
-		{lane.Status{Condition: lane.Flowing}, ">flowing<"},
-		{lane.Status{Condition: lane.UpstreamDown, Until: until}, "upstream down, next probe in <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-until>12 s</time>"},
-		{lane.Status{Condition: lane.Paused, Until: until}, "paused by a 429 until <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-at>14:03:32 UTC</time>"},
-		{lane.Status{Condition: lane.Paced, Until: until}, "paced, next one in"},
-		{lane.Status{Condition: lane.Flowing, KeyRefused: true}, "PagerDuty refuses the key"},
+		{lane.Status{Condition: lane.Delivering}, ">delivering<"},
+		{lane.Status{Condition: lane.Unreachable, Until: until}, "upstream unreachable, next attempt in <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-until>12 s</time>"},
+		{lane.Status{Condition: lane.Throttled, Until: until}, "rate limited until <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-at>14:03:32 UTC</time>"},
+		{lane.Status{Condition: lane.AtLimit, Until: until}, "at its limit, next one in"},
+		{lane.Status{Condition: lane.Delivering, KeyRefused: true}, "PagerDuty rejects the key"},
 	} {
+		s := newSite(t)
+		s.put("a", queue.Info, "disk full")
 		tt.status.Lane, tt.status.Limit, tt.status.Learned, tt.status.Used = 1, 300, 270, 212
 		s.statuses = []lane.Status{tt.status}
 		page := s.get("/")
@@ -196,9 +219,10 @@ func TestConditions(t *testing.T) {
 // A storm has a banner: more came than leaves, and more waits than leaves in a minute.
 func TestStorm(t *testing.T) {
 	s := newSite(t)
-	s.statuses = []lane.Status{{Lane: 1, Condition: lane.Paced, Limit: 2, Learned: 2, TimeToPage: time.Second}}
+	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 2, Learned: 2, Free: 100, Most: 8}}
 	for i := range 11 {
 		s.put(fmt.Sprint(i), queue.Info, "disk full")
+		s.now = s.now.Add(time.Second) // a look at the queue serves for so long
 		if strings.Contains(s.get("/"), "Storm on") {
 			t.Fatal("a storm before anything has come at the door")
 		}
@@ -206,7 +230,7 @@ func TestStorm(t *testing.T) {
 	for range 11 {
 		s.trend.Accepted("db", s.now)
 	}
-	if page := s.get("/"); !strings.Contains(page, "Storm on db:") || !strings.Contains(page, "11 events wait") || !strings.Contains(page, "would leave in 1.0 s") {
+	if page := s.get("/"); !strings.Contains(page, "Storm on db:") || !strings.Contains(page, "11 events are queued") || !strings.Contains(page, "would arrive at once") {
 		t.Errorf("no storm: %s", page)
 	}
 	s.now = s.now.Add(5 * time.Minute)
@@ -229,7 +253,7 @@ func TestGroups(t *testing.T) {
 	s.now = s.now.Add(4 * time.Hour)
 	page := s.get("/dead")
 	for _, want := range []string{
-		"4 events in 2 groups", "3 events: &#39;payload.severity&#39; is invalid", "3 events, 1 critical, oldest 4 h; at this rate 3.0 s.",
+		"4 events in 2 groups", "3 events: &#39;payload.severity&#39; is invalid", "3 events, 1 critical, oldest <time", "4 h</time>; at this rate 3.0 s.",
 		"shoutrrr queue requeue --filter &#39;state:refused lane:db &#34;", "1 critical</strong>",
 	} {
 		if !strings.Contains(page, want) {
@@ -403,5 +427,105 @@ func TestSpans(t *testing.T) {
 		if got := shell(text); got != want {
 			t.Errorf("shell(%q) = %s, want %s", text, got, want)
 		}
+	}
+}
+
+// Beside the pages that everybody looks at, only so many different ones are live. One
+// beyond them says that it stands still; when another one ends, it gets its place.
+func TestLivePagesAreBounded(t *testing.T) {
+	s := newSite(t)
+	s.put("a", queue.Info, "disk full")
+	server := httptest.NewServer(s.console)
+	defer server.Close()
+	defer s.console.Stop() // the streams end before the server
+	first := func(page string) (text string, end func()) {
+		t.Helper()
+		resp, err := http.Get(server.URL + streamURL(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for piece := make([]byte, 64<<10); !strings.Contains(text, "data: "); {
+			n, err := resp.Body.Read(piece)
+			text += string(piece[:n])
+			if err != nil && !strings.Contains(text, "data: ") {
+				t.Fatalf("%s: %v after %q", page, err, text)
+			}
+		}
+		return text, func() { _ = resp.Body.Close() }
+	}
+	var ends []func()
+	for i := range maxLive {
+		text, end := first(fmt.Sprintf("/events?q=disk+%d", i))
+		defer end()
+		if strings.Contains(text, "event: still") {
+			t.Fatalf("page %d of %d is not live: %s", i, maxLive, text)
+		}
+		ends = append(ends, end)
+	}
+	for page, still := range map[string]bool{"/": false, "/events": false, "/dead": false, "/events?q=disk+0": false, "/events?q=one+more": true, "/lanes/db": true, "/events/1": true} {
+		text, end := first(page)
+		end()
+		if strings.Contains(text, "event: still") != still {
+			t.Errorf("%s: stands still should be %v: %.200s", page, still, text)
+		}
+	}
+	ends[3]()
+	for { // the server learns of it in a while
+		text, end := first("/events?q=one+more")
+		end()
+		if !strings.Contains(text, "event: still") {
+			break
+		}
+	}
+}
+
+// The overview and the pages of lanes show a bounded number of lanes, say how many
+// there are, and lead from page to page.
+func TestManyLanes(t *testing.T) {
+	s := newSite(t)
+	const lanes = 230
+	for i := range lanes {
+		key, err := eventsv2.ParseKey(fmt.Sprintf("%032d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.store.Lane(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 60 {
+			s.statuses = append(s.statuses, lane.Status{Lane: l.ID, Condition: lane.Delivering, KeyRefused: true})
+		}
+	}
+	page := s.get("/")
+	if rows := strings.Count(page, `<th scope="row">`); rows != overviewTrouble+overviewBusiest {
+		t.Errorf("the overview has %d lanes", rows)
+	}
+	for _, want := range []string{"100 of 230 lanes", `<a href="/lanes">All lanes</a>`, `<a class="bad" href="/lanes?q=state%3Atrouble">10 more in trouble</a>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing in\n%s", want, page)
+		}
+	}
+	for filter, want := range map[string]int{"": lanes, "state:trouble": 60, "state:queued": 0, "nothing": 0} {
+		rows, pages := 0, 0
+		for target := lanesURL(filter); target != ""; pages++ {
+			if pages > 6 {
+				t.Fatal("the pages have no end")
+			}
+			page := s.get(target)
+			rows += strings.Count(page, `<th scope="row">`)
+			_, next, more := strings.Cut(page, `<a href="/lanes?cursor=`)
+			target = ""
+			if more {
+				next, _, _ = strings.Cut(next, `"`)
+				target = "/lanes?cursor=" + strings.ReplaceAll(next, "&amp;", "&")
+			}
+		}
+		if rows != want {
+			t.Errorf("%q: %d lanes on %d pages, want %d", filter, rows, pages, want)
+		}
+	}
+	if page := s.get("/lanes?q=state%3Abad"); !strings.Contains(page, "This filter cannot be read") {
+		t.Errorf("a wrong filter: %s", page)
 	}
 }

@@ -6,16 +6,22 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
+
+	"github.com/dustin/go-humanize"
 )
 
 // functions are what the templates can call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
-		"span": span, "leaves": leaves, "count": count, "events": eventsURL, "one": one, "time": moment, "age": c.age, "until": c.until,
+		"span": span, "leaves": leaves, "mood": mood, "count": count, "events": eventsURL, "lanes": lanesURL, "one": one, "time": c.moment, "age": c.age, "until": c.until,
 		"spark": spark, "limits": limits, "deref": func(f *float64) float64 { return *f }, "lower": strings.ToLower, "quote": quoted,
-		"path": url.PathEscape, "stream": streamURL, "filter": groupFilter, "requeue": c.requeueGroup, "drop": c.dropGroup,
+		"add":    func(a, b int64) int64 { return a + b },
+		"bytes":  func(n int64) string { return humanize.Bytes(uint64(max(0, n))) },
+		"stream": streamURL, "filter": groupFilter, "requeue": c.requeueGroup, "drop": c.dropGroup,
 	}
 }
 
@@ -43,12 +49,17 @@ func span(seconds float64) string {
 	}
 }
 
-// leaves says when a critical event would leave.
+// leaves says when a critical event would arrive.
 func leaves(in float64) string {
-	if in < 0.05 {
+	if in < outlook.AtOnce.Seconds() {
 		return "at once"
 	}
-	return "in " + span(in)
+	return "within " + span(in)
+}
+
+// mood is the class of a headline.
+func mood(h insight.Headline) string {
+	return map[outlook.State]string{outlook.NotLeaving: "bad", outlook.Late: "odd"}[h.State]
 }
 
 // count groups the digits of a number: 12,345.
@@ -68,15 +79,18 @@ func one(n int, singular, plural string) string {
 	return count(n) + " " + plural
 }
 
-// moment is a point in time. The script puts it into the zone of whoever looks;
-// without it the page says UTC. The exact one shows on hover.
-func moment(s insight.Stamp) template.HTML {
+// moment is a point in time, with its date if that is not today's. The script puts it into
+// the zone of whoever looks; without it the page says UTC. The exact one shows on hover.
+func (c *Console) moment(s insight.Stamp) template.HTML {
 	if s.IsZero() {
 		return ""
 	}
-	at := s.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-at>%s UTC</time>`,
-		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), at.Format("15:04:05")))
+	at, shown := s.UTC(), "15:04:05 UTC"
+	if at.Format(time.DateOnly) != c.o.Now().UTC().Format(time.DateOnly) {
+		shown = "2006-01-02 " + shown
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-at>%s</time>`,
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), at.Format(shown)))
 }
 
 // age is how long ago something was; the script counts it up.
@@ -98,6 +112,14 @@ func (c *Console) until(s insight.Stamp) template.HTML {
 
 // eventsURL is the list that a filter makes.
 func eventsURL(filter string) string { return "/events?" + url.Values{"q": {filter}}.Encode() }
+
+// lanesURL is the list of lanes that a filter makes.
+func lanesURL(filter string) string {
+	if filter == "" {
+		return "/lanes"
+	}
+	return "/lanes?" + url.Values{"q": {filter}}.Encode()
+}
 
 // streamURL is the live stream of a page.
 func streamURL(page string) string { return "/live?" + url.Values{"page": {page}}.Encode() }

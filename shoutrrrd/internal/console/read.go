@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 )
@@ -41,11 +43,11 @@ const stormMinutes = 5
 // Colour is the class of a lane's state.
 func (l laneRow) Colour() string {
 	switch l.Condition {
-	case lane.UpstreamDown:
+	case lane.Unreachable, lane.Failing, lane.KeyRejected:
 		return "bad"
-	case lane.Held, lane.Paused, lane.Paced:
+	case lane.Paused, lane.Throttled, lane.AtLimit:
 		return "odd"
-	case lane.Flowing:
+	case lane.Delivering:
 		return "good"
 	}
 	if l.KeyRefused {
@@ -54,12 +56,24 @@ func (l laneRow) Colour() string {
 	return "soft"
 }
 
+// How much of all lanes a page shows: more is read by no one, and each browser gets it
+// again whenever something changes.
+const (
+	overviewTrouble = 50 // lanes in trouble
+	overviewBusiest = 50 // other lanes
+	overviewStorms  = 5
+	lanesPage       = 50
+)
+
 type overviewBody struct {
-	Lanes  []laneRow
-	Storms []laneRow
-	Front  string // URL of the first door
-	Host   string // its host and port
-	Plain  bool   // it has no TLS
+	Lanes       []laneRow
+	More        int // lanes that are not in Lanes
+	MoreTrouble int // of them in trouble
+	Storms      []laneRow
+	MoreStorms  int
+	Front       string // URL of the events listener
+	Host        string // its host and port
+	Plain       bool   // it has no TLS
 }
 
 func (c *Console) overview(_ context.Context, r request, v *view) error {
@@ -68,18 +82,73 @@ func (c *Console) overview(_ context.Context, r request, v *view) error {
 	if body.Plain {
 		body.Front = "http://" + host
 	}
-	for _, l := range v.Status.Lanes {
+	trouble, others := 0, 0
+	for _, l := range v.Status.Lanes { // those in trouble come first
 		row := c.row(l)
-		body.Lanes = append(body.Lanes, row)
 		if row.Storm {
 			body.Storms = append(body.Storms, row)
 		}
+		switch {
+		case l.InTrouble && trouble < overviewTrouble:
+			trouble++
+		case !l.InTrouble && others < overviewBusiest:
+			others++
+		default:
+			continue
+		}
+		body.Lanes = append(body.Lanes, row)
+	}
+	body.More, body.MoreTrouble = v.Status.Totals.Lanes-len(body.Lanes), v.Status.Totals.InTrouble-trouble
+	if n := len(body.Storms); n > overviewStorms {
+		body.Storms, body.MoreStorms = body.Storms[:overviewStorms], n-overviewStorms
 	}
 	v.Page, v.Title, v.Command, v.Body = "overview", "overview", "shoutrrr status --watch", body
 	return nil
 }
 
-// front is how the first door is reached from where the page was asked for.
+type lanesBody struct {
+	Filter string
+	Lanes  []laneRow
+	Wrong  string // why the filter cannot be read
+	Next   string // URL of the next page; "" at the end
+	First  string // URL of the first page; "" if this is it
+	Quick  []quick
+}
+
+// laneQuicks are filters of lanes that are asked for often.
+var laneQuicks = []quick{{"all", ""}, {"in trouble", "state:trouble"}, {"queued", "state:queued"}, {"dead letters", "state:dead"}}
+
+// lanes is a page of all lanes, in the order in which they were first used.
+func (c *Console) lanes(ctx context.Context, r request, v *view) error {
+	query, _ := url.ParseQuery(r.query) // what cannot be read is no filter
+	filter := strings.TrimSpace(strings.Join(query["q"], " "))
+	body := lanesBody{Filter: filter, Quick: laneQuicks}
+	asked := url.Values{"q": {filter}, "limit": {strconv.Itoa(lanesPage)}}
+	if cursor := query.Get("cursor"); cursor != "" {
+		asked.Set("cursor", cursor)
+		body.First = lanesURL(filter)
+	}
+	selection, err := insight.ParseLaneSelection(asked)
+	if err != nil {
+		body.Wrong = strings.TrimPrefix(err.Error(), "q: ")
+	} else {
+		list, err := c.o.Insight.Lanes(ctx, selection)
+		if err != nil {
+			return err
+		}
+		for _, l := range list.Lanes {
+			body.Lanes = append(body.Lanes, c.row(l))
+		}
+		if list.Next != "" {
+			body.Next = "/lanes?" + url.Values{"q": {filter}, "cursor": {list.Next}}.Encode()
+		}
+	}
+	v.Page, v.Title, v.Body = "lanes", "lanes", body
+	v.Command = strings.TrimSpace("shoutrrr queue lanes " + shellWords(filter))
+	return nil
+}
+
+// front is how the events listener is reached from where the page was asked for.
 func (c *Console) front(host string) string {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -126,6 +195,7 @@ func (c *Console) events(ctx context.Context, r request, v *view) error {
 		v.Refresh = false // an older page does not change under the reader
 	}
 	selection, err := insight.ParseSelection(asked)
+	selection.Client = r.client
 	if err != nil {
 		body.Wrong = strings.TrimPrefix(err.Error(), "q: ")
 	} else if body.List, err = c.o.Insight.Events(ctx, selection); errors.Is(err, insight.ErrNoLane) {
@@ -155,6 +225,7 @@ type eventBody struct {
 	Text       string // the body, for people
 	Neighbours []insight.Event
 	Requeue    *offer // nil if it cannot be
+	Try        *offer // nil if neither it nor the head of its chain can wait for an attempt
 	Drop       *offer
 }
 
@@ -175,6 +246,9 @@ func (c *Console) event(ctx context.Context, r request, v *view) error {
 	body := eventBody{Event: e, Text: indented(e.Body), Neighbours: near}
 	if dead || e.State == queue.Dropped.String() {
 		body.Requeue = requeueEvent(e.ID)
+	}
+	if e.State == queue.Waiting.String() || e.State == queue.Blocked.String() { // one that is blocked has its head tried
+		body.Try = tryEvent(e.ID)
 	}
 	if !e.InFlight && (dead || e.EndedAt.IsZero()) {
 		body.Drop = dropEvent(e.ID)
@@ -217,6 +291,7 @@ type laneBody struct {
 	Recent insight.List
 	Did    []insight.Entry // by operators, the latest first
 	Switch *offer          // pause or resume
+	Try    *offer          // nil if nothing of PagerDuty's holds it up
 }
 
 func (c *Console) lane(ctx context.Context, r request, v *view) error {
@@ -224,7 +299,7 @@ func (c *Console) lane(ctx context.Context, r request, v *view) error {
 	if err != nil {
 		return err
 	}
-	selection, err := insight.ParseSelection(url.Values{"lane": {l.Fingerprint}, "limit": {"10"}})
+	selection, err := insight.ParseSelection(url.Values{"lane": {l.ID}, "limit": {"10"}})
 	if err != nil {
 		return err
 	}
@@ -232,22 +307,28 @@ func (c *Console) lane(ctx context.Context, r request, v *view) error {
 	if err != nil {
 		return err
 	}
-	did, err := c.o.Insight.LaneHistory(ctx, l.Fingerprint)
+	did, err := c.o.Insight.LaneHistory(ctx, l.ID)
 	if err != nil {
 		return err
 	}
-	v.Page, v.Title, v.Body = "lane", "lane "+l.Name, laneBody{c.row(l), recent, did, holdLane(l)}
+	v.Page, v.Title, v.Body = "lane", "lane "+l.Name, laneBody{c.row(l), recent, did, holdLane(l), tryLane(l)}
 	v.Command = "shoutrrr queue list lane:" + shell(l.Name)
 	return nil
 }
 
 // failed answers for a page that could not be made.
 func (c *Console) failed(w http.ResponseWriter, r *http.Request, err error) {
+	var ambiguous *insight.AmbiguousError
 	switch {
+	case errors.As(err, &ambiguous):
+		c.problem(w, r, http.StatusConflict, fmt.Sprintf("Nothing was done: %s.", ambiguous))
 	case errors.Is(err, queue.ErrNotFound):
 		c.problem(w, r, http.StatusNotFound, "There is no such event. It may have been purged: delivered events are kept for the time that is set as retention.")
 	case errors.Is(err, insight.ErrNoLane):
 		c.problem(w, r, http.StatusNotFound, "There is no such lane. A lane appears with its first event.")
+	case errors.Is(err, insight.ErrBusy):
+		w.Header().Set("Retry-After", "5")
+		c.problem(w, r, http.StatusServiceUnavailable, "The page was not made: "+err.Error()+".")
 	default:
 		c.o.Log.Error("the queue has failed", "path", r.Pattern, "error", c.o.Insight.Scrub(context.WithoutCancel(r.Context()), err.Error()))
 		c.problem(w, r, http.StatusServiceUnavailable, "The queue did not answer. The log says why; try again in a moment.")
@@ -258,8 +339,9 @@ func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, te
 	v := &view{Page: "problem", Title: http.StatusText(status), Here: r.URL.EscapedPath(), Viewer: viewerOf(r), Now: c.o.Now(), Body: text}
 	if told, err := c.o.Insight.Status(r.Context()); err == nil {
 		v.Status = told
+		v.Alarm = told.Headline.State == outlook.NotLeaving
 	} else {
-		v.Status.Accepting = true // nobody knows; the text says what is wrong
+		v.Status.Accepting = true // unknown; the text says what is wrong
 	}
 	c.write(w, r, status, v)
 }

@@ -39,7 +39,6 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	next := nextOf(r.PostForm.Get("next"))
 	who, ok := c.o.Sessions.SignIn(w, r, strings.TrimSpace(r.PostForm.Get("token")))
 	if !ok {
-		c.o.Log.Warn("somebody tried to sign in with a wrong token", "from", r.RemoteAddr)
 		c.writeSignIn(w, r, http.StatusUnauthorized, signInBody{Next: next, Wrong: true})
 		return
 	}

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Credential admits one bearer. It keeps the hash of the token, not the token.
 type Credential struct {
-	name     string
-	operator bool
+	name     string    // whose it is
+	operator bool      // may do what changes something
+	expires  time.Time // from then on it is refused; zero: never
 	hash     [sha256.Size]byte
 }
 
@@ -20,6 +22,13 @@ type Credential struct {
 // changes something, anybody else may look.
 func NewCredential(name string, operator bool, token string) Credential {
 	return Credential{name: name, operator: operator, hash: sha256.Sum256([]byte(token))}
+}
+
+// Until returns the credential as one that is refused from a time on; a zero time is
+// for never.
+func (c Credential) Until(expires time.Time) Credential {
+	c.expires = expires
+	return c
 }
 
 // Identity is who a request comes from.
@@ -44,6 +53,8 @@ func IdentityOf(ctx context.Context) (Identity, bool) {
 // Authenticator knows the bearers. Its zero value knows nobody.
 type Authenticator struct {
 	credentials atomic.Pointer[[]Credential]
+	now         func() time.Time // the wall clock, nil for the system's
+	failures    *Failures        // of those who gave a wrong token; nil: they are not noted
 }
 
 // NewAuthenticator returns one that knows these.
@@ -52,6 +63,9 @@ func NewAuthenticator(credentials ...Credential) *Authenticator {
 	a.Replace(credentials)
 	return a
 }
+
+// Watch has failures noted. It is called before the first request.
+func (a *Authenticator) Watch(failures *Failures) { a.failures = failures }
 
 // Replace makes these the ones that are known from the next request on.
 func (a *Authenticator) Replace(credentials []Credential) {
@@ -66,7 +80,8 @@ func (a *Authenticator) Required() bool {
 }
 
 // Identify returns whose token this is. It compares the hashes of all of them, so
-// that its time tells neither how much of a token is right nor whose it might be.
+// that its time shows neither how much of a token is right nor whose it might be. Of a
+// token that has expired it returns the name, and false.
 func (a *Authenticator) Identify(token string) (Identity, bool) {
 	if token == "" {
 		return Identity{}, false
@@ -87,10 +102,19 @@ func (a *Authenticator) identify(hash [sha256.Size]byte) (Identity, bool) {
 	if found < 0 {
 		return Identity{}, false
 	}
-	return Identity{Name: (*known)[found].name, Operator: (*known)[found].operator}, true
+	one := (*known)[found]
+	now := time.Now
+	if a.now != nil {
+		now = a.now
+	}
+	if !one.expires.IsZero() && !now().Before(one.expires) {
+		return Identity{Name: one.name}, false
+	}
+	return Identity{Name: one.name, Operator: one.operator}, true
 }
 
-// Bearer returns whose token a request carries.
+// Bearer returns whose token a request carries. The answer to a wrong one may wait
+// (see [Failures]).
 func (a *Authenticator) Bearer(r *http.Request) (Identity, bool) {
 	given := r.Header.Values("Authorization")
 	if len(given) != 1 {
@@ -100,5 +124,20 @@ func (a *Authenticator) Bearer(r *http.Request) (Identity, bool) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return Identity{}, false
 	}
-	return a.Identify(strings.TrimSpace(token))
+	return a.admit(r, strings.TrimSpace(token), WrongToken)
+}
+
+// admit returns whose token this is, and notes a failure.
+func (a *Authenticator) admit(r *http.Request, token string, failure Failure) (Identity, bool) {
+	who, valid := a.Identify(token)
+	if valid {
+		return who, true
+	}
+	if who.Name != "" {
+		failure = ExpiredToken
+	}
+	if a.failures != nil && a.Required() {
+		a.failures.refuse(r, failure, who.Name)
+	}
+	return Identity{}, false
 }

@@ -1,4 +1,4 @@
-// Package door is what both doors of the relay have in common: a server that no
+// Package door is what both listeners of the relay have in common: a server that no
 // slow, greedy or devious client can hold up, and who may come in.
 package door
 
@@ -17,12 +17,20 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
-// Options says how a door is served.
+// Options says how a listener is served.
 type Options struct {
 	Handler http.Handler
-	// MaxConnections that are open at once; further ones wait in the kernel's queue.
-	// 0 is for no bound.
+	// MaxConnections that are open at once. For a further one, one that is idle or
+	// whose request is incomplete makes room. 0 is for no bound.
 	MaxConnections int
+	// MaxRequestsPerClient that are in hand at once for one address beyond loopback,
+	// or one IPv6 network of 64 bits. Further ones wait. 0 is for no bound.
+	MaxRequestsPerClient int
+	// Reserved are paths that are answered however many requests are in hand.
+	Reserved []string
+	// Busy answers a request that has waited for its turn for too long. It has
+	// Retry-After already. Defaults to a 503 in JSON.
+	Busy http.HandlerFunc
 	// WebConfig is a file with TLS settings in the form of Prometheus'
 	// exporter-toolkit; "" for plain HTTP.
 	WebConfig string
@@ -41,13 +49,30 @@ const (
 	defaultHeader = 10 * time.Second
 	defaultIdle   = 2 * time.Minute
 	maxHeader     = 16 << 10
+
+	// maxStreams of HTTP/2 on one connection. Events are small and answered within
+	// milliseconds; a client that needs more opens another connection.
+	maxStreams = 16
+
+	// maxFrame of HTTP/2 is what a connection's reader keeps a buffer for: the least
+	// that net/http takes.
+	maxFrame = 16 << 10
+
+	// connectionWindow is what all streams of a connection may have sent that no
+	// handler has read: the least that net/http takes.
+	connectionWindow = 64 << 10
+
+	// StreamWindow is what one stream may have sent that its handler has not read.
+	// It is memory that a request holds beside its body.
+	StreamWindow = 32 << 10
 )
 
-// Server serves a door.
+// Server serves a listener.
 type Server struct {
 	http        *http.Server
 	o           Options
 	connections *connections
+	requests    requests
 }
 
 // New returns a server that does nothing until Serve.
@@ -60,9 +85,12 @@ func New(listener net.Listener, o Options) *Server {
 			*d.value = d.standard
 		}
 	}
-	s := &Server{o: o, connections: newConnections(listener, o.MaxConnections, o.Whole, o.WebConfig != "")}
+	if o.Busy == nil {
+		o.Busy = busyAnswer
+	}
+	s := &Server{o: o, connections: newConnections(listener, o.MaxConnections, o.Whole), requests: newRequests(o)}
 	s.http = &http.Server{
-		Handler:           hygiene(o.Handler),
+		Handler:           hygiene(s.admitted(o.Handler)),
 		ReadHeaderTimeout: o.Header,
 		ReadTimeout:       o.Whole,
 		// From the end of the header, so that there is Whole for the body and as much
@@ -71,10 +99,20 @@ func New(listener net.Listener, o Options) *Server {
 		IdleTimeout:    o.Idle,
 		MaxHeaderBytes: maxHeader,
 		ConnState:      s.connections.changed,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			own := unwrap(nc)
+			if own == nil {
+				return ctx
+			}
+			return context.WithValue(own.within(ctx), connKey{}, own)
+		},
 		// It would answer OPTIONS * before the handler sees it.
 		DisableGeneralOptionsHandler: true,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: o.Whole, PingTimeout: o.Header, WriteByteTimeout: o.Whole},
-		ErrorLog:                     log.New(serverLog{o.Log}, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: connectionWindow, MaxReceiveBufferPerStream: StreamWindow, MaxReadFrameSize: maxFrame,
+			SendPingTimeout: o.Whole, PingTimeout: o.Header, WriteByteTimeout: o.Whole,
+		},
+		ErrorLog: log.New(serverLog{o.Log}, "", 0),
 	}
 	return s
 }
@@ -83,7 +121,23 @@ func New(listener net.Listener, o Options) *Server {
 func (s *Server) Addr() net.Addr { return s.connections.Addr() }
 
 // Connections returns how many connections are open.
-func (s *Server) Connections() int { return int(s.connections.open.Load()) }
+func (s *Server) Connections() int {
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	return s.connections.open + s.connections.cut
+}
+
+// Cut returns how many connections have made room for others: those that were idle,
+// and those whose request was incomplete.
+func (s *Server) Cut() (idle, incomplete int64) {
+	return s.connections.cutIdle.Load(), s.connections.cutHalf.Load()
+}
+
+func busyAnswer(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"error":"too many requests are in hand; try again in 5 s"}`)) // a client that has left needs no answer
+}
 
 // Serve answers until Shutdown.
 func (s *Server) Serve() error {

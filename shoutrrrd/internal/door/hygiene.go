@@ -1,18 +1,24 @@
 package door
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
-// hygiene refuses what is for proxies, and closes connections behind requests that
-// [framing] could not read because they were encrypted: beside Transfer-Encoding a
-// second reader may have gone by a Content-Length that net/http has dropped, and
-// from HTTP/1.0 net/http drops Transfer-Encoding itself.
+// hygiene keeps two readers of one connection from seeing the end of a request in
+// different places: behind such a request an attacker may have hidden a second one, in
+// the name of another client of the same proxy (RFC 9112, section 11.2). net/http
+// has merged the lines when a handler can look. So a connection is closed behind
+// every request whose framing another reader could have understood differently: one
+// with Transfer-Encoding, beside which net/http has dropped a Content-Length, and one
+// of HTTP/1.0, of which it has dropped Transfer-Encoding. What is for proxies is
+// refused. docs/adr/0001-one-http-reader.md says what net/http refuses by itself.
 func hygiene(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		unread := r.TLS != nil && r.ProtoMajor == 1
-		if unread && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
+		if r.ProtoMajor == 1 && (r.ProtoMinor != 1 || len(r.TransferEncoding) > 0) {
 			w.Header().Set("Connection", "close")
 		}
-		if forProxies(r, unread) {
+		if forProxies(r) {
 			w.Header().Set("Connection", "close")
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
@@ -23,12 +29,8 @@ func hygiene(next http.Handler) http.Handler {
 	})
 }
 
-func forProxies(r *http.Request, unread bool) bool {
-	switch {
-	case r.Method == "PRI", r.Method == http.MethodConnect, r.RequestURI == "*":
-		return true
-	case unread && r.URL.Host != "": // net/http has dropped the Host beside it
-		return true
-	}
-	return false
+// forProxies reports whether the request is one that only a proxy would answer: its
+// target is no path. With an absolute one net/http has dropped the Host beside it.
+func forProxies(r *http.Request) bool {
+	return r.Method == "PRI" || r.Method == http.MethodConnect || !strings.HasPrefix(r.RequestURI, "/")
 }

@@ -1,7 +1,6 @@
 package door
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -135,7 +134,7 @@ func TestTLS(t *testing.T) {
 	if got, err := get(t, a.client(t, true), url); got != "HTTP/2.0" {
 		t.Errorf("HTTP/2 over TLS: %q, %v", got, err)
 	}
-	if got := first(talk(t, s.Addr().String(), hidden, 0)); got != http.StatusBadRequest {
+	if got := first(talk(t, send(t, s.Addr().String(), ""), hidden)); got != http.StatusBadRequest {
 		t.Errorf("plain HTTP at a TLS door: %d, want 400", got)
 	}
 	before := serial(t, a, s)
@@ -169,56 +168,6 @@ func TestClientCertificates(t *testing.T) {
 	stranger := newAuthority(t)
 	if got, err := get(t, a.client(t, false, stranger.issue(t, "eve")), url); err == nil {
 		t.Errorf("with another authority's certificate: %q, want none", got)
-	}
-}
-
-// Over TLS nobody reads along. What net/http lets pass there ends the connection
-// at least, so that nothing hides behind it.
-func TestFramingOverTLS(t *testing.T) {
-	a := newAuthority(t)
-	a.issue(t, "door")
-	path := a.webConfig(t, "")
-	tests := []verdict{
-		{"a length", post("Content-Length: 2\r\n", "{}"), 202, true},
-		{"chunked", post("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"), 202, false},
-		{"length and chunked", post("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 202, false},
-		{"HTTP/1.0 with chunked", "POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", 202, false},
-		{"an absolute target with another host", "POST http://other/ HTTP/1.1\r\nHost: relay\r\nContent-Length: 2\r\n\r\n{}", 400, false},
-		{"two lengths", post("Content-Length: 2\r\nContent-Length: 0\r\n", "{}"), 400, false},
-		{"a broken chunk", post("Transfer-Encoding: chunked\r\n", "x\r\n{}\r\n0\r\n\r\n"), 400, false},
-		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: relay\r\n\r\n", 400, false},
-		{"PRI", "PRI * HTTP/1.1\r\nHost: relay\r\n\r\n", 400, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			handler := &served{}
-			s := start(t, Options{Handler: handler, WebConfig: path})
-			c, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{RootCAs: a.pool, NextProtos: []string{"http/1.1"}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = c.Close() }()
-			if _, err := io.WriteString(c, tt.request+hidden); err != nil {
-				t.Fatal(err)
-			}
-			_ = c.CloseWrite() // the answers tell
-			got := 0
-			for r := bufio.NewReader(c); ; {
-				resp, err := http.ReadResponse(r, nil)
-				if err != nil {
-					break
-				}
-				if got == 0 {
-					got = resp.StatusCode
-				}
-				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-					break
-				}
-			}
-			if open := handler.saw("/hidden"); got != tt.status || open != tt.open {
-				t.Errorf("status %d, the next request was served: %v; want %d, %v", got, open, tt.status, tt.open)
-			}
-		})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type Group struct {
 	ID          string `json:"id"`
 	Lane        string `json:"lane"`
+	LaneID      string `json:"lane_id"`
 	Fingerprint string `json:"fingerprint"`
 	State       string `json:"state"`
 	Status      int    `json:"status,omitempty"`
@@ -33,24 +34,25 @@ type Group struct {
 // Dead groups the events that wait for an operator's decision by lane and reason,
 // the largest groups first.
 func (i *Insight) Dead(ctx context.Context) ([]Group, error) {
-	groups, err := i.o.Store.Groups(ctx)
+	groups, err := i.groups.get(ctx, i.o.Store.Groups)
 	if err != nil {
 		return nil, fmt.Errorf("group what is dead: %w", err)
 	}
-	all, err := i.Standings(ctx)
+	snapshot, err := i.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	standing := map[int64]Standing{}
-	for _, s := range all {
-		standing[s.Lane.ID] = s
-	}
-	views := make([]Group, 0, len(groups))
-	for _, g := range groups {
-		s := standing[g.Lane]
-		rate := max(1, s.Status.Learned, s.Status.Limit)
+	views := make([]Group, 0, len(*groups))
+	for _, g := range *groups {
+		l, err := i.laneOf(ctx, g.Lane)
+		if err != nil {
+			return nil, err
+		}
+		standing := snapshot.of(queue.Counted{Lane: l})
+		i.name(&standing)
+		rate := max(1, standing.Status.Learned, standing.Status.Limit)
 		views = append(views, Group{
-			ID: groupID(g), Lane: s.Named.Name, Fingerprint: s.Lane.Key.Fingerprint(), State: g.State.String(), Status: g.Status, Reason: g.Reason,
+			ID: groupID(g), Lane: standing.Named.Name, LaneID: laneID(g.Lane), Fingerprint: l.Key.Fingerprint(), State: g.State.String(), Status: g.Status, Reason: g.Reason,
 			Count: g.Count, Critical: g.Critical, OldestAt: Stamp{g.Oldest}, Takes: Seconds(time.Duration(g.Count) * time.Minute / time.Duration(rate)), Of: g,
 		})
 	}
@@ -70,12 +72,8 @@ const neighbours = 5
 // came after an event and five that came before it. Among very many events it
 // finds the nearest in time only.
 func (i *Insight) Neighbours(ctx context.Context, id int64) ([]Event, error) {
-	e, _, err := i.o.Store.Event(ctx, id)
+	e, err := i.o.Store.Listed(ctx, id)
 	if err != nil || e.DedupKey == "" {
-		return nil, err
-	}
-	lanes, err := i.names(ctx)
-	if err != nil {
 		return nil, err
 	}
 	of := queue.Filter{Lane: e.Lane, DedupKey: e.DedupKey, Limit: 100}
@@ -97,7 +95,11 @@ func (i *Insight) Neighbours(ctx context.Context, id int64) ([]Event, error) {
 	newer = newer[max(0, len(newer)-neighbours):]
 	var views []Event
 	for _, one := range append(newer, older.Events...) {
-		views = append(views, i.view(&one, lanes))
+		view, err := i.view(ctx, &one)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, view)
 	}
 	return views, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -18,14 +19,17 @@ import (
 func TestNeighbours(t *testing.T) {
 	now := time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
 	clock := func() time.Time { return now }
-	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: clock})
+	secrets := &redact.Set{}
+	store, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: clock, OnLane: func(key eventsv2.Key) { secrets.Add(key) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
 	i := New(Options{
-		Store: store, Statuses: func() []lane.Status { return nil }, Now: clock,
-		Keys:     func() []eventsv2.Key { return nil },
+		Store: store, Statuses: func() []lane.Status { return nil }, Status: func(int64) (lane.Status, bool) { return lane.Status{}, false },
+		Prospect: func(queue.Lane) lane.Status { return lane.Status{Free: 100, Most: 8} }, Upstreams: func() []lane.Upstream { return nil },
+		Now:      clock,
+		Hide:     secrets.Hide,
 		Describe: func(key eventsv2.Key) Named { return Named{Name: key.Fingerprint()} },
 	})
 	put := func(key, dedup string, action eventsv2.Action) int64 {

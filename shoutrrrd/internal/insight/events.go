@@ -1,6 +1,7 @@
 package insight
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 type Event struct {
 	ID          string   `json:"id"`
 	Lane        string   `json:"lane"`
+	LaneID      string   `json:"lane_id"`
 	Fingerprint string   `json:"fingerprint"`
 	Pool        string   `json:"pool,omitempty"`
 	Kind        string   `json:"kind"`
@@ -53,33 +55,22 @@ type Entry struct {
 	Who    string `json:"who,omitempty"`
 }
 
-func (i *Insight) view(e *queue.Event, lanes map[int64]queue.Lane) Event {
-	key := lanes[e.Lane].Key
+func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
+	l, err := i.laneOf(ctx, e.Lane)
+	if err != nil {
+		return Event{}, err
+	}
 	v := Event{
-		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(key).Name, Fingerprint: key.Fingerprint(), Pool: e.Pool,
+		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(l.Key).Name, LaneID: laneID(e.Lane), Fingerprint: l.Key.Fingerprint(), Pool: e.Pool,
 		Kind: e.Kind.String(), Action: string(e.Action), DedupKey: e.DedupKey, State: e.State.String(), InFlight: e.InFlight,
 		Severity: e.Severity.String(), Priority: e.Priority.String(),
 		AcceptedAt: Stamp{e.Accepted}, FreshAt: Stamp{e.Fresh}, EndedAt: Stamp{e.Ended},
-		Attempts: e.Attempts, Repeats: e.Repeats, Repairs: e.Repairs, Status: e.Status, Reason: e.Reason,
+		Attempts: e.Attempts, Repeats: e.Repeats, Repairs: e.Repairs, Status: e.Status, Reason: e.Reason, Summary: e.Summary, Source: e.Source,
 	}
 	if e.State == queue.Waiting {
 		v.DueAt = Stamp{e.Due}
 	}
-	var told struct {
-		Payload struct{ Summary, Source string }
-	}
-	if json.Unmarshal(e.Body, &told) == nil { // else the row is damaged; the rest of it is still worth showing
-		v.Summary, v.Source = told.Payload.Summary, told.Payload.Source
-	}
-	return v
-}
-
-func (i *Insight) full(e *queue.Event, history []queue.Entry, lanes map[int64]queue.Lane) FullEvent {
-	v := FullEvent{Event: i.view(e, lanes), Body: json.RawMessage("null"), History: told(history)}
-	if json.Valid(e.Body) {
-		v.Body = unescaped(e.Body)
-	}
-	return v
+	return v, nil
 }
 
 func told(history []queue.Entry) []Entry {
@@ -100,6 +91,9 @@ type Selection struct {
 	filter  queue.Filter
 	exactly *queue.Rank // the store knows "at least" only
 	lane    string
+
+	// Client is who asks: searches for a text are shared out among clients.
+	Client string
 }
 
 // ParseSelection reads the parameters of a list.
@@ -168,27 +162,24 @@ type List struct {
 func (i *Insight) Events(ctx context.Context, s Selection) (List, error) {
 	list := List{Events: []Event{}}
 	if s.lane != "" {
-		found, err := i.LanesNamed(ctx, s.lane)
+		found, err := i.FindLanes(ctx, s.lane)
 		if err != nil {
-			return list, err
-		}
-		if len(found) == 0 {
-			return list, fmt.Errorf("lane %q: %w", cut(s.lane), ErrNoLane)
+			return list, fmt.Errorf("lane %q: %w", cut(s.lane), err)
 		}
 		s.filter.Lane = found[0].ID
 	}
-	lanes, err := i.names(ctx)
+	page, err := i.page(ctx, s)
 	if err != nil {
 		return list, err
-	}
-	page, err := i.o.Store.Events(ctx, s.filter)
-	if err != nil {
-		return list, fmt.Errorf("list events: %w", err)
 	}
 	list.Read = page.Read
 	for at := range page.Events {
 		if s.exactly == nil || page.Events[at].Severity == *s.exactly {
-			list.Events = append(list.Events, i.view(&page.Events[at], lanes))
+			view, err := i.view(ctx, &page.Events[at])
+			if err != nil {
+				return list, err
+			}
+			list.Events = append(list.Events, view)
 		}
 	}
 	if page.Next > 0 {
@@ -197,15 +188,49 @@ func (i *Insight) Events(ctx context.Context, s Selection) (List, error) {
 	return list, nil
 }
 
+// page reads a page of events. One that looks for a text waits for its turn.
+func (i *Insight) page(ctx context.Context, s Selection) (queue.Page, error) {
+	if s.filter.Text != "" {
+		end, err := i.searches.begin(ctx, s.Client)
+		if err != nil {
+			return queue.Page{}, err
+		}
+		defer end()
+	}
+	page, err := i.o.Store.Events(ctx, s.filter)
+	if err != nil {
+		return page, fmt.Errorf("list events: %w", err)
+	}
+	return page, nil
+}
+
+// Listed tells of one event what a list tells, or queue.ErrNotFound.
+func (i *Insight) Listed(ctx context.Context, id int64) (Event, error) {
+	e, err := i.o.Store.Listed(ctx, id)
+	if err != nil {
+		return Event{}, fmt.Errorf("read event %d: %w", id, err)
+	}
+	return i.view(ctx, &e)
+}
+
 // Event tells all of one event, or queue.ErrNotFound.
 func (i *Insight) Event(ctx context.Context, id int64) (FullEvent, error) {
-	lanes, err := i.names(ctx)
-	if err != nil {
-		return FullEvent{}, err
-	}
 	e, history, err := i.o.Store.Event(ctx, id)
 	if err != nil {
 		return FullEvent{}, fmt.Errorf("read event %d: %w", id, err)
 	}
-	return i.full(&e, history, lanes), nil
+	v := FullEvent{Body: json.RawMessage("null"), History: told(history)}
+	if v.Event, err = i.view(ctx, &e); err != nil {
+		return FullEvent{}, err
+	}
+	var body struct {
+		Payload struct{ Summary, Source string }
+	}
+	if json.Unmarshal(e.Body, &body) == nil { // else the row is damaged; the rest of it is still worth showing
+		v.Summary, v.Source = cmp.Or(body.Payload.Summary, v.Summary), cmp.Or(body.Payload.Source, v.Source)
+	}
+	if json.Valid(e.Body) {
+		v.Body = unescaped(e.Body)
+	}
+	return v, nil
 }

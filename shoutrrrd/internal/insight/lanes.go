@@ -1,103 +1,31 @@
 package insight
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// Standing is all that is known of a lane.
-type Standing struct {
-	Lane   queue.Lane
-	Named  Named
-	Count  queue.Count
-	Status lane.Status
-}
-
-// Standings tells how every lane stands.
-func (i *Insight) Standings(ctx context.Context) ([]Standing, error) {
-	lanes, err := i.o.Store.Lanes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list the lanes: %w", err)
-	}
-	counts, err := i.o.Store.Counts(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("count what waits: %w", err)
-	}
-	countOf := make(map[int64]queue.Count, len(counts))
-	for _, c := range counts {
-		countOf[c.Lane] = c
-	}
-	statusOf := map[int64]lane.Status{}
-	for _, s := range i.o.Statuses() {
-		statusOf[s.Lane] = s
-	}
-	all := make([]Standing, 0, len(lanes))
-	for _, l := range lanes {
-		s := Standing{Lane: l, Named: i.o.Describe(l.Key), Count: countOf[l.ID], Status: statusOf[l.ID]}
-		s.settle()
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-// settle makes the condition what the store says where the scheduler has not heard
-// of it yet: it meets a lane with its first event, and learns of a pause a moment
-// after the operator got his answer.
-func (s *Standing) settle() {
-	switch {
-	case s.Lane.Held:
-		s.Status.Condition, s.Status.Until = lane.Held, time.Time{}
-	case s.Status.Condition != "" && s.Status.Condition != lane.Held && s.Status.Condition != lane.Idle:
-	case s.Count.Total() > 0: // also what failed and waits for its next attempt
-		s.Status.Condition = lane.Flowing
-	default:
-		s.Status.Condition = lane.Idle
-	}
-}
-
-// names tells how lanes are called.
-func (i *Insight) names(ctx context.Context) (map[int64]queue.Lane, error) {
-	lanes, err := i.o.Store.Lanes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list the lanes: %w", err)
-	}
-	byID := make(map[int64]queue.Lane, len(lanes))
-	for _, l := range lanes {
-		byID[l.ID] = l
-	}
-	return byID, nil
-}
-
-// LanesNamed returns the lanes of that name or fingerprint: several if a client
-// writes a key in two cases of letters, which PagerDuty takes for two keys.
-func (i *Insight) LanesNamed(ctx context.Context, name string) ([]queue.Lane, error) {
-	lanes, err := i.o.Store.Lanes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list the lanes: %w", err)
-	}
-	var found []queue.Lane
-	for _, l := range lanes {
-		if i.o.Describe(l.Key).Name == name || l.Key.Fingerprint() == name {
-			found = append(found, l)
-		}
-	}
-	return found, nil
-}
-
 // Lane is a lane as people see it.
 type Lane struct {
+	ID          string         `json:"id"` // its number, which no other lane ever has
 	Name        string         `json:"name"`
 	Fingerprint string         `json:"fingerprint"`
 	Pool        string         `json:"pool,omitempty"`
 	Upstream    string         `json:"upstream"`
 	Condition   lane.Condition `json:"condition"`
 	Text        string         `json:"text"`
+	Words       string         `json:"-"` // the condition, for pages that show times in a way of their own
 	Until       Stamp          `json:"until,omitzero"`
 	Limit       int            `json:"limit"`
+	Start       int            `json:"start,omitempty"` // with rate: auto, what it begins with of that
 	Learned     int            `json:"learned"`
 	Used        int            `json:"used"`
 	InFlight    int            `json:"in_flight"`
@@ -111,9 +39,31 @@ type Lane struct {
 	Refused     int            `json:"refused"`
 	Expired     int            `json:"expired"`
 	KeyRefused  bool           `json:"key_refused"`
+	InTrouble   bool           `json:"in_trouble"` // it does not flow, or has dead letters
 	EmptyIn     *float64       `json:"empty_in_s,omitempty"`
-	TimeToPage  *float64       `json:"time_to_page_s,omitempty"`
+	TimeToPage  *float64       `json:"time_to_page_s,omitempty"` // left out while it is unknown
+	Unknown     outlook.Reason `json:"time_to_page_unknown,omitempty"`
+	Cause       string         `json:"time_to_page_why,omitempty"` // the same in words
+	PageBy      string         `json:"time_to_page_by,omitempty"`  // the lane of its pool by which a new incident leaves instead
+	OldestPage  *float64       `json:"oldest_critical_s,omitempty"`
+	Failing     *Failing       `json:"failing,omitempty"`
 	HeldBy      *By            `json:"held_by,omitempty"`
+}
+
+// Failing is what has failed since the last acceptance.
+type Failing struct {
+	Since    Stamp        `json:"since"`
+	Failures int          `json:"failures"`
+	Kind     lane.Failure `json:"kind"`
+	Status   int          `json:"status,omitempty"` // of the last answer
+	Error    string       `json:"last_error"`
+}
+
+func failing(r lane.Record) *Failing {
+	if r.Failures == 0 {
+		return nil
+	}
+	return &Failing{Since: Stamp{r.Since}, Failures: r.Failures, Kind: r.Kind, Status: r.Status, Error: r.Why}
 }
 
 // Severities are numbers by severity.
@@ -124,6 +74,16 @@ type Severities struct {
 	Info     int `json:"info"`
 }
 
+func (v *Severities) add(w [queue.Ranks]int) {
+	v.Critical += w[queue.Critical]
+	v.Error += w[queue.Error]
+	v.Warning += w[queue.Warning]
+	v.Info += w[queue.Info]
+}
+
+// Total is the sum of all severities.
+func (v Severities) Total() int { return v.Critical + v.Error + v.Warning + v.Info }
+
 // By is who paused a lane, why and when.
 type By struct {
 	Who string `json:"who"`
@@ -131,18 +91,24 @@ type By struct {
 	At  Stamp  `json:"at"`
 }
 
+// Usual is what is used of the limit where no answer of PagerDuty's has taught otherwise.
+func (l Lane) Usual() int { return cmp.Or(l.Start, l.Limit) }
+
 func (s Standing) view(now time.Time) Lane {
 	w := s.Count.Waiting
 	v := Lane{
-		Name: s.Named.Name, Fingerprint: s.Lane.Key.Fingerprint(), Pool: s.Named.Pool, Upstream: s.Named.Upstream,
-		Condition: s.Status.Condition, Text: s.text(), Until: Stamp{s.Status.Until},
+		ID: laneID(s.Lane.ID), Name: s.Named.Name, Fingerprint: s.Lane.Key.Fingerprint(), Pool: s.Named.Pool, Upstream: s.Named.Upstream,
+		Condition: s.Status.Condition, Text: s.text(now), Words: outlook.Words(s.Status, s.name(), now), Until: Stamp{s.Status.Until},
 		Limit: s.Status.Limit, Learned: s.Status.Learned, Used: s.Status.Used,
 		InFlight: s.Status.InFlight, Throttled: s.Status.Throttled, Attempts: s.Status.Attempts,
 		Waiting:   Severities{w[queue.Critical], w[queue.Error], w[queue.Warning], w[queue.Info]},
 		Queued:    s.Count.Total(),
 		OldestAt:  Stamp{s.Count.Oldest},
 		Delivered: s.Count.Delivered, Refused: s.Count.Refused, Expired: s.Count.Expired,
-		KeyRefused: s.Status.KeyRefused,
+		KeyRefused: s.Status.KeyRefused, InTrouble: s.InTrouble(),
+	}
+	if s.Status.Start < s.Status.Limit {
+		v.Start = s.Status.Start
 	}
 	if !s.Count.Oldest.IsZero() {
 		v.Oldest = new(Since(now, s.Count.Oldest))
@@ -150,13 +116,28 @@ func (s Standing) view(now time.Time) Lane {
 	if empty, ok := s.Forecast(now); ok {
 		v.EmptyIn = new(Seconds(empty))
 	}
-	if late, ok := s.TimeToPage(); ok {
-		v.TimeToPage = new(Seconds(late))
+	v.Cause = s.Page.Cause(s.name())
+	if v.Unknown = s.Page.Reason; s.Page.Known() {
+		v.TimeToPage = new(Seconds(s.Page.Late))
+	}
+	if s.Page.By != 0 {
+		v.PageBy = laneID(s.Page.By)
+	}
+	if at := s.Count.OldestCritical; w[queue.Critical] > 0 && !at.IsZero() {
+		v.OldestPage = new(Since(now, at))
+	}
+	v.Failing = failing(s.Status.Record)
+	if s.Status.Condition == lane.Unreachable {
+		v.Failing = failing(s.Status.Upstream.Record)
 	}
 	if s.Lane.Held {
 		v.HeldBy = &By{Who: s.Lane.HeldBy.Who, Why: s.Lane.HeldBy.Why, At: Stamp{s.Lane.HeldBy.At}}
 	}
 	return v
+}
+
+func (s Standing) name() outlook.Name {
+	return outlook.Name{Lane: s.Named.Name, Upstream: s.Named.Upstream, By: s.Lane.HeldBy.Who}
 }
 
 // Forecast is when nothing waits any more, if that can be told.
@@ -170,46 +151,46 @@ func (s Standing) Forecast(now time.Time) (time.Duration, bool) {
 	return s.Status.Forecast(s.Count, now)
 }
 
-// TimeToPage is how late a critical event would leave that is accepted now; an
-// operator's pause has no end that anybody knows.
-func (s Standing) TimeToPage() (time.Duration, bool) {
-	return s.Status.TimeToPage, s.Status.Condition != lane.Held && s.Status.TimeToPage >= 0
-}
-
 // text says what the lane does, for people.
-func (s Standing) text() string {
-	at := s.Status.Until.UTC().Format(time.TimeOnly)
-	words := ""
+func (s Standing) text(now time.Time) string {
+	at := outlook.Clock(now, s.Status.Until)
+	words := outlook.Words(s.Status, s.name(), now)
 	switch s.Status.Condition {
-	case lane.Held:
-		words = "paused by an operator"
-		if by := s.Lane.HeldBy; by.Who != "" {
-			words = "paused by " + by.Who
-			if by.Why != "" {
-				words += ": " + by.Why
-			}
-		}
-	case lane.UpstreamDown:
-		words = s.Named.Upstream + " cannot be reached; the next try is at " + at
 	case lane.Paused:
-		words = "paused by a 429 until " + at
-	case lane.Paced:
-		words = fmt.Sprintf("%d of %d events have left in the last 60 s; the next one leaves at %s", s.Status.Used, s.Status.Learned, at)
-	case lane.Flowing:
+		if by := s.Lane.HeldBy; by.Who != "" && by.Why != "" {
+			words += ": " + by.Why
+		}
+	case lane.Unreachable:
+		words += "; the next attempt is at " + at
+	case lane.KeyRejected:
+		return words + "; the next attempt is at " + at
+	case lane.Failing:
+		r := s.Status.Record
+		words = fmt.Sprintf("%s; since %s, %s: %s", words, outlook.Clock(now, r.Since), times(r.Failures), r.Why)
+	case lane.AtLimit:
+		if !s.Status.Together {
+			words += fmt.Sprintf(": %d of %d events have left in the last 60 s", s.Status.Used, s.Status.Learned)
+		}
+		if !s.Status.Until.IsZero() {
+			words += "; the next one leaves at " + at
+		}
+	case lane.Delivering:
 		words = "delivering"
-	default:
-		words = "nothing waits"
+	case lane.Idle:
+		words = "nothing is queued"
 	}
 	if s.Status.KeyRefused {
-		words += "; PagerDuty refuses the key"
+		words += "; PagerDuty rejects the key"
 	}
 	return words
 }
 
-// Lanes tells of every lane, in the order in which they were first used.
-func (i *Insight) Lanes(ctx context.Context) ([]Lane, error) {
-	all, err := i.Standings(ctx)
-	return views(all, i.o.Now()), err
+// times counts attempts.
+func times(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
 }
 
 func views(all []Standing, now time.Time) []Lane {
@@ -220,31 +201,28 @@ func views(all []Standing, now time.Time) []Lane {
 	return list
 }
 
-// Lane tells of the lane with that name or fingerprint, or ErrNoLane.
-func (i *Insight) Lane(ctx context.Context, name string) (Lane, error) {
-	all, err := i.Standings(ctx)
+// stands tells how a lane stands.
+func (i *Insight) stands(ctx context.Context, id int64) (Lane, error) {
+	snapshot, err := i.Snapshot(ctx)
 	if err != nil {
 		return Lane{}, err
 	}
-	for _, s := range all {
-		if s.Named.Name == name || s.Lane.Key.Fingerprint() == name {
-			return s.view(i.o.Now()), nil
+	l, err := i.o.Store.Counted(ctx, id)
+	if errors.Is(err, queue.ErrNotFound) { // forgotten since it was found
+		return Lane{}, ErrNoLane
+	}
+	if err != nil {
+		return Lane{}, fmt.Errorf("count what is queued: %w", err)
+	}
+	if _, known := snapshot.byID[id]; !known && l.Count.Total() > 0 { // its first event came within the last second
+		i.snapshot.forget()
+		if snapshot, err = i.Snapshot(ctx); err != nil {
+			return Lane{}, err
 		}
 	}
-	return Lane{}, ErrNoLane
-}
-
-// LaneHistory tells what operators did to a lane, the latest first.
-func (i *Insight) LaneHistory(ctx context.Context, name string) ([]Entry, error) {
-	found, err := i.LanesNamed(ctx, name)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	entries, err := i.o.Store.LaneHistory(ctx, found[0].ID)
-	if err != nil {
-		return nil, fmt.Errorf("read the lane's history: %w", err)
-	}
-	return told(entries), nil
+	s := snapshot.of(l)
+	i.name(&s)
+	return s.view(i.o.Now()), nil
 }
 
 // Status is the relay at a glance.
@@ -256,11 +234,72 @@ type Status struct {
 	Reason         string   `json:"reason,omitempty"`
 	Queued         int      `json:"queued"`
 	Dead           int      `json:"dead"`
-	TimeToPage     *float64 `json:"time_to_page_s,omitempty"`
+	Headline       Headline `json:"headline"`
+	TimeToPage     *float64 `json:"time_to_page_s,omitempty"` // left out while it is unknown
 	OldestCritical *float64 `json:"oldest_critical_s,omitempty"`
+	Help           []Call   `json:"help"` // called for, while an outage lasts
 	Quarantined    []string `json:"quarantined"`
 	Config         Config   `json:"config"`
-	Lanes          []Lane   `json:"lanes"`
+	Disk           Disk     `json:"disk"`
+	Totals         Totals   `json:"totals"`    // over all lanes
+	Lanes          []Lane   `json:"lanes"`     // those in trouble first, then the busiest; at most 200 of each
+	NotShown       NotShown `json:"not_shown"` // what is left out of Lanes
+}
+
+// Headline is whether pages leave, in one word, in one sentence, and what that is made of.
+type Headline struct {
+	State    outlook.State  `json:"state"` // leaving, late, not_leaving
+	Sentence string         `json:"sentence"`
+	Why      string         `json:"why,omitempty"`
+	Unknown  outlook.Reason `json:"time_to_page_unknown,omitempty"`
+	Critical int            `json:"critical"`
+	Stuck    int            `json:"stuck"`
+	Waited   *float64       `json:"waited_s,omitempty"`
+	Lanes    int            `json:"lanes"`  // that would not send a page now
+	Paused   int            `json:"paused"` // of these, by an operator
+	Failing  []Trouble      `json:"failing"`
+}
+
+// Trouble is an upstream that has accepted nothing since attempts began to fail.
+type Trouble struct {
+	Upstream string `json:"upstream"`
+	Lanes    int    `json:"lanes"`
+	Since    Stamp  `json:"since,omitzero"`
+	Failures int    `json:"failures"`
+	Cause    string `json:"cause"`
+	Error    string `json:"last_error,omitempty"`
+	Next     Stamp  `json:"next,omitzero"`
+}
+
+func viewOf(h outlook.Headline) Headline {
+	v := Headline{
+		State: h.State, Sentence: h.Sentence, Why: h.Why, Unknown: h.Page.Reason, Critical: h.Critical, Stuck: h.Stuck, Lanes: h.Lanes, Paused: h.Paused,
+		Failing: make([]Trouble, 0, len(h.Failing)),
+	}
+	if h.Critical > 0 {
+		v.Waited = new(Seconds(h.Waited))
+	}
+	for _, t := range h.Failing {
+		v.Failing = append(v.Failing, Trouble{Upstream: t.Upstream, Lanes: t.Lanes, Since: Stamp{t.Since}, Failures: t.Failures, Cause: t.Cause, Error: t.Last, Next: Stamp{t.Next}})
+	}
+	return v
+}
+
+// Disk is what the queue takes of its disk.
+type Disk struct {
+	File    int64   `json:"file_bytes"`
+	WAL     int64   `json:"wal_bytes"`
+	Free    int64   `json:"free_bytes"`  // of the file system
+	Limit   int64   `json:"limit_bytes"` // of file and write-ahead log together
+	Hanging float64 `json:"hanging_s"`   // how long the disk has not answered; clients get 503 from 5 s on
+	Evicted int     `json:"dead_letters_evicted"`
+	GivenUp int     `json:"events_given_up"` // of unknown keys that PagerDuty rejects and whose lane made room
+}
+
+// NotShown counts lanes that a bounded list leaves out.
+type NotShown struct {
+	Lanes     int `json:"lanes"`
+	InTrouble int `json:"in_trouble"` // of them
 }
 
 // Config is how the configuration was read.
@@ -271,51 +310,46 @@ type Config struct {
 
 // Status tells how the relay stands.
 func (i *Insight) Status(ctx context.Context) (Status, error) {
-	all, err := i.Standings(ctx)
+	return i.StatusLate(ctx, outlook.LateAfter)
+}
+
+// StatusLate is Status with another bound on how long a critical event may be queued.
+func (i *Insight) StatusLate(ctx context.Context, lateAfter time.Duration) (Status, error) {
+	snapshot, err := i.Snapshot(ctx)
 	if err != nil {
 		return Status{}, err
 	}
 	now := i.o.Now()
-	config := i.o.Config()
+	config, help := i.o.Config(), []Call{}
+	if i.o.Calls != nil {
+		help = append(help, i.o.Calls()...)
+	}
+	shown, totals := snapshot.Shown(), snapshot.Totals
 	v := Status{
 		Version: i.o.Version, StartedAt: Stamp{i.o.Started}, Now: Stamp{now}, Accepting: true,
+		Queued: totals.Queued.Total(), Dead: totals.DeadLetters.Rejected + totals.DeadLetters.Expired,
+		Help:        help,
 		Quarantined: append([]string{}, i.o.Store.Quarantined()...),
-		Config:      Config{LoadedAt: Stamp{config.At}}, Lanes: views(all, now),
+		Config:      Config{LoadedAt: Stamp{config.At}}, Totals: totals, Lanes: views(shown, now),
+		NotShown: NotShown{Lanes: totals.Lanes - len(shown), InTrouble: totals.InTrouble - len(snapshot.Trouble)},
 	}
+	u := i.o.Store.Usage()
+	v.Disk = Disk{File: u.File, WAL: u.WAL, Free: u.Free, Limit: u.Limit, Hanging: Seconds(u.Hanging), Evicted: u.Evicted, GivenUp: u.GivenUp}
+	v.Dead = max(v.Dead, u.Dead) // the lanes of some are forgotten
 	if config.Err != nil {
 		v.Config.Error = config.Err.Error()
 	}
-	worst, known := worstTimeToPage(all)
 	if err := i.o.Accepting(); err != nil {
-		v.Accepting, v.Reason, known = false, err.Error(), false
+		v.Accepting, v.Reason = false, err.Error()
 	}
-	if known {
-		v.TimeToPage = new(Seconds(worst))
+	h := i.headline(snapshot, lateAfter)
+	if v.Headline = viewOf(h); h.Page.Known() {
+		v.TimeToPage = new(Seconds(h.Page.Late))
 	}
-	var oldest time.Time
-	for _, s := range all {
-		v.Queued += s.Count.Total()
-		v.Dead += s.Count.Refused + s.Count.Expired
-		if at := s.Count.OldestCritical; !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
-		}
-	}
-	if !oldest.IsZero() {
-		v.OldestCritical = new(Since(now, oldest))
+	if !snapshot.oldestCritical.IsZero() {
+		v.OldestCritical = new(Since(now, snapshot.oldestCritical))
 	}
 	return v, nil
-}
-
-// worstTimeToPage is that of the slowest lane that nobody has paused; a paused one
-// says so itself. Without lanes it is nothing.
-func worstTimeToPage(all []Standing) (worst time.Duration, known bool) {
-	known = len(all) == 0
-	for _, s := range all {
-		if late, ok := s.TimeToPage(); ok {
-			worst, known = max(worst, late), true
-		}
-	}
-	return worst, known
 }
 
 // LaneShape is what waits in a lane by severity and age.
@@ -327,31 +361,53 @@ type LaneShape struct {
 
 // Shape is what waits, by lane, severity and age.
 type Shape struct {
-	Ages  []int       `json:"ages_s"` // the upper ends of the columns; a last one holds what is older
-	Lanes []LaneShape `json:"lanes"`
+	Ages     []int       `json:"ages_s"`              // the upper ends of the columns; a last one holds what is older
+	Lanes    []LaneShape `json:"lanes"`               // the 200 lanes with the most queued events
+	NotShown int         `json:"not_shown,omitempty"` // the other lanes that have something queued
 }
 
-// Shape measures what waits. It reads all of it.
+// Shape measures what is queued. It reads all of it, for all who ask at the same time
+// once.
 func (i *Insight) Shape(ctx context.Context) (Shape, error) {
+	shapes, err := i.shapes.get(ctx, func(ctx context.Context) ([]queue.Shape, error) {
+		return i.o.Store.Shapes(ctx, i.o.Now())
+	})
+	if err != nil {
+		return Shape{}, fmt.Errorf("measure the queue: %w", err)
+	}
 	shape := Shape{Lanes: []LaneShape{}}
-	lanes, err := i.names(ctx)
-	if err != nil {
-		return shape, err
-	}
-	shapes, err := i.o.Store.Shapes(ctx, i.o.Now())
-	if err != nil {
-		return shape, fmt.Errorf("measure the queue: %w", err)
-	}
 	for _, age := range queue.AgeBuckets {
 		shape.Ages = append(shape.Ages, int(age.Seconds()))
 	}
-	for _, s := range shapes {
-		key := lanes[s.Lane].Key
-		v := LaneShape{Name: i.o.Describe(key).Name, Fingerprint: key.Fingerprint(), Counts: map[string][]int{}}
+	for _, s := range largest(*shapes) {
+		l, err := i.laneOf(ctx, s.Lane)
+		if err != nil {
+			return shape, err
+		}
+		v := LaneShape{Name: i.o.Describe(l.Key).Name, Fingerprint: l.Key.Fingerprint(), Counts: map[string][]int{}}
 		for rank := range queue.Rank(queue.Ranks) {
 			v.Counts[rank.String()] = s.Counts[rank]
 		}
 		shape.Lanes = append(shape.Lanes, v)
 	}
+	shape.NotShown = len(*shapes) - len(shape.Lanes)
 	return shape, nil
+}
+
+// largest are the lanes with the most queued events, in their old order.
+func largest(shapes []queue.Shape) []queue.Shape {
+	if len(shapes) <= maxBusiest {
+		return shapes
+	}
+	totals := make(map[int64]int, len(shapes))
+	for i := range shapes {
+		totals[shapes[i].Lane] = shapes[i].Total()
+	}
+	sorted := slices.Clone(shapes)
+	slices.SortFunc(sorted, func(a, b queue.Shape) int {
+		return cmp.Or(cmp.Compare(totals[b.Lane], totals[a.Lane]), cmp.Compare(a.Lane, b.Lane))
+	})
+	sorted = sorted[:maxBusiest]
+	slices.SortFunc(sorted, func(a, b queue.Shape) int { return cmp.Compare(a.Lane, b.Lane) })
+	return sorted
 }

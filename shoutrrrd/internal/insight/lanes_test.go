@@ -16,15 +16,19 @@ func TestLaneTexts(t *testing.T) {
 		status lane.Status
 		want   string
 	}{
-		{queue.Lane{}, lane.Status{Condition: lane.Idle}, "nothing waits"},
-		{queue.Lane{}, lane.Status{Condition: lane.Flowing}, "delivering"},
-		{queue.Lane{}, lane.Status{Condition: lane.Flowing, KeyRefused: true}, "delivering; PagerDuty refuses the key"},
-		{queue.Lane{}, lane.Status{Condition: lane.Paced, Until: until, Used: 300, Learned: 300}, "300 of 300 events have left in the last 60 s; the next one leaves at 14:03:20"},
-		{queue.Lane{}, lane.Status{Condition: lane.UpstreamDown, Until: until}, "https://up cannot be reached; the next try is at 14:03:20"},
-		{held, lane.Status{Condition: lane.Held}, "paused by ana: maintenance"},
-		{queue.Lane{Held: true}, lane.Status{Condition: lane.Held}, "paused by an operator"},
+		{queue.Lane{}, lane.Status{Condition: lane.Idle}, "nothing is queued"},
+		{queue.Lane{}, lane.Status{Condition: lane.Delivering}, "delivering"},
+		{queue.Lane{}, lane.Status{Condition: lane.Delivering, KeyRefused: true}, "delivering; PagerDuty rejects the key"},
+		{queue.Lane{}, lane.Status{Condition: lane.AtLimit, Until: until, Used: 300, Learned: 300}, "at its limit: 300 of 300 events have left in the last 60 s; the next one leaves at 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.Unreachable, Until: until}, "upstream unreachable: up cannot be reached; the next attempt is at 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.Throttled, Until: until.AddDate(0, 0, 1)}, "rate limited until 2026-03-05 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.Failing, Record: lane.Record{Since: until.Add(-time.Hour), Failures: 7, Kind: lane.ServerError, Status: 502, Why: "502 Bad Gateway"}}, "failing: up answers 502; since 13:03:20 UTC, 7 attempts: 502 Bad Gateway"},
+		{queue.Lane{}, lane.Status{Condition: lane.AtLimit, Together: true, Upstream: lane.Upstream{Account: 900}}, "at its limit: up takes 900 events a minute from the account"},
+		{queue.Lane{}, lane.Status{Condition: lane.AtLimit, Together: true, Until: until, Upstream: lane.Upstream{Pace: 20}}, "at its limit: most attempts fail, and up gets 20 a second of all lanes; the next one leaves at 14:03:20 UTC"},
+		{held, lane.Status{Condition: lane.Paused}, "paused by ana: maintenance"},
+		{queue.Lane{Held: true}, lane.Status{Condition: lane.Paused}, "paused by an operator"},
 	} {
-		if got := (Standing{Lane: tt.lane, Status: tt.status, Named: Named{Upstream: "https://up"}}).text(); got != tt.want {
+		if got := (Standing{Lane: tt.lane, Status: tt.status, Named: Named{Upstream: "https://up"}}).text(until.Add(-time.Minute)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.status.Condition, got, tt.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/bodies"
 	"github.com/containrrr/shoutrrr/internal/keyleak"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -42,10 +43,17 @@ func FuzzDoor(f *testing.F) {
 		`{"routing_key":"` + testKey + `","event_action":"acknowledge","dedup_key":"` + testKey + `"}`,
 		`{"routing_key":"` + testKey + `","event_action":"acknowledge","dedup_key":"` + testKey[24:] + `"}`,
 	} {
-		f.Add([]byte(seed), false)
-		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), uint16(0), uint16(0), uint16(0), false)
+		f.Add([]byte(seed), uint16(0), uint16(0), uint16(0), true)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, isChange bool) {
+	for i, s := range bodies.Shapes() {
+		if i%8 == 3 {
+			body, from, to, times := s.Seed(eventsv2.MaxEventBytes / 4)
+			f.Add(body, from, to, times, i%16 == 3)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, from, to, times uint16, isChange bool) {
+		body = bodies.Grow(body, from, to, times, eventsv2.MaxEventBytes*5/4)
 		store := &memory{}
 		var log bytes.Buffer
 		d := New(Options{

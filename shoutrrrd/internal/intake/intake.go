@@ -1,4 +1,4 @@
-// Package intake is the relay's front door: PagerDuty's Events API, where "202
+// Package intake is the relay's events listener: PagerDuty's Events API, where "202
 // Accepted" means that the event is on the disk.
 package intake
 
@@ -8,16 +8,19 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/share"
 )
 
 // Store is what the door needs of a queue.
@@ -45,8 +48,17 @@ type Options struct {
 	// Now gives the relay's steady time, for the queue. The timestamp of an event
 	// that has none is the wall clock's.
 	Now func() time.Time
-	// Done is told of each event at the door, for metrics.
+	// TryRejected reports whether a new incident of a pool should go by a lane although
+	// PagerDuty has rejected its key. Defaults to no.
+	TryRejected func(lane int64) bool
+	// CanSend reports whether a lane of a pool could send a new incident now. Defaults to
+	// yes.
+	CanSend func(lane queue.Lane, severity queue.Rank) bool
+	// Done is called with the result of each request, for metrics.
 	Done func(Result)
+	// Budget bounds the memory of requests in hand. Defaults to one of
+	// [DefaultBudget] bytes.
+	Budget *Budget
 }
 
 // Result is what became of one request.
@@ -54,7 +66,7 @@ type Result struct {
 	Route     Route
 	Kind      queue.Kind
 	Status    int
-	Why       string // of a refusal: invalid, key, full, unavailable, body, stopping
+	Why       string // of a refusal: invalid, key, full, unavailable, body, busy, stopping
 	Repaired  bool
 	Coalesced bool
 	Took      time.Duration // by the store
@@ -65,13 +77,17 @@ const (
 	// is too large can be made to fit.
 	maxBody = 2 << 20
 
+	// repairTime is for reading and repairing one body. The largest takes half a
+	// second of a processor: a machine that needs longer is overloaded, and the client
+	// should come again.
+	repairTime = 10 * time.Second
+
 	// maxDrain is what is read of a request that is too large, for its sender to
 	// hear the answer and not a reset connection.
 	maxDrain = 16 << 20
 
-	// maxKept is the size of buffers that are used again. An event has about 600
-	// bytes; one that was large should not hold its memory for ever.
-	maxKept = 64 << 10
+	// smallBody is up to what size a repair takes less than a millisecond.
+	smallBody = 64 << 10
 
 	// retryAfter is what a client is told when nothing can be kept.
 	retryAfter = "5"
@@ -81,7 +97,6 @@ const (
 type Door struct {
 	o        Options
 	stopping atomic.Bool
-	buffers  sync.Pool
 	trouble  trouble
 }
 
@@ -92,10 +107,19 @@ func New(o Options) *Door {
 	if o.Done == nil {
 		o.Done = func(Result) {}
 	}
+	if o.TryRejected == nil {
+		o.TryRejected = func(int64) bool { return false }
+	}
+	if o.CanSend == nil {
+		o.CanSend = func(queue.Lane, queue.Rank) bool { return true }
+	}
 	if o.OnlyListed == nil {
 		o.OnlyListed = func() bool { return false }
 	}
-	return &Door{o: o, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	if o.Budget == nil {
+		o.Budget = NewBudget(DefaultBudget)
+	}
+	return &Door{o: o}
 }
 
 // Stop makes the door answer 503 from now on.
@@ -118,45 +142,67 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, `{"status":"error","message":"Method Not Allowed"}`)
 		return
 	}
-	buffer := d.buffers.Get().(*bytes.Buffer)
-	d.enqueue(w, r, buffer, &result)
-	if buffer.Cap() <= maxKept {
-		d.buffers.Put(buffer)
-	}
+	d.enqueue(w, r, &result)
 	d.o.Done(result)
 }
 
-func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer, result *Result) {
+// Busy answers a request that the listener turns away because too many are in hand.
+func (d *Door) Busy(w http.ResponseWriter, _ *http.Request) {
+	result := Result{}
+	busy(w, &result)
+	d.o.Done(result)
+}
+
+func busy(w http.ResponseWriter, result *Result) {
+	w.Header().Set("Connection", "close") // behind a body that was not read
+	unavailable(w, result, "busy", "the relay has too many requests in hand")
+}
+
+func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, result *Result) {
 	if d.stopping.Load() {
 		unavailable(w, result, "stopping", "the relay is stopping")
 		return
 	}
-	buffer.Reset()
-	_, err := buffer.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	in, err := d.o.Budget.receive(w, r)
+	defer in.release()
 	switch {
+	case errors.Is(err, share.ErrBusy):
+		busy(w, result)
+		return
+	case errors.Is(err, errTooLarge):
+		in.release()
+		tooLarge(w, r, result)
+		return
 	case err != nil:
 		unread(w, err, result)
 		return
-	case buffer.Len() > maxBody:
-		tooLarge(w, r, result)
-		return
 	}
-	e, key, err := d.read(buffer.Bytes(), result)
+	e, key, err := d.read(r.Context(), in.body, result)
+	in.keep(cap(e.Body))
+	buffer := in.answer()
 	var invalid *eventsv2.Invalid
 	switch {
+	case err == nil:
+		d.keep(w, r, buffer, &e, key, result)
 	case errors.As(err, &invalid):
 		result.Status, result.Why = http.StatusBadRequest, "invalid"
-		buffer.Reset()
 		write(w, http.StatusBadRequest, invalid.AppendJSON(buffer.AvailableBuffer()))
-	case !result.Route.Listed && d.o.OnlyListed():
+	case errors.Is(err, errUnlisted):
 		result.Status, result.Why = http.StatusBadRequest, "key"
 		w.Header()["Content-Type"] = textType
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, "Invalid routing key") // PagerDuty's answer to a key that it does not know
-	default:
-		d.keep(w, r, buffer, &e, key, result)
+	case errors.Is(err, errOverloaded):
+		unavailable(w, result, "unavailable", "the relay cannot keep events now: "+errOverloaded.Error())
+	default: // the client has gone, which ends the work for it
+		unread(w, err, result)
 	}
 }
+
+var (
+	errUnlisted   = errors.New("the configuration does not list the integration key")
+	errOverloaded = errors.New("to read the event took too long")
+)
 
 // unread answers a request whose body did not come whole. What a broken body
 // leaves in the connection is nobody's request, so that is closed. Whoever was too
@@ -190,24 +236,45 @@ func tooLarge(w http.ResponseWriter, r *http.Request, result *Result) {
 	answer(w, result.Status, `{"status":"invalid event","message":"Event object is invalid","errors":["`+reason+`"]}`)
 }
 
-// read makes the queue's event of a body.
-func (d *Door) read(body []byte, result *Result) (queue.New, eventsv2.Key, error) {
+// read makes the queue's event of a body. The allow-list comes first: an event whose
+// key is not listed costs no repair.
+func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New, eventsv2.Key, error) {
+	if len(body) > smallBody { // a smaller one needs no watch, which would cost as much as its repair
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, repairTime, errOverloaded)
+		defer cancel()
+	}
+	if d.o.OnlyListed() {
+		readKey := eventsv2.ReadKey
+		if result.Kind == queue.Change {
+			readKey = eventsv2.ReadChangeKey
+		}
+		key, err := readKey(ctx, body)
+		if err != nil {
+			return queue.New{}, key, err
+		}
+		if result.Route = d.o.Route(key); !result.Route.Listed {
+			return queue.New{}, key, errUnlisted
+		}
+	}
 	repair := eventsv2.RepairOptions{Now: time.Now(), NewDedupKey: newDedupKey}
 	e := queue.New{Kind: result.Kind, Accepted: d.o.Now(), Severity: queue.Info}
 	var key eventsv2.Key
 	var err error
 	if result.Kind == queue.Change {
 		var change eventsv2.Change
-		if change, e.Repairs, err = eventsv2.RepairChange(body, repair); err != nil {
+		if change, e.Repairs, err = eventsv2.RepairChange(ctx, body, repair); err != nil {
 			return e, key, err
 		}
+		e.Summary, e.Source = forLists(change.Summary), forLists(change.Source)
 		key, change.RoutingKey = change.RoutingKey, eventsv2.Key{}
 		e.Body = change.AppendJSON(make([]byte, 0, len(body)+128))
 	} else {
 		var event eventsv2.Event
-		if event, e.Repairs, err = eventsv2.Repair(body, repair); err != nil {
+		if event, e.Repairs, err = eventsv2.Repair(ctx, body, repair); err != nil {
 			return e, key, err
 		}
+		e.Summary, e.Source = forLists(event.Payload.Summary), forLists(event.Payload.Source)
 		key, event.RoutingKey = event.RoutingKey, eventsv2.Key{}
 		e.Action, e.DedupKey, e.Severity = event.Action, event.DedupKey, queue.RankOf(event.Payload.Severity)
 		e.Body = event.AppendJSON(make([]byte, 0, len(body)+128))
@@ -222,18 +289,13 @@ func (d *Door) keep(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer
 	// The client may leave; the event is kept all the same, as it may have come.
 	ctx := context.WithoutCancel(r.Context())
 	started := time.Now()
-	var placed queue.Placed
-	lane, err := d.lane(ctx, e, key, result.Route)
-	if err == nil {
-		e.Lane, e.Pool = lane, result.Route.Pool
-		placed, err = d.o.Store.Put(ctx, *e)
-	}
+	placed, err := d.place(ctx, e, key, result.Route)
 	result.Took, result.Coalesced = time.Since(started), placed.Coalesced
 	if err != nil {
 		d.turnAway(w, err, result)
 		return
 	}
-	d.trouble.over(d.o.Log)
+	d.trouble.over(d.o.Log, d.o.Now())
 	if d.o.Log.Enabled(ctx, slog.LevelDebug) {
 		d.o.Log.Debug("accepted", "event", placed.ID, "lane", result.Route.Name, "kind", e.Kind.String(), "action", e.Action,
 			"severity", e.Severity.String(), "coalesced", placed.Coalesced, "repairs", len(e.Repairs))
@@ -248,11 +310,31 @@ func (d *Door) keep(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer
 	write(w, http.StatusAccepted, append(eventsv2.AppendString(body, e.DedupKey), '}'))
 }
 
+// place puts the event into its lane. An empty lane of an unknown key may be
+// forgotten between the two steps: then there is a new one.
+func (d *Door) place(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) (placed queue.Placed, err error) {
+	const tries = 3
+	if e.Pool = route.Pool; e.Pool == "" { // in a pool another key may be the one
+		e.Key = key
+	}
+	for range tries {
+		if e.Lane, err = d.lane(ctx, e, key, route); err != nil {
+			return placed, err
+		}
+		if placed, err = d.o.Store.Put(ctx, *e); !errors.Is(err, queue.ErrNotFound) {
+			return placed, err
+		}
+	}
+	return placed, fmt.Errorf("%w: %w", queue.ErrFull, err)
+}
+
 // turnAway answers that the event was not kept and why. The whole of the trouble
 // stands in the log.
 func (d *Door) turnAway(w http.ResponseWriter, err error, result *Result) {
 	d.trouble.tell(d.o.Log, d.o.Now(), result.Route.Name, err)
 	switch {
+	case errors.Is(err, queue.ErrDiskFull):
+		unavailable(w, result, "full", "the relay cannot keep events now: the disk of its queue is full")
 	case errors.Is(err, queue.ErrFull):
 		unavailable(w, result, "full", "the relay's queue is full")
 	case errors.Is(err, queue.ErrBroken):
@@ -265,13 +347,14 @@ func (d *Door) turnAway(w http.ResponseWriter, err error, result *Result) {
 }
 
 // lane returns the lane that the event goes to. In a pool that is the one which a
-// hash of the dedup key prefers among those that PagerDuty has not refused.
+// hash of the dedup key prefers among those that PagerDuty has not refused; of a trigger,
+// which may be of a new incident, among those that can send now, if there are any.
 func (d *Door) lane(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) (int64, error) {
 	if route.Pool == "" || e.Kind == queue.Change {
 		lane, err := d.o.Store.Lane(ctx, key)
 		return lane.ID, err
 	}
-	var all, usable choice
+	var all, usable, able choice
 	for _, candidate := range route.Keys {
 		lane, err := d.o.Store.Lane(ctx, candidate)
 		if err != nil {
@@ -280,10 +363,17 @@ func (d *Door) lane(ctx context.Context, e *queue.New, key eventsv2.Key, route R
 		all.add(candidate, lane.ID)
 		if lane.KeyRefused.IsZero() {
 			usable.add(candidate, lane.ID)
+			if e.Action == eventsv2.Trigger && d.o.CanSend(lane, e.Severity) {
+				able.add(candidate, lane.ID)
+			}
 		}
 	}
-	if len(usable.keys) == 0 {
-		usable = all // one of them may be accepted again
+	preferred := all.lanes[eventsv2.Rendezvous(all.keys, e.DedupKey)]
+	if len(usable.keys) == 0 || e.Action == eventsv2.Trigger && !slices.Contains(usable.lanes, preferred) && d.o.TryRejected(preferred) {
+		return preferred, nil // it may be accepted again
+	}
+	if len(able.keys) > 0 {
+		return able.lanes[eventsv2.Rendezvous(able.keys, e.DedupKey)], nil
 	}
 	return usable.lanes[eventsv2.Rendezvous(usable.keys, e.DedupKey)], nil
 }
@@ -296,6 +386,23 @@ type choice struct {
 
 func (c *choice) add(key eventsv2.Key, lane int64) {
 	c.keys, c.lanes = append(c.keys, key), append(c.lanes, lane)
+}
+
+// maxListed is how many characters of a summary or source a list shows: PagerDuty's
+// bound on a summary. A source has no bound.
+const maxListed = 1024
+
+// forLists cuts a text for the columns that lists read.
+func forLists(text string) string {
+	n := 0
+	for at := range text {
+		if n == maxListed {
+			text = text[:at]
+			break
+		}
+		n++
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
 }
 
 func newDedupKey() string {

@@ -213,7 +213,10 @@ func TestKeeps(t *testing.T) {
 			if err != nil || len(page.Events) != 1 {
 				t.Fatalf("%d events, %v", len(page.Events), err)
 			}
-			kept := page.Events[0]
+			kept, _, err := store.Event(t.Context(), page.Events[0].ID) // a list has no body
+			if err != nil {
+				t.Fatal(err)
+			}
 			want := tt.want
 			if diff := cmp.Diff(want, queue.Event{Kind: kept.Kind, Action: kept.Action, DedupKey: kept.DedupKey, Severity: kept.Severity}); diff != "" {
 				t.Errorf("kept (-want +got):\n%s", diff)
@@ -227,6 +230,29 @@ func TestKeeps(t *testing.T) {
 				t.Errorf("told %+v", result)
 			}
 		})
+	}
+}
+
+// Lists read summary and source from columns of their own, which hold at most 1,024
+// characters of the repaired event.
+func TestColumnsForLists(t *testing.T) {
+	store := openStore(t, 0)
+	f := newFront(t, Options{Store: store})
+	long := strings.Repeat("é", 3000)
+	for path, body := range map[string]string{
+		"/v2/enqueue":        `{"routing_key":"` + testKey + `","event_action":"trigger","payload":{"summary":"Disk full","source":"` + long + `","severity":"info"}}`,
+		"/v2/change/enqueue": `{"routing_key":"` + testKey + `","payload":{"summary":"Disk full","source":"` + long + `"}}`,
+	} {
+		if answer := f.send(t, http.MethodPost, path, "application/json", body); answer.status != http.StatusAccepted {
+			t.Fatalf("%s: %d %s", path, answer.status, answer.body)
+		}
+		page, err := store.Events(t.Context(), queue.Filter{Limit: 1})
+		if err != nil || len(page.Events) != 1 {
+			t.Fatalf("%d events, %v", len(page.Events), err)
+		}
+		if e := page.Events[0]; e.Summary != "Disk full" || e.Source != strings.Repeat("é", 1024) || e.Body != nil {
+			t.Errorf("%s: listed with the summary %q, %d bytes of source and %d of body", path, e.Summary, len(e.Source), len(e.Body))
+		}
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 func TestPool(t *testing.T) {
 	store := openStore(t, 0)
 	keys := []eventsv2.Key{mustKey(t, testKey), mustKey(t, strings.Repeat("1a", 16)), mustKey(t, strings.Repeat("2b", 16))}
-	f := newFront(t, Options{Store: store, Route: func(eventsv2.Key) Route { return Route{Name: "db", Pool: "db", Keys: keys, Listed: true} }})
+	tried := false
+	f := newFront(t, Options{Store: store, TryRejected: func(int64) bool { return tried }, Route: func(eventsv2.Key) Route { return Route{Name: "db", Pool: "db", Keys: keys, Listed: true} }})
 	send := func(dedup string) {
 		t.Helper()
 		if answer := f.post(t, trigger(dedup, "error", "")); answer.status != http.StatusAccepted {
@@ -53,6 +54,21 @@ func TestPool(t *testing.T) {
 	if home("web-1") != eventsv2.Rendezvous(keys, "web-1") {
 		t.Error("an open incident has moved to another key")
 	}
+
+	tried = true // its turn to be tried
+	for i := 0; ; i++ {
+		dedup := fmt.Sprintf("again-%d", i)
+		send(dedup)
+		if at := home(dedup); eventsv2.Rendezvous(keys, dedup) == 0 {
+			if at != 0 {
+				t.Errorf("%s did not try the key that was refused, it is at %d", dedup, at)
+			}
+			break
+		} else if at == 0 {
+			t.Errorf("%s went to the key that is refused, though its hash prefers another one", dedup)
+		}
+	}
+	tried = false
 
 	refuse(t, store, keys[1])
 	refuse(t, store, keys[2])

@@ -17,8 +17,9 @@ type trouble struct {
 	is atomic.Bool // so that good times cost one look
 
 	last   time.Time // that it was told of
-	untold int
-	total  int
+	latest time.Time // that an event was turned away
+	untold int       // events that were turned away since then
+	total  int       // and in all of this time
 }
 
 // tell logs the first event that is turned away, and later ones in summary.
@@ -27,6 +28,7 @@ func (t *trouble) tell(log *slog.Logger, now time.Time, lane string, err error) 
 	defer t.on.Unlock()
 	t.total++
 	t.untold++
+	t.latest = now
 	if t.is.Load() && now.Sub(t.last) < tellEvery {
 		return
 	}
@@ -35,14 +37,15 @@ func (t *trouble) tell(log *slog.Logger, now time.Time, lane string, err error) 
 	t.last, t.untold = now, 0
 }
 
-// over logs that events are kept again.
-func (t *trouble) over(log *slog.Logger) {
+// over hears that an event was kept, and logs that events are kept again if none was
+// turned away for a while: strangers may have no room for hours beside others who have.
+func (t *trouble) over(log *slog.Logger, now time.Time) {
 	if !t.is.Load() {
 		return
 	}
 	t.on.Lock()
 	defer t.on.Unlock()
-	if t.is.Swap(false) {
+	if now.Sub(t.latest) >= tellEvery && t.is.Swap(false) {
 		log.Info("events are kept again", "turned_away", t.total)
 		t.total, t.untold = 0, 0
 	}

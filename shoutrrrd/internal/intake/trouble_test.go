@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -50,6 +51,7 @@ func TestTurnsAway(t *testing.T) {
 		why, message    string
 	}{
 		{"full", nil, fmt.Errorf("%w: 2000000 events", queue.ErrFull), "full", "the relay's queue is full"},
+		{"full disk", nil, fmt.Errorf("%w: 900 MB", queue.ErrDiskFull), "full", "the relay cannot keep events now: the disk of its queue is full"},
 		{"no space", nil, disk, "unavailable", "the relay cannot keep events now: the queue cannot be written"},
 		{"no space for a lane", disk, nil, "unavailable", "the relay cannot keep events now: the queue cannot be written"},
 		{"broken", nil, fmt.Errorf("%w: fsync: input/output error", queue.ErrBroken), "unavailable", "the relay cannot keep events: the queue cannot be trusted any more"},
@@ -58,7 +60,9 @@ func TestTurnsAway(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			store := &failing{Store: openStore(t, 0), laneErr: tt.laneErr, putErr: tt.putErr}
-			f := newFront(t, Options{Store: store})
+			began := time.Now()
+			var passed atomic.Int64
+			f := newFront(t, Options{Store: store, Now: func() time.Time { return began.Add(time.Duration(passed.Load())) }})
 			answer := f.post(t, trigger("a", "error", ""))
 			want := `{"status":"unavailable","message":"` + tt.message + `"}`
 			if answer.status != http.StatusServiceUnavailable || answer.body != want || answer.header.Get("Retry-After") != "5" {
@@ -68,6 +72,7 @@ func TestTurnsAway(t *testing.T) {
 				t.Errorf("told %+v", result)
 			}
 			store.laneErr, store.putErr = nil, nil
+			passed.Store(int64(tellEvery))
 			if answer := f.post(t, trigger("a", "error", "")); answer.status != http.StatusAccepted {
 				t.Errorf("afterwards: %d %s", answer.status, answer.body)
 			}
@@ -101,14 +106,34 @@ func TestTroubleIsToldInSummary(t *testing.T) {
 		trouble.tell(logger, now, "db", queue.ErrFull)
 		now = now.Add(30 * time.Millisecond) // 30 s in all
 	}
-	trouble.over(logger)
-	trouble.over(logger)
+	now = now.Add(tellEvery)
+	trouble.over(logger, now)
+	trouble.over(logger, now)
 	text := log.String()
 	if n := strings.Count(text, "events are turned away"); n != 3 {
 		t.Errorf("told %d times, want 3 times in 30 s:\n%s", n, text)
 	}
 	if !strings.Contains(text, "events=334") || strings.Count(text, "turned_away=1000") != 1 {
 		t.Errorf("the numbers are missing:\n%s", text)
+	}
+}
+
+// Strangers are turned away for hours while the events of others are kept: that is one
+// trouble, of which the log does not tell with each event.
+func TestTroubleOfSome(t *testing.T) {
+	var log syncBuffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var trouble trouble
+	for range 1000 {
+		trouble.tell(logger, now, "stranger", queue.ErrFull)
+		now = now.Add(30 * time.Millisecond) // 30 s in all
+		trouble.over(logger, now)
+	}
+	trouble.over(logger, now.Add(tellEvery))
+	text := log.String()
+	if n := strings.Count(text, "\n"); n != 4 || strings.Count(text, "turned_away=1000") != 1 {
+		t.Errorf("%d lines in 30 s, want 3 and one for the end:\n%.2000s", n, text)
 	}
 }
 

@@ -12,175 +12,304 @@ import (
 
 const (
 	// PagerDuty asks for "a backoff of a few minutes" after a 429
-	// (https://developer.pagerduty.com/docs/events-api-v2-overview).
-	firstPause   = time.Minute
-	maxPause     = 15 * time.Minute
-	longestPause = 24 * time.Hour // that a Retry-After can ask for
+	// (https://developer.pagerduty.com/docs/events-api-v2-overview). No pause is longer
+	// than maxPause, whatever a Retry-After asks for.
+	firstPause = time.Minute
+	maxPause   = 15 * time.Minute
 
-	// After a failure of the server the same event is sent again, sooner at first.
+	// Where the lane's own events are not the reason, a 429 says nothing about how long
+	// that will last.
+	firstOthers = time.Second
+	maxOthers   = time.Minute
+
+	// An event that failed is sent again, sooner at first.
 	firstRetry = time.Second
 	maxRetry   = time.Minute
+
+	// maxCriticalRetry is the longest wait of a critical event: where one attempt in twenty
+	// is accepted, half of the pages are through in a minute then, and with a minute
+	// between two attempts in eight. The host is spared by its budget.
+	maxCriticalRetry = 4 * time.Second
+
+	// retried is the part of a lane's limit that critical events which fail take at most:
+	// one of two. Many that fail for ever wait longer, so that new ones find slots.
+	retried = 2
+
+	// maxRejected is the longest wait between two tries of a key that PagerDuty rejects.
+	maxRejected = 15 * time.Minute
+
+	// behindProbe is how long after the next probe of its host an event is due that
+	// could not be sent: one that has not been tried goes first.
+	behindProbe = time.Millisecond
 )
 
 // verdict is what an answer means for the event and for the lane.
 type verdict uint8
 
 const (
-	accepted verdict = iota
-	limited          // 429: not taken in
-	sick             // the server failed on this event, its answer was lost, or a firewall stopped it
-	away             // nothing reached PagerDuty
-	stray            // something answers that is not PagerDuty
-	refused          // PagerDuty will never take the event
-	cut              // this program gave up the attempt
+	accepted     verdict = iota
+	rateLimited          // 429: not taken in
+	serverError          // 408 or 5xx, of PagerDuty's or of something on the way
+	lost                 // the connection was lost after it stood, or no answer came in time
+	unreachable          // nothing reached the host
+	notPagerDuty         // something answers that is not PagerDuty
+	rejected             // PagerDuty will never take the event
+	canceled             // this program gave up the attempt
 )
 
 // judge is the table of answers. PagerDuty's own is at
 // https://developer.pagerduty.com/docs/events-api-v2-overview, "Response codes &
 // retry logic". Redirects, logins of proxies and certificates that do not verify
 // come from something in between, and so does a host that does not know
-// /v2/enqueue: an event is not to blame for them. A firewall that forbids to send
-// may dislike the text of this one event, so the others go on.
+// /v2/enqueue, and a firewall's web page. They may be about this one event, such as a
+// word in its text, or about all.
 func judge(err *eventsv2.Error) verdict {
 	switch {
 	case err == nil:
 		return accepted
-	case errors.Is(err, context.Canceled) && err.Status == 0:
-		return cut
+	case (errors.Is(err, context.Canceled) || errors.Is(err, eventsv2.ErrSilent)) && err.Status == 0:
+		return canceled
 	case err.Status == http.StatusTooManyRequests:
-		return limited
+		return rateLimited
 	case errors.Is(err, eventsv2.ErrUnreachable), err.Status == http.StatusNotFound,
-		err.Status == http.StatusMethodNotAllowed, err.Status == http.StatusGone:
-		return stray
+		err.Status == http.StatusMethodNotAllowed, err.Status == http.StatusGone, err.Intercepted():
+		return notPagerDuty
 	case err.Status == 0 && !err.Sent:
-		return away
-	case err.Temporary(), err.Intercepted():
-		return sick
+		return unreachable
+	case err.Status == 0:
+		return lost
+	case err.Temporary():
+		return serverError
 	}
-	return refused
+	return rejected
+}
+
+// mayBeAccepted reports whether PagerDuty may have accepted an event although nothing says
+// so. What is not PagerDuty may have passed it on.
+func mayBeAccepted(err *eventsv2.Error) bool {
+	switch judge(err) {
+	case serverError, lost, notPagerDuty:
+		return true
+	case canceled:
+		return err.Sent
+	}
+	return false
 }
 
 func (c *Core) answered(now time.Time, in Answered) {
 	l := c.lanes[in.Lane]
+	if l == nil {
+		c.fault(now, "an answer for an unknown lane", in.Lane, in.ID)
+		return
+	}
 	f, ok := l.flying[in.ID]
 	if !ok {
+		c.fault(now, "an answer to an attempt that is not in flight", in.Lane, in.ID)
 		return
 	}
 	delete(l.flying, in.ID)
-	l.windows[f.share].flying--
+	c.take(now, &l.windows[f.slot].flying, -1, "slots in flight")
+	c.take(now, &f.host.taken[f.place], -1, "places of a host")
+	c.take(now, &c.taken[f.place], -1, "places")
+	c.take(now, &f.host.budget.account.flying[f.kind], -1, "requests of an account")
+	l.active, c.quiet, c.ended = now, now, now
+
 	x := queue.Settlement{ID: in.ID, Claim: f.event.Claim, State: queue.Ready, At: now, Attempts: f.event.Attempts, Tried: true}
+	in.Err, x.Hedged, x.MaybeAccepted = c.hedged(now, l, f, in.Err, in.Second)
+	x.MaybeAccepted = x.MaybeAccepted || mayBeAccepted(in.Err)
 	if in.Err != nil {
 		x.Status, x.Reason = in.Err.Status, in.Err.Error()
 	}
+	x.Failure = string(c.note(now, l, f, in.Err))
 	switch v := judge(in.Err); v {
 	case accepted:
 		x.State, x.Status, x.Attempts = queue.Delivered, http.StatusAccepted, x.Attempts+1
 		c.accepted(now, l, f)
-	case limited:
-		c.limited(now, l, f, in.Err)
-	case sick:
-		x.State, x.Attempts = queue.Waiting, x.Attempts+1
-		x.Due = now.Add(c.again(in.Err, x.Attempts))
-		c.sick(now, l, f, in.Err)
-	case away, stray:
-		c.unreached(now, l, f, v == stray, x.Reason)
-	case refused:
-		if c.refused(now, l, f, in.Err) && in.Other != 0 && f.event.Action == eventsv2.Trigger {
-			x.Lane = in.Other // the service has another key: the page goes by that
-			break
+	case rateLimited:
+		c.rateLimited(now, l, f, in.Err)
+	case serverError:
+		// It may have been accepted, and counts: that also keeps a server with trouble
+		// from getting more than the lane's rate.
+		l.hold(now, f, false)
+		x.Counts = true
+		c.reached(now, f.host)
+		f.host.budget.fails(now, chainOf(&f.event))
+		c.again(now, l, f, &x, in.Err.RetryAfter)
+	case lost, notPagerDuty, unreachable:
+		if v == lost || in.Err.Intercepted() {
+			l.hold(now, f, false)
+			x.Counts = true
 		}
-		x.State, x.Attempts = queue.Refused, x.Attempts+1
-	case cut:
-		x.Tried = false
+		c.failed(now, l, f, x.Reason)
+		f.host.budget.fails(now, chainOf(&f.event))
+		c.again(now, l, f, &x, 0)
+		if h := f.host; v == unreachable && h.down && h.probeAt.After(now) { // the event is not to blame
+			x.Due = earlier(x.Due, h.probeAt.Add(behindProbe))
+		}
+	case rejected:
+		c.rejected(now, l, f, in, &x)
+	case canceled:
+		x.Tried = errors.Is(in.Err, eventsv2.ErrSilent) // which has a reason to be told
 		if in.Err.Sent {
-			l.hold(now, f)
+			l.hold(now, f, false)
+			x.Counts = true
 		}
-		f.host.giveUpProbe(l)
 	}
-	c.settle(l, x)
-	c.fill(now, l)
+	l.active = latest(l.active, x.Due)
+	if f.event.Priority == queue.Critical && !x.State.Ended() {
+		l.paged = latest(l.paged, latest(now, x.Due))
+	}
+	c.settle(now, l, x)
+	c.tidy(f.host)
+	c.look(now, l)
+}
+
+// again lets an event wait for its next attempt, alone. A Retry-After counts up to the
+// longest wait between two attempts: a maintenance page asks for hours and may be gone
+// in a minute, and all events of the chain wait behind this one.
+func (c *Core) again(now time.Time, l *lane, f flight, x *queue.Settlement, asked time.Duration) {
+	x.State, x.Attempts = queue.Waiting, x.Attempts+1
+	most := maxRetry
+	if f.event.Priority == queue.Critical {
+		most = l.criticalRetry(now)
+	}
+	wait := min(c.asAsked(asked), most)
+	if asked <= 0 {
+		wait = c.spread(double(firstRetry, most, x.Attempts))
+	}
+	x.Due = now.Add(wait)
+	if f.event.Priority == queue.Critical {
+		l.failed = now
+		l.retrying.hold(slot{until: x.Due})
+	}
+}
+
+// criticalRetry is the longest wait between two attempts of a critical event.
+func (l *lane) criticalRetry(now time.Time) time.Duration {
+	waiting := time.Duration(l.retrying.held(now) + 1)
+	return max(maxCriticalRetry, min(maxRetry, waiting*time.Minute/time.Duration(max(1, l.rate()/retried))))
+}
+
+// longestRetry is the longest wait of a critical event that fails, as the lane stands now.
+// Where others use the common share it may also wait for one of the reserved slots that
+// are for such events, see [lane.postponed].
+func (l *lane) longestRetry(now time.Time) time.Duration {
+	most := l.criticalRetry(now) * 5 / 4 // see spread
+	if slots := l.reserve() / 2; slots > 0 && l.free(now, common) < 1 && l.repeated.held(now) >= slots {
+		most = max(most, l.repeated.first().Sub(now))
+	}
+	return most
 }
 
 func (c *Core) accepted(now time.Time, l *lane, f flight) {
-	l.hold(now, f)
+	l.hold(now, f, true)
 	l.stats.Delivered++
-	l.took = true
+	l.took, l.failedIn, l.stored.Proven = true, 0, true
 	changed := false
 	if f.throttled == l.stats.Throttled { // what left before the last 429 says nothing about the time after it
-		changed = l.kept.Pauses > 0 || now.Before(l.kept.PausedUntil)
-		l.kept.Pauses, l.kept.PausedUntil, l.gentle = 0, time.Time{}, false
+		changed = l.stored.Pauses > 0 || now.Before(l.stored.PausedUntil)
+		l.stored.Pauses, l.stored.PausedUntil, l.gentle = 0, time.Time{}, false
 	}
-	if !l.kept.KeyRefused.IsZero() {
-		l.kept.KeyRefused, changed = time.Time{}, true
-		c.decide(Tell{Lane: l.kept.ID, What: KeyIsTaken})
+	if !l.stored.KeyRefused.IsZero() {
+		l.stored.KeyRefused, changed = time.Time{}, true
+		l.tryKeyAgain()
+		c.decide(now, Tell{Lane: l.stored.ID, What: KeyIsTaken})
 	}
 	if l.grow(now) || changed {
-		c.decide(Save{l.kept})
+		c.decide(now, Save{l.stored})
 	}
 	c.reached(now, f.host)
+	c.accepts(now, f.host)
+	c.accountAccepts(now, l, f)
 }
 
-// sick takes a server's failure, which is an answer, or the loss of one, which is
-// not. Either way the event may have been accepted, and counts: that also keeps
-// a sick server from getting more than the lane's rate.
-func (c *Core) sick(now time.Time, l *lane, f flight, err *eventsv2.Error) {
-	l.hold(now, f)
-	if err.Status == 0 {
-		c.unreached(now, l, f, false, err.Error())
+// rejected takes PagerDuty's refusal. It counts in the window: a client that goes on
+// asking for what is wrong is what a limit is for. Of the event it is final, unless
+// it is about the key: then the event goes by another key of its pool, or waits with
+// its lane until somebody has repaired that.
+func (c *Core) rejected(now time.Time, l *lane, f flight, in Answered, x *queue.Settlement) {
+	l.hold(now, f, false)
+	x.Counts = true
+	c.reached(now, f.host)
+	f.host.budget.ended(now, false)
+	l.stats.Refused++
+	if !errors.Is(in.Err, eventsv2.ErrInvalidKey) && !errors.Is(in.Err, eventsv2.ErrUnauthorized) && !errors.Is(in.Err, eventsv2.ErrForbidden) {
+		x.State, x.Attempts = queue.Refused, x.Attempts+1
 		return
 	}
-	c.reached(now, f.host)
-}
-
-// refused reports whether it is the key that was refused.
-func (c *Core) refused(now time.Time, l *lane, f flight, err *eventsv2.Error) bool {
-	l.stats.Refused++
-	key := errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden)
-	if key && l.kept.KeyRefused.IsZero() {
-		l.kept.KeyRefused = now
-		c.decide(Save{l.kept})
-		c.decide(Tell{Lane: l.kept.ID, What: KeyIsRefused, Why: err.Error()})
+	if l.stored.KeyRefused.IsZero() {
+		l.stored.KeyRefused = now
+		c.decide(now, Save{l.stored})
+		c.decide(now, Tell{Lane: l.stored.ID, What: KeyIsRefused, Why: in.Err.Error()})
 	}
-	c.reached(now, f.host)
-	return key
-}
-
-// again is how long an event waits after the server failed on it.
-func (c *Core) again(err *eventsv2.Error, attempt int) time.Duration {
-	if err.RetryAfter > 0 {
-		return c.asAsked(err.RetryAfter)
+	if f.rejections == l.rejections { // of those that left together the first counts
+		l.rejections++
 	}
-	return c.spread(double(firstRetry, maxRetry, attempt))
-}
-
-// limited takes a 429. The first of several that come at once makes the pause.
-func (c *Core) limited(now time.Time, l *lane, f flight, err *eventsv2.Error) {
-	l.stats.Throttled++
-	paused := now.Before(l.kept.PausedUntil)
-	var pause time.Duration
 	switch {
+	case in.Other == 0:
+		l.rejectedUntil = now.Add(c.spread(double(c.rules.rejected, maxRejected, l.rejections)))
+	case f.event.Action == eventsv2.Trigger:
+		x.Lane = in.Other
+	default: // its incident is this key's, but what else waits here can go by another one
+		x.State, x.Attempts = queue.Waiting, x.Attempts+1
+		x.Due = now.Add(c.spread(double(c.rules.rejected, maxRejected, x.Attempts)))
+	}
+}
+
+// rateLimited takes a 429. Until when the lane waits is decided by those that begin the
+// pause: by the first of several that come at once, or by the longest Retry-After among
+// them. One that a critical event meets, which tries the lane meanwhile, changes nothing
+// for the others: they have their turn at the time that was told.
+func (c *Core) rateLimited(now time.Time, l *lane, f flight, err *eventsv2.Error) {
+	l.stats.Throttled++
+	f.host.budget.ended(now, false)
+	if c.throttledByAccount(now, l, f, err.RetryAfter) {
+		c.reached(now, f.host)
+		return
+	}
+	var pause time.Duration
+	switch paused := now.Before(l.stored.PausedUntil); {
+	case paused && (f.probe || err.RetryAfter <= 0):
 	case err.RetryAfter > 0:
-		pause = c.asAsked(min(err.RetryAfter, longestPause))
-	case !paused:
-		pause = c.spread(double(firstPause, maxPause, l.kept.Pauses+1))
+		pause = min(maxPause, c.asAsked(err.RetryAfter))
+	default:
+		pause = c.pauseOf(now, l)
 	}
-	if !paused {
-		l.kept.Pauses++
+	if !now.Before(l.stored.PausedUntil) {
+		if l.stored.Pauses == 0 {
+			l.others = l.roomy(now)
+		}
+		l.stored.Pauses++
 	}
-	if until := now.Add(pause); until.After(l.kept.PausedUntil) {
-		l.kept.PausedUntil = until
-		c.decide(Tell{Lane: l.kept.ID, What: RateLimited, Why: err.Error(), Till: until})
+	if until := now.Add(pause); until.After(l.stored.PausedUntil) {
+		l.stored.PausedUntil = until
+		c.decide(now, Tell{Lane: l.stored.ID, What: RateLimited, Why: err.Error(), Till: until})
 	}
 	if f.event.Priority == queue.Critical {
 		l.probed = now // it has just tried
 	}
 	l.gentle = true
-	if l.took && l.lower(now) {
-		c.decide(Tell{Lane: l.kept.ID, What: LimitLowered, Why: err.Error()})
+	if l.took && l.lower(now, f.try) {
+		c.decide(now, Tell{Lane: l.stored.ID, What: LimitLowered, Why: err.Error()})
 	}
 	l.took, l.limited = false, now
-	c.decide(Save{l.kept})
+	c.decide(now, Save{l.stored})
 	c.reached(now, f.host)
+}
+
+// pauseOf is how long a lane waits whose 429 does not say it. The first one since an
+// acceptance means that PagerDuty's window is full, and that moves with the oldest event
+// in it, which the lane knows. If another follows without anything accepted in between,
+// something else is the matter, and PagerDuty's "few minutes" are kept.
+func (c *Core) pauseOf(now time.Time, l *lane) time.Duration {
+	first := l.stored.Pauses == 0
+	switch {
+	case first && l.roomy(now), !first && l.others:
+		return c.spread(double(firstOthers, maxOthers, l.stored.Pauses+1))
+	case first:
+		return l.totalBelow(1).Sub(now)
+	}
+	return min(maxPause, c.spread(double(firstPause, maxPause, l.stored.Pauses)))
 }
 
 // spread gives 75 to 125 % of a wait of our own, so that the many who met the

@@ -17,16 +17,18 @@ func BenchmarkEvent(b *testing.B) {
 		b.Run(fmt.Sprintf("lanes=%d", lanes), func(b *testing.B) {
 			core := lane.New(lane.Options{MaxAge: time.Hour})
 			for id := range lanes {
-				core.Step(epoch, lane.Opened{Lane: queue.Lane{ID: id + 1}, Host: "pagerduty", Limit: 300})
-				core.Step(epoch, lane.Claimed{Lane: id + 1, Pick: queue.MostUrgent, N: 8})
+				core.Step(epoch, lane.Opened{Lane: queue.Lane{ID: id + 1}, Host: "pagerduty", Limit: 300, Listed: true})
 			}
 			now, id := epoch, int64(0)
 			for b.Loop() {
 				now, id = now.Add(time.Second), id+1
 				to := 1 + id%lanes
 				event := queue.Event{ID: id, Lane: to, Action: eventsv2.Trigger, Fresh: now}
-				core.Step(now, lane.Arrived{Lane: to, Rank: queue.Info})
-				core.Step(now, lane.Claimed{Lane: to, Pick: queue.MostUrgent, N: 8, Events: []queue.Event{event}})
+				for _, d := range core.Step(now, lane.Arrived{Lane: to, Rank: queue.Info}) {
+					if claim, ok := d.(lane.Claim); ok {
+						core.Step(now, lane.Claimed{Token: claim.Token, Taken: []lane.Taken{{Taken: queue.Taken{Events: []queue.Event{event}}}}})
+					}
+				}
 				core.Step(now, lane.Answered{Lane: to, ID: id})
 				if at, ok := core.Next(); ok && !at.After(now) {
 					core.Step(now, lane.Tick{})

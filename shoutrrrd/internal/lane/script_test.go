@@ -2,6 +2,8 @@ package lane_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,10 +21,48 @@ type script struct {
 	ready    map[int64][]queue.Event
 	nextID   int64
 	attempts []queue.Event
+	hedges   []int64 // events that are to leave once more
 	settled  map[int64]queue.Settlement
 	saved    map[int64]queue.Lane
 	tells    []lane.Change
+	hastened []string // hosts
 	released int
+	claims   int
+	closed   []int64
+	mayBreak bool // the test provokes that
+	broken   []lane.Broken
+
+	moves      []lane.Move
+	moved      int            // chains, by these
+	old        map[int64]bool // events whose chains are not new
+	cannotMove bool           // the store
+}
+
+// take answers an ask as a store does.
+func (s *script) take(ask queue.Ask) lane.Taken {
+	var taken, left []queue.Event
+	list := slices.Clone(s.ready[ask.Lane])
+	switch ask.Pick {
+	case queue.MostUrgent:
+		slices.SortStableFunc(list, func(a, b queue.Event) int { return int(a.Priority) - int(b.Priority) })
+	case queue.Oldest:
+		slices.SortStableFunc(list, func(a, b queue.Event) int { return int(a.ID - b.ID) })
+	case queue.LeastTried:
+		slices.SortStableFunc(list, func(a, b queue.Event) int { return a.Attempts - b.Attempts })
+	}
+	more := false
+	for _, e := range list {
+		switch {
+		case (ask.Pick == queue.OnlyCritical || ask.Pick == queue.LeastTried) && e.Priority != queue.Critical:
+			left = append(left, e)
+		case len(taken) < ask.N:
+			taken = append(taken, e)
+		default:
+			left, more = append(left, e), true
+		}
+	}
+	s.ready[ask.Lane] = left
+	return lane.Taken{Taken: queue.Taken{Events: taken, More: more}}
 }
 
 func newScript(t *testing.T, o lane.Options) *script {
@@ -36,16 +76,36 @@ func (s *script) step(in lane.Input) {
 	for _, d := range s.core.Step(s.now, in) {
 		switch d := d.(type) {
 		case lane.Claim:
-			n := min(d.N, len(s.ready[d.Lane]))
-			events := s.ready[d.Lane][:n:n]
-			s.ready[d.Lane] = s.ready[d.Lane][n:]
-			s.step(lane.Claimed{Lane: d.Lane, Pick: d.Pick, N: d.N, Events: events})
+			s.claims++
+			in := lane.Claimed{Token: d.Token}
+			for _, ask := range d.Asks {
+				in.Taken = append(in.Taken, s.take(ask))
+			}
+			s.step(in)
+		case lane.Close:
+			s.closed = append(s.closed, d.Lane)
+		case lane.Broken:
+			if !s.mayBreak {
+				s.t.Fatalf("the core says of itself: %s\n%s", d.What, strings.Join(d.Trace, "\n"))
+			}
+			s.broken = append(s.broken, d)
 		case lane.Attempt:
 			s.attempts = append(s.attempts, d.Event)
+		case lane.Hedge:
+			s.hedges = append(s.hedges, d.ID)
 		case lane.Settle:
 			s.settled[d.ID] = d.Settlement
+		case lane.Move:
+			if s.cannotMove {
+				s.moves = append(s.moves, d)
+				s.step(lane.Moved{From: d.From, To: d.To, Rank: d.Rank, Failed: true})
+				continue
+			}
+			s.give(d)
 		case lane.Save:
 			s.saved[d.Lane.ID] = d.Lane
+		case lane.Hasten:
+			s.hastened = append(s.hastened, d.Host)
 		case lane.Tell:
 			s.tells = append(s.tells, d.What)
 		case lane.Release:
@@ -55,7 +115,7 @@ func (s *script) step(in lane.Input) {
 }
 
 func (s *script) open(id int64, host string, limit int) {
-	s.step(lane.Opened{Lane: queue.Lane{ID: id}, Host: host, Limit: limit})
+	s.step(lane.Opened{Lane: queue.Lane{ID: id}, Host: host, Limit: limit, Listed: true})
 }
 
 // arrive announces new events of a lane.
@@ -69,7 +129,7 @@ func (s *script) arrive(id int64, severity queue.Rank, n int) {
 	s.step(lane.Arrived{Lane: id, Rank: severity})
 }
 
-// again announces an event anew that was settled Ready.
+// again announces an event anew that was settled Ready, or is due.
 func (s *script) again(e queue.Event) {
 	s.ready[e.Lane] = append(s.ready[e.Lane], e)
 	s.step(lane.Arrived{Lane: e.Lane, Rank: e.Priority})

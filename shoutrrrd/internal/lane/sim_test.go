@@ -1,12 +1,14 @@
 package lane_test
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,18 +30,28 @@ type options struct {
 	length   time.Duration
 	every    time.Duration // between two events, on the average
 	limit    int           // configured at the relay
+	start    int           // what it uses of that at first; 0 for all
 	truth    int           // what PagerDuty really takes; 0 for no limit
 	keys     int
 	faults   bool
 	restarts bool
 	people   bool // hold lanes and change the configuration
 	maxAge   time.Duration
+	damage   bool   // rows of the store go bad
+	capacity int    // attempts at once, over all lanes; 0 for the default
+	ordered  bool   // keep all attempts
 	plant    string // a fault planted into the core's decisions, for the checkers to catch
 }
 
 func (o options) String() string {
 	type plain options
 	return fmt.Sprintf("%+v", plain(o))
+}
+
+// appointment is something that happens in a world at a time.
+type appointment struct {
+	at time.Time
+	do func()
 }
 
 // world simulates everything around the core: arrivals, the store, PagerDuty, the
@@ -49,8 +61,7 @@ type world struct {
 	o       options
 	random  *rand.Rand
 	now     time.Time
-	agenda  agenda
-	n       int
+	agenda  []appointment // by time; those of the same time in the order in which they were made
 	core    *lane.Core
 	life    int // number of the current process
 	store   *queuetest.Model
@@ -67,7 +78,15 @@ type world struct {
 	log     uint64 // hash of all decisions
 	lines   int
 	claimed map[int64]queue.Event
-	quiet   bool // no more arrivals
+	flights map[int64]*flight // by event, the last one
+	quiet   bool              // no more arrivals
+
+	open     map[int64]bool // lanes that the core knows
+	claiming bool           // a claim is out
+	idle     time.Time      // nothing is claimed before then, as a claim has failed
+	unclean  bool           // the last process has crashed
+	begun    time.Time      // when this one began, by its clock
+	recent   map[int64][]time.Time
 }
 
 var epoch = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -75,7 +94,7 @@ var epoch = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 func newWorld(t tb, o options) *world {
 	w := &world{
 		t: t, o: o, random: rand.New(rand.NewPCG(o.seed, 1)), now: epoch, store: queuetest.NewModel(),
-		claimed: map[int64]queue.Event{}, routes: map[int64]*route{},
+		claimed: map[int64]queue.Event{}, flights: map[int64]*flight{}, routes: map[int64]*route{}, open: map[int64]bool{},
 	}
 	w.up = newUpstream(w)
 	w.check = newChecker(w)
@@ -86,7 +105,7 @@ func newWorld(t tb, o options) *world {
 			t.Fatalf("%v", err)
 		}
 		l, _ := w.store.Lane(context.Background(), key)
-		w.routes[l.ID] = &route{host: hosts[i%len(hosts)], limit: o.limit}
+		w.routes[l.ID] = &route{host: hosts[i%len(hosts)], limit: o.limit, start: o.start}
 	}
 	w.start(false)
 	return w
@@ -100,8 +119,13 @@ func (w *world) fatalf(format string, args ...any) {
 
 // at puts something on the agenda of the current process, or of the world.
 func (w *world) at(when time.Time, what func()) {
-	w.n++
-	heap.Push(&w.agenda, appointment{when, w.n, what})
+	i, _ := slices.BinarySearchFunc(w.agenda, when, func(a appointment, when time.Time) int {
+		if a.at.After(when) {
+			return 1
+		}
+		return -1
+	})
+	w.agenda = slices.Insert(w.agenda, i, appointment{when, what})
 }
 
 func (w *world) inLife(when time.Time, what func()) {
@@ -117,23 +141,56 @@ func (w *world) inLife(when time.Time, what func()) {
 func (w *world) start(unclean bool) {
 	w.life++
 	w.tickAt, w.failing, w.stuck, w.stopped = time.Time{}, false, nil, false
-	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true})
+	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true, Capacity: w.o.capacity})
 	lane.Break(w.core, w.o.plant)
-	w.store.Restart()
+	w.store.Restart(!unclean)
 	clear(w.claimed)
-	lanes, _ := w.store.Lanes(context.Background())
-	for _, l := range lanes {
-		recent, _ := w.store.Recent(context.Background(), l.ID, w.wall().Add(-time.Minute))
-		r := w.routes[l.ID]
-		w.step(lane.Opened{Lane: l, Host: r.host, Limit: r.limit, Recent: recent, Unclean: unclean})
+	w.claiming = false
+	clear(w.open)
+	w.hints = nil
+	w.unclean = unclean
+	w.begun = w.wall()
+	w.recent, _ = w.store.Recent(context.Background(), w.wall().Add(-time.Minute))
+	counts, _ := w.store.Counts(context.Background())
+	for _, count := range counts {
+		if count.Total() > 0 {
+			w.openLane(count.Lane)
+			for rank, is := range queued(count) {
+				if is {
+					w.step(lane.Arrived{Lane: count.Lane, Rank: queue.Rank(rank)})
+				}
+			}
+		}
 	}
 	w.wake()
+}
+
+// openLane tells the core of a lane that has something to do.
+func (w *world) openLane(id int64) {
+	lanes, _ := w.store.Lanes(context.Background())
+	w.open[id] = true
+	r := w.routes[id]
+	w.step(lane.Opened{
+		Lane: lanes[id-1], Host: r.host, Limit: r.limit, Start: r.start, Listed: id%3 == 0,
+		Recent: w.recent[id], Began: w.begun, Unclean: w.unclean,
+	})
+}
+
+// queued is of which priorities something may be ready. A resolve of a critical
+// incident has that of an error.
+func queued(count queue.Count) (is [queue.Ranks]bool) {
+	for rank, n := range count.Waiting {
+		is[rank] = n > 0
+	}
+	is[queue.Error] = is[queue.Error] || is[queue.Critical]
+	return is
 }
 
 // run takes the agenda's appointments until then.
 func (w *world) run(until time.Time) {
 	for len(w.agenda) > 0 && !w.agenda[0].at.After(until) {
-		next := heap.Pop(&w.agenda).(appointment)
+		next := w.agenda[0]
+		w.agenda = w.agenda[1:]
 		w.now = next.at
 		next.do()
 		w.settleDown()
@@ -146,14 +203,22 @@ func (w *world) settleDown() {
 	for len(w.hints) > 0 {
 		h := w.hints[0]
 		w.hints = w.hints[1:]
+		if !w.open[h.Lane] {
+			w.openLane(h.Lane)
+		}
 		w.step(h)
 	}
 	if len(w.agenda) == 0 || w.agenda[0].at.After(w.now) {
 		w.check.free()
+		w.check.reports()
 	}
 	if at, ok := w.core.Next(); ok && !at.Equal(w.tickAt) {
 		w.tickAt = at
-		w.inLife(at.Add(-w.skew), func() {
+		due := at.Add(-w.skew)
+		if due.Before(w.now) { // a tick takes a part of what is due
+			due = w.now
+		}
+		w.inLife(due, func() {
 			w.tickAt = time.Time{}
 			w.step(lane.Tick{})
 		})
@@ -172,50 +237,100 @@ func (w *world) step(in lane.Input) {
 			return
 		}
 	}
-	pending := []lane.Input{in}
-	for len(pending) > 0 {
-		decisions := w.core.Step(w.wall(), pending[0])
-		pending = pending[1:]
-		var answers []lane.Input
-		for _, d := range decisions {
-			if answer := w.carryOut(w.planted(d)); answer != nil {
-				answers = append(answers, answer)
-			}
-		}
-		pending = append(answers, pending...)
+	for _, d := range w.core.Step(w.wall(), in) {
+		w.carryOut(w.planted(d))
 	}
 }
 
-func (w *world) carryOut(d lane.Decision) lane.Input {
+func (w *world) carryOut(d lane.Decision) {
 	w.note(d)
 	switch d := d.(type) {
 	case lane.Claim:
-		events, _ := w.store.Claim(context.Background(), d.Lane, d.Pick, d.N)
-		for _, e := range events {
-			w.claimed[e.ID] = e
-		}
-		return lane.Claimed{Lane: d.Lane, Pick: d.Pick, N: d.N, Events: events}
+		w.claim(d)
 	case lane.Attempt:
 		w.attempt(d.Event)
 		if w.o.plant == "promotes before the end" {
-			_ = w.store.Settle(context.Background(), []queue.Settlement{{ID: d.Event.ID, Claim: d.Event.Claim, State: queue.Delivered, At: w.wall()}})
+			_ = queuetest.Settle(context.Background(), w.store, queue.Settlement{ID: d.Event.ID, Claim: d.Event.Claim, State: queue.Delivered, At: w.wall()})
 		}
+	case lane.Hedge:
+		f := w.flights[d.ID]
+		f.twice = true
+		w.check.again(f.event)
+		w.copy(f, 1)
 	case lane.Settle:
 		w.check.settled(w.claimed[d.ID], d.Settlement)
 		if w.o.plant == "promotes before the end" {
 			delete(w.claimed, d.ID)
-			return lane.Settled{Lane: d.Lane}
+			w.inLife(w.now, func() { w.step(lane.Settled{Lane: d.Lane}) })
+			return
 		}
 		w.inLife(w.now.Add(w.some(20*time.Millisecond)), func() { w.settle(d) })
 	case lane.Release:
 		w.store.Release(d.Events)
+	case lane.Hasten:
+		w.check.reached["hasten"]++
+		var lanes []int64
+		for id, r := range w.routes {
+			if r.host == d.Host {
+				lanes = append(lanes, id)
+			}
+		}
+		_, _ = w.store.Hasten(context.Background(), lanes, 1_000_000)
 	case lane.Save:
 		_ = w.store.SaveLane(context.Background(), d.Lane)
+	case lane.Close:
+		w.check.reached["closed"]++
+		delete(w.open, d.Lane)
+	case lane.Broken:
+		w.fatalf("the core says of itself: %s\n%s", d.What, strings.Join(d.Trace, "\n"))
 	case lane.Tell:
 		w.check.reached[string(d.What)]++
 		w.check.told(d)
 	}
-	return nil
+}
+
+// claim answers as a store does that takes its time, and fails now and then.
+func (w *world) claim(d lane.Claim) {
+	w.claiming = true
+	in := lane.Claimed{Token: d.Token}
+	if w.o.faults && w.random.IntN(5000) == 0 {
+		w.check.reached["claim failed"]++
+		in.Failed = true
+		w.idle = w.now.Add(1100 * time.Millisecond)
+	} else {
+		taken, _ := w.store.Claim(context.Background(), d.Asks)
+		for i, t := range taken {
+			in.Taken = append(in.Taken, lane.Taken{Taken: w.damaged(t)})
+			for _, e := range in.Taken[i].Events {
+				w.claimed[e.ID] = e
+			}
+			if w.o.plant == "takes a short answer for the last" && len(in.Taken[i].Events) < d.Asks[i].N {
+				in.Taken[i].More = false
+			}
+		}
+	}
+	w.inLife(w.now.Add(w.some(5*time.Millisecond)), func() {
+		w.claiming = false
+		w.step(in)
+	})
+}
+
+// damaged takes events out of an answer whose rows cannot be read any more: the store
+// gives them up and says whether there are others.
+func (w *world) damaged(t queue.Taken) queue.Taken {
+	t.Events = slices.DeleteFunc(t.Events, func(e queue.Event) bool {
+		if !w.o.damage || w.random.IntN(300) > 0 {
+			return false
+		}
+		w.check.reached["damaged"]++
+		x := queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Refused, At: w.wall(), Reason: "damaged"}
+		w.check.settled(e, x)
+		if err := queuetest.Settle(context.Background(), w.store, x); err != nil {
+			w.fatalf("settle: %v", err)
+		}
+		return true
+	})
+	return t
 }
 
 // settle keeps how an event ended, when the store can be written.
@@ -227,7 +342,7 @@ func (w *world) settle(d lane.Settle) {
 		return
 	}
 	delete(w.claimed, d.ID)
-	if err := w.store.Settle(context.Background(), []queue.Settlement{d.Settlement}); err != nil {
+	if err := queuetest.Settle(context.Background(), w.store, d.Settlement); err != nil {
 		w.fatalf("settle: %v", err)
 	}
 	if d.State == queue.Waiting {
@@ -256,19 +371,57 @@ func (w *world) wakeUp(at time.Time) {
 	})
 }
 
-// attempt sends an event; it arrives and is answered later.
+// flight is an attempt in hand, of one copy of its event or of two.
+type flight struct {
+	event queue.Event
+	ends  [2]*lane.Copy // of its copies; nil: not yet
+	twice bool
+	over  bool // a copy that has not arrived by then does not: its connection is closed
+}
+
+// attempt sends an event.
 func (w *world) attempt(e queue.Event) {
 	w.check.sent(e)
-	life, host := w.life, w.routes[e.Lane].host
+	f := &flight{event: e}
+	w.flights[e.ID] = f
+	w.copy(f, 0)
+}
+
+// copy sends the first or the second copy of an event; it arrives and is answered later.
+func (w *world) copy(f *flight, n int) {
+	life, host := w.life, w.routes[f.event.Lane].host
 	w.at(w.now.Add(w.some(200*time.Millisecond)), func() {
-		err, after := w.up.receive(e, host)
+		if f.over {
+			return
+		}
+		err, after := w.up.receive(f.event, host)
 		w.at(w.now.Add(after), func() {
-			if w.life == life {
-				w.check.answered(e, err)
-				w.step(lane.Answered{Lane: e.Lane, ID: e.ID, Err: err})
+			if w.life == life && !f.over {
+				w.ended(f, n, err)
 			}
 		})
 	})
+}
+
+// ended takes the end of a copy: the attempt is over with the one that is accepted, or
+// with the last one.
+func (w *world) ended(f *flight, n int, err *eventsv2.Error) {
+	f.ends[n] = &lane.Copy{Err: err}
+	if err != nil && f.twice && f.ends[1-n] == nil {
+		return
+	}
+	f.over = true
+	for i := range f.ends {
+		if f.ends[i] == nil {
+			f.ends[i] = &lane.Copy{Err: &eventsv2.Error{Err: context.Canceled, Sent: true}}
+		}
+	}
+	in := lane.Answered{Lane: f.event.Lane, ID: f.event.ID, Err: f.ends[0].Err}
+	if f.twice {
+		in.Second = f.ends[1]
+	}
+	w.check.answered(f.event, in.Err, in.Second)
+	w.step(in)
 }
 
 // note adds a decision to the log, of which a hash is enough to compare.
@@ -280,7 +433,9 @@ func (w *world) note(d lane.Decision) {
 	number(w.now.UnixNano())
 	switch d := d.(type) {
 	case lane.Claim:
-		number(d.Lane<<16 | int64(d.Pick)<<8 | int64(d.N))
+		for _, ask := range d.Asks {
+			number(ask.Lane<<16 | int64(ask.Pick)<<8 | int64(ask.N))
+		}
 	case lane.Attempt:
 		number(d.Event.ID)
 	case lane.Settle:
@@ -332,6 +487,10 @@ func (w *world) anything() queue.New {
 		e.DedupKey = "bad"
 	case 2:
 		e.Kind, e.Action, e.DedupKey = queue.Change, "", ""
+	case 3:
+		e.DedupKey = "cursed"
+	case 4:
+		e.DedupKey = "hanging"
 	}
 	return e
 }
@@ -342,6 +501,17 @@ func (w *world) submit(e queue.New) {
 	if placed.Coalesced {
 		w.check.reached["coalesced"]++
 	}
+}
+
+func (w *world) ctx() context.Context { return context.Background() }
+
+func (w *world) event(id int64) (queue.Event, bool) {
+	for _, e := range w.store.All() {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return queue.Event{}, false
 }
 
 // tidy deletes what has been delivered, as the model looks at all there is.
@@ -379,7 +549,7 @@ func (w *world) bound() time.Duration {
 	if !w.o.faults && w.o.truth == 0 && !w.o.restarts && !w.o.people {
 		// One lane may have it all, and nothing critical, for which a tenth is kept. A
 		// slot takes its minute from the answer on, so a little longer than that.
-		common := w.o.limit
+		common := cmp.Or(w.o.start, w.o.limit)
 		if common >= 2 {
 			common -= max(1, common/10)
 		}
@@ -387,7 +557,7 @@ func (w *world) bound() time.Duration {
 	}
 	// After the longest pause, at the rate that may be left of the limit; if that is
 	// still too much, each 429 costs two minutes.
-	slow := max(1, w.o.limit/40)
+	slow := max(1, cmp.Or(w.o.start, w.o.limit)/40)
 	if w.o.truth > 0 {
 		slow = min(slow, w.o.truth)
 	}
@@ -412,7 +582,10 @@ func (w *world) planted(d lane.Decision) lane.Decision {
 		}
 	case lane.Claim:
 		if w.o.plant == "claims too many" {
-			d.N += 40
+			d.Asks = slices.Clone(d.Asks)
+			for i := range d.Asks {
+				d.Asks[i].N += 40
+			}
 			return d
 		}
 	}

@@ -15,6 +15,7 @@ var hosts = []string{"pagerduty", "pagerduty-eu"}
 type route struct {
 	host    string
 	limit   int
+	start   int // of that, what is used at first; 0 for all
 	before  int // the limit before the last change
 	changed time.Time
 }
@@ -24,6 +25,17 @@ type route struct {
 func (r *route) allowed(now time.Time) int {
 	if now.Sub(r.changed) <= time.Minute+200*time.Millisecond {
 		return max(r.limit, r.before)
+	}
+	return r.limit
+}
+
+// rate is what a lane uses that has learned so much.
+func (r *route) rate(learned int) int {
+	switch {
+	case learned > 0:
+		return min(learned, r.limit)
+	case r.start > 0:
+		return min(r.start, r.limit)
 	}
 	return r.limit
 }
@@ -74,7 +86,8 @@ func (w *world) operate() {
 		r.before, r.changed = r.allowed(w.now), w.now
 		r.limit = []int{w.o.limit, max(1, w.o.limit/2), 2 * w.o.limit}[w.random.IntN(3)]
 		r.host = hosts[w.random.IntN(len(hosts))]
-		w.step(lane.Configured{Lane: id, Host: r.host, Limit: r.limit})
+		w.check.pauses[id].rejected = time.Time{}
+		w.step(lane.Configured{Lane: id, Host: r.host, Limit: r.limit, Start: r.start, Listed: id%3 == 0})
 		w.check.reached["configuration"]++
 	case 2:
 		w.failing = true
@@ -90,6 +103,7 @@ func (w *world) hold(id int64, held bool) {
 		_ = w.store.Hold(context.Background(), id, by)
 	} else {
 		_ = w.store.Unhold(context.Background(), id, by)
+		w.check.pauses[id].rejected, w.check.pauses[id].until, w.check.pauses[id].tried = time.Time{}, time.Time{}, time.Time{}
 	}
 	if w.o.plant != "deaf to operators" {
 		w.step(lane.Hold{Lane: id, Held: held, By: by})

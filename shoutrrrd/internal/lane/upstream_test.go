@@ -17,6 +17,7 @@ type upstream struct {
 	truth   int
 	taken   map[int64][]time.Time // per lane, of the last minute
 	retryIn bool                  // 429s say when to come again
+	keyless int64                 // the lane whose key is not valid, in that mood
 }
 
 func newUpstream(w *world) *upstream {
@@ -28,9 +29,10 @@ func (u *upstream) trouble() {
 	if u.w.quiet {
 		return
 	}
-	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", "walled", ""}
+	moods := []string{"away", "lossy", "sick", "throttled", "slow", "elsewhere", "walled", "keyless", ""}
 	u.mood = moods[u.w.random.IntN(len(moods))]
 	u.retryIn = u.w.random.IntN(2) == 0
+	u.keyless = 1 + u.w.random.Int64N(int64(u.w.o.keys))
 	u.struck = append([]string{""}, hosts...)[u.w.random.IntN(1+len(hosts))]
 	longest := 20 * time.Minute
 	if u.w.random.IntN(10) == 0 {
@@ -74,6 +76,15 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 	case strings.HasPrefix(e.DedupKey, "poison") && mood != "healed":
 		u.w.check.reached["poison"]++
 		return &eventsv2.Error{Status: 500 + chance%5}, after
+	case strings.HasPrefix(e.DedupKey, "cursed") && mood != "healed": // something on the way dislikes its text
+		u.w.check.reached["cursed"]++
+		return []*eventsv2.Error{{Status: 302}, {Status: 404}, {Status: 410}, {Err: errAway, Sent: true}}[chance%4], after
+	case strings.HasPrefix(e.DedupKey, "hanging") && mood != "healed":
+		u.w.check.reached["hanging"]++
+		return &eventsv2.Error{Err: errAway, Sent: true}, 30 * time.Second
+	case mood == "keyless" && e.Lane == u.keyless:
+		u.w.check.reached["rejected key"]++
+		return &eventsv2.Error{Status: 401, Message: "unauthorized"}, after
 	case e.DedupKey == "bad":
 		return &eventsv2.Error{Status: 400, Message: "'payload.severity' is invalid"}, after
 	case u.full(e.Lane):
@@ -85,8 +96,9 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 		after = u.w.some(25 * time.Second)
 	}
 	u.taken[e.Lane] = append(u.taken[e.Lane], u.w.now)
-	u.w.check.accepted(e)
-	if mood == "lossy" && chance < 40 { // and after
+	lost := mood == "lossy" && chance < 40 // after it was taken
+	u.w.check.accepted(e, lost)
+	if lost {
 		u.w.check.reached["lost answer"]++
 		return &eventsv2.Error{Err: errAway, Sent: true}, after
 	}

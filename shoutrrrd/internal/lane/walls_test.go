@@ -25,9 +25,11 @@ func TestNoKeyIsShown(t *testing.T) {
 	}
 	core := lane.New(lane.Options{})
 	decisions := core.Step(epoch, lane.Opened{Lane: queue.Lane{ID: 1, Key: key}, Host: "pagerduty", Limit: 60})
+	decisions = append(decisions, core.Step(epoch, lane.Arrived{Lane: 1, Rank: queue.Critical})...)
 	e := queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, Fresh: epoch}
-	decisions = append(decisions, core.Step(epoch, lane.Claimed{Lane: 1, N: 1, Events: []queue.Event{e}})...)
+	decisions = append(decisions, core.Step(epoch, lane.Claimed{Token: 1, Taken: []lane.Taken{{Taken: queue.Taken{Events: []queue.Event{e}}}}})...)
 	decisions = append(decisions, core.Step(epoch, lane.Answered{Lane: 1, ID: 1, Err: &eventsv2.Error{Status: 429}})...)
+	decisions = append(decisions, core.Step(epoch, lane.Answered{Lane: 1, ID: 1})...) // with a trace of all that
 	var shown strings.Builder
 	saves := 0
 	for _, d := range decisions {
@@ -46,7 +48,7 @@ func TestNoKeyIsShown(t *testing.T) {
 // The core has no clock, no randomness but its seed's, no I/O and no threads.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
-		"container/heap": true, "context": true, "errors": true, "fmt": true, "math/rand/v2": true, "net/http": true, "slices": true, "time": true,
+		"container/heap": true, "container/list": true, "context": true, "errors": true, "fmt": true, "math": true, "math/rand/v2": true, "net/http": true, "slices": true, "strings": true, "time": true,
 		"github.com/containrrr/shoutrrr/pkg/eventsv2":             true,
 		"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue": true,
 	}

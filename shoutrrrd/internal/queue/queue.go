@@ -11,6 +11,7 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -118,16 +119,19 @@ func (k Kind) String() string {
 	return "alert"
 }
 
-// New is an event that was accepted at the door and is to be kept.
+// New is an event that was accepted and is to be kept.
 type New struct {
 	Lane     int64           // of its routing key; with a pool, of the key that the pool's hash prefers
 	Pool     string          // the pool that the routing key belongs to; "" for none
+	Key      eventsv2.Key    // as the event spells it; zero: as its lane does
 	Kind     Kind            //
 	Action   eventsv2.Action // "" for a change event
 	DedupKey string          // "" for a change event
 	Severity Rank            //
 	Accepted time.Time       //
-	Repairs  []string        // what had to be mended, a line each
+	Repairs  []string        // what was changed to make PagerDuty accept it, a line each
+	Summary  string          // for lists: its first 1,024 characters
+	Source   string          // for lists: its first 1,024 characters
 	Body     []byte          // as PagerDuty gets it, but without routing_key; not changed after Put
 }
 
@@ -143,6 +147,7 @@ type Event struct {
 	ID       int64
 	Lane     int64
 	Pool     string
+	Key      eventsv2.Key // as the event spells it; zero: as its lane does
 	Kind     Kind
 	Action   eventsv2.Action
 	DedupKey string
@@ -156,10 +161,12 @@ type Event struct {
 	Attempts int       // made since Fresh that count
 	Repeats  int       // triggers that were coalesced into it, itself not counted
 	Repairs  []string
+	Summary  string // for lists: its first 1,024 characters
+	Source   string // for lists: its first 1,024 characters
 	Ended    time.Time
 	Status   int    // of the last attempt, 0 for no answer
 	Reason   string // of the last failure, without any key
-	Body     []byte // without routing_key
+	Body     []byte // without routing_key; nil in a list
 	Claim    uint64 // the token of the claim, for [Settlement]
 }
 
@@ -171,7 +178,27 @@ const (
 	MostUrgent   Pick = iota // by priority, then arrival
 	OnlyCritical             // chains in which a critical event waits, by arrival
 	Oldest                   // by arrival
+	LeastTried               // as OnlyCritical, but of the latest [LeastTriedOf] that with the fewest attempts first
 )
+
+// LeastTriedOf is among how many events [LeastTried] chooses, so that its cost does not
+// grow with the number that is ready.
+const LeastTriedOf = 100
+
+// Ask is a claim on one lane: up to N of its ready events that nobody holds.
+type Ask struct {
+	Lane int64
+	Pick Pick
+	N    int
+}
+
+// Taken answers an [Ask].
+type Taken struct {
+	Events []Event
+	// More says that the lane has more ready events of this pick, or may have. The
+	// number of Events does not say it: a damaged row is skipped.
+	More bool
+}
 
 // Settlement is how an attempt ended. A store applies it only to the claim that
 // it names, so that nobody can end an event that somebody else holds.
@@ -182,11 +209,72 @@ type Settlement struct {
 	At       time.Time // when the attempt ended
 	Due      time.Time
 	Lane     int64  // with Ready: where the event's whole chain moves to; 0: it stays
+	Moved    string // with Lane: from where, to where and why, for the event's history
 	Attempts int    // what counts from now on
 	Status   int    // of the answer, 0 if there was none
 	Reason   string // of the failure, without any key
 	Tried    bool   // an attempt was made, to be told in the event's history
+	Hedged   Hedged // whether it was made twice, to be told there as well
+	// MaybeAccepted says that PagerDuty may have accepted the event, as nothing in its
+	// answer, or no answer, says that it has not. In a pool its chain stays with its key
+	// from then on. Of a delivered event that is clear.
+	MaybeAccepted bool
+	Failure       string // the kind of the failure, for metrics; not stored
+	Counts        bool   // it may have been accepted: PagerDuty may count it for a minute from At on, see Recent of a store
 }
+
+// Hedged says whether an attempt was made twice, as its first copy had no answer for
+// seconds, and which copy was accepted.
+type Hedged uint8
+
+// What became of the copies.
+const (
+	NotHedged Hedged = iota
+	FirstAccepted
+	SecondAccepted
+	NeitherAccepted
+)
+
+// String returns "first", "second" or "neither", and nothing for an attempt that was made
+// once.
+func (h Hedged) String() string { return [...]string{"", "first", "second", "neither"}[h] }
+
+// History returns what the history of an event says of the attempt: why it failed, and
+// whether it was made twice.
+func (x *Settlement) History() string {
+	told := map[Hedged]string{
+		FirstAccepted:   "sent twice, as there was no answer for seconds: the first copy was accepted",
+		SecondAccepted:  "sent twice, as there was no answer for seconds: the second copy was accepted",
+		NeitherAccepted: "sent twice, as there was no answer for seconds",
+	}[x.Hedged]
+	if x.Reason == "" || told == "" {
+		return x.Reason + told
+	}
+	return x.Reason + "; " + told
+}
+
+// Move asks for new chains of a pool to leave by another of its lanes. A chain is new
+// if it begins with a trigger, and if nothing of its incident was accepted by PagerDuty,
+// or may have been: else there would be two incidents, and the resolve would close one.
+type Move struct {
+	From, To int64
+	Pool     string // that both lanes belong to now; chains of another one stay
+	Rank     Rank   // the priority of the chains
+	After    int64  // heads up to this number were looked at already
+	N        int    // at most so many chains
+	At       time.Time
+	Why      string // for the history of their heads
+}
+
+// Moved answers a [Move].
+type Moved struct {
+	Heads []int64 // of the chains that have moved
+	Next  int64   // the last head that was looked at; 0: there are no more behind it
+}
+
+// MoveLook is how many heads of chains one [Move] looks at: most of a lane's chains may
+// be those of open incidents, which stay.
+const MoveLook = 256
 
 // Lane is the queue of one integration key.
 type Lane struct {
@@ -199,6 +287,7 @@ type Lane struct {
 	PausedUntil time.Time // by a 429
 	Pauses      int       // in a row, for the next one's length
 	KeyRefused  time.Time // when PagerDuty refused the key; zero if it did not
+	Proven      bool      // PagerDuty has accepted an event of it
 }
 
 // By is who did something and why.
@@ -211,7 +300,7 @@ type By struct {
 // Entry is one line of an event's history.
 type Entry struct {
 	At     time.Time
-	What   string // accepted, repaired, coalesced, attempt, delivered, refused, expired, requeued, dropped
+	What   string // accepted, repaired, coalesced, attempt, moved, delivered, refused, expired, requeued, dropped
 	Status int    // of an attempt
 	Text   string // what was repaired, the server's reason, how many were coalesced, the operator's reason
 	Who    string // of an operator's action
@@ -257,9 +346,11 @@ type Count struct {
 	// OldestCritical is the same among the chains in which a critical event waits.
 	// Zero if there is none, or if the store does not tell.
 	OldestCritical time.Time
-	Refused        int // that wait for a decision
-	Expired        int // that wait for a decision
-	Delivered      int // still kept
+	// OldestOf is the same by the priority of the chain, the most severe that waits in it.
+	OldestOf  [Ranks]time.Time
+	Refused   int // that wait for a decision
+	Expired   int // that wait for a decision
+	Delivered int // still kept
 }
 
 // Total is the number of undelivered events.
@@ -268,6 +359,18 @@ func (c Count) Total() (n int) {
 		n += w
 	}
 	return n
+}
+
+// Counted is a lane and its count.
+type Counted struct {
+	Lane  Lane
+	Count Count
+}
+
+// Overview is how the lanes of a store stand.
+type Overview struct {
+	Total int       // lanes that there are
+	Lanes []Counted // those that were asked for, by ID
 }
 
 // AgeBuckets are the upper ends of the columns of [Shape]; a last column holds
@@ -282,22 +385,42 @@ type Shape struct {
 	Counts [Ranks][]int // each of len(AgeBuckets)+1
 }
 
+// Usage is what a store takes of its disk.
+type Usage struct {
+	File    int64         // bytes of the queue's file
+	WAL     int64         // bytes of its write-ahead log
+	Free    int64         // bytes of the file system that are free
+	Limit   int64         // bytes that file and write-ahead log may have together
+	Hanging time.Duration // how long the transaction in hand has waited for the disk
+	Dead    int           // dead letters that are kept, those of forgotten lanes included
+	Evicted int           // dead letters that were deleted since the start, as there were too many
+	GivenUp int           // events that were given up since the start: PagerDuty rejects their key, and its lane made room
+}
+
 // Failures of a store, for errors.Is.
 var (
 	// ErrFull: the bound on queued events is reached; nothing was kept.
 	ErrFull = errors.New("the queue is full")
+	// ErrDiskFull is an ErrFull: the queue takes as much of its disk as it may.
+	ErrDiskFull = fmt.Errorf("%w: its disk has no more room for it", ErrFull)
 	// ErrUnavailable: the store cannot keep anything now, because of its disk;
 	// nothing was kept. Later it may.
 	ErrUnavailable = errors.New("the queue cannot be written")
 	// ErrBroken: the store does not know any more what is on its disk. It accepts
 	// nothing until the process starts anew.
 	ErrBroken = errors.New("the queue cannot be trusted any more")
+	// ErrInternal: the request failed because of a contradiction in the queue's data,
+	// or of a mistake of the program; nothing of it was kept. Others go on.
+	ErrInternal = errors.New("internal error of the queue")
 	// ErrStale: the claim is not held any more.
 	ErrStale = errors.New("the claim is not held any more")
 	// ErrNotFound: there is no such event or lane.
 	ErrNotFound = errors.New("not found")
 	// ErrState: the event is not in a state that allows this.
 	ErrState = errors.New("not possible in this state")
+	// ErrUnsendable is an ErrState that no operator can change: the key of the event is
+	// not known any more, or its content is damaged.
+	ErrUnsendable = fmt.Errorf("%w: it cannot be sent again", ErrState)
 	// ErrLocked: another process has opened the store.
 	ErrLocked = errors.New("another relay uses this queue")
 )
@@ -309,6 +432,16 @@ func NewShape(lane int64) Shape {
 		s.Counts[rank] = make([]int, len(AgeBuckets)+1)
 	}
 	return s
+}
+
+// Total is the number of the lane's undelivered events.
+func (s *Shape) Total() (total int) {
+	for _, counts := range s.Counts {
+		for _, n := range counts {
+			total += n
+		}
+	}
+	return total
 }
 
 // Add counts an event of that age.

@@ -11,25 +11,46 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// attempt sends one event once and tells the core how that ended.
-func (r *Relay) attempt(work context.Context, e queue.Event) {
-	r.mu.Lock()
-	to := r.lanes[e.Lane]
-	r.mu.Unlock()
-	key := to.lane.Key
+// attempt sends one event once and reports to the core how that ended.
+func (r *Relay) attempt(work context.Context, e queue.Event, to opened) {
+	key := to.key(&e)
 	post := to.route.Post.Post
 	if e.Kind == queue.Change {
 		post = to.route.Post.PostChange
 	}
 	_, err := post(work, key, wire(key, &e))
-	answered := lane.Answered{Lane: e.Lane, ID: e.ID}
-	if err != nil && !errors.As(err, &answered.Err) {
-		answered.Err = &eventsv2.Error{Err: err} // Post promises an *eventsv2.Error; whatever else comes is worth another attempt
+	r.ended(work, &e, lane.Answered{Err: failure(err)})
+}
+
+// ended reports to the core how an attempt has ended.
+func (r *Relay) ended(work context.Context, e *queue.Event, in lane.Answered) {
+	in.Lane, in.ID = e.Lane, e.ID
+	if e.Pool != "" && (in.Err != nil || in.Second != nil && in.Second.Err != nil) {
+		in.Other = r.o.Other(work, *e)
 	}
-	if e.Pool != "" && answered.Err != nil {
-		answered.Other = r.o.Other(work, e)
+	r.inputs.put(in)
+}
+
+// failure returns what has failed in an attempt, nil if the event was accepted. A Poster
+// promises an *eventsv2.Error; whatever else comes is worth another attempt.
+func failure(err error) *eventsv2.Error {
+	var failed *eventsv2.Error
+	if err != nil && !errors.As(err, &failed) {
+		failed = &eventsv2.Error{Err: err}
 	}
-	r.inputs.put(answered)
+	return failed
+}
+
+// key is spelled as the configuration has it, else as the event had it: PagerDuty's
+// own keys are of one case, and what it does with another is not known.
+func (o *opened) key(e *queue.Event) eventsv2.Key {
+	if !o.route.Listed && !e.Key.IsZero() {
+		return e.Key
+	}
+	if !o.route.Key.IsZero() {
+		return o.route.Key
+	}
+	return o.lane.Key
 }
 
 // wire returns the bytes that PagerDuty gets. An event that stands for several

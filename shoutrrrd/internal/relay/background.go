@@ -2,104 +2,19 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"time"
 
-	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
 const (
-	// settleBatch bounds a transaction of settlements.
-	settleBatch = 64
-
 	// storeAgain is how long to wait before the store is asked once more that could
 	// not write.
 	storeAgain = time.Second
 
 	purgeEvery = time.Minute
-	purgeSlice = 500 // the worst transaction took 78 ms at a million rows
+	purgeSlice = 100 // an event that comes meanwhile waits for one of them
 )
-
-// settleAll writes settlements until there are no more. One that cannot be written
-// is kept and tried again until the relay is to stop; as long as that lasts nothing
-// is claimed, because its end could not be kept either.
-func (r *Relay) settleAll(ctx context.Context) {
-	for range r.settlements.signal {
-		list, open := r.settlements.take()
-		for batch := range slices.Chunk(list, settleBatch) {
-			r.settleBatch(ctx, batch)
-		}
-		if !open {
-			return
-		}
-	}
-}
-
-func (r *Relay) settleBatch(ctx context.Context, batch []settling) {
-	list := make([]queue.Settlement, len(batch))
-	for i, s := range batch {
-		list[i] = s.x
-	}
-	failing := false
-	for {
-		err := r.o.Store.Settle(context.WithoutCancel(ctx), list)
-		if err == nil || errors.Is(err, queue.ErrStale) {
-			break
-		}
-		if !failing {
-			failing = true
-			r.o.Log.Error("cannot keep how events ended; nothing more is sent until that works", "error", err)
-			r.inputs.put(lane.Storage{Failing: true})
-		}
-		if errors.Is(err, queue.ErrBroken) || !wait(ctx, storeAgain) {
-			return // what is not settled is sent again after the next start, with the same dedup key
-		}
-	}
-	if failing {
-		r.o.Log.Info("the queue can be written again")
-		r.inputs.put(lane.Storage{})
-	}
-	for _, s := range batch {
-		r.inputs.put(lane.Settled{Lane: s.event.Lane})
-		r.log(&s)
-		r.o.Done(r.name(s.event.Lane), s.event, s.x)
-		if s.x.State == queue.Waiting {
-			select {
-			case r.woken <- struct{}{}:
-			default: // it is going to look in any case
-			}
-		}
-	}
-}
-
-// log writes one line for each outcome.
-func (r *Relay) log(s *settling) {
-	attrs := []any{
-		"lane", r.name(s.event.Lane), "event", s.x.ID, "action", s.event.Action, "dedup_key", s.event.DedupKey,
-		"severity", s.event.Severity.String(), "attempts", s.x.Attempts,
-	}
-	if s.event.Kind == queue.Change {
-		attrs = append(attrs, "kind", s.event.Kind.String())
-	}
-	if s.event.Repeats > 0 {
-		attrs = append(attrs, "repeats", s.event.Repeats)
-	}
-	if s.x.Status != 0 {
-		attrs = append(attrs, "status", s.x.Status)
-	}
-	switch s.x.State {
-	case queue.Delivered:
-		r.o.Log.Info("delivered", append(attrs, "after", s.x.At.Sub(s.event.Accepted).Round(time.Millisecond).String())...)
-	case queue.Refused, queue.Expired:
-		r.o.Log.Error(s.x.State.String(), append(attrs, "why", s.x.Reason)...)
-	case queue.Waiting:
-		r.o.Log.Warn("will be sent again", append(attrs, "why", s.x.Reason, "at", s.x.Due.UTC().Format(time.RFC3339Nano))...)
-	default:
-		r.o.Log.Debug("not sent", append(attrs, "why", s.x.Reason)...)
-	}
-}
 
 // saveAll keeps what was learned of lanes. It is not worth waiting for: what is
 // lost is learned again.
@@ -114,6 +29,19 @@ func (r *Relay) saveAll(ctx context.Context) {
 			if err := r.o.Store.SaveLane(context.WithoutCancel(ctx), l); err != nil {
 				r.o.Log.Warn("cannot keep what was learned of a lane", "lane", r.name(l.ID), "error", err)
 			}
+		}
+		if !open {
+			return
+		}
+	}
+}
+
+// releaseAll gives claims back that are not wanted. The store announces them anew.
+func (r *Relay) releaseAll() {
+	for range r.releases.signal {
+		list, open := r.releases.take()
+		for _, events := range list {
+			r.o.Store.Release(events)
 		}
 		if !open {
 			return
@@ -144,6 +72,40 @@ func (r *Relay) wakeAll(ctx context.Context) {
 	}
 }
 
+// hastenAll makes ready what waits for hosts that accept again, in slices, the most severe
+// first. If the store cannot do it, each event is still ready when it is due.
+func (r *Relay) hastenAll(ctx context.Context) {
+	for {
+		select {
+		case <-r.back.signal:
+		case <-ctx.Done():
+			return
+		}
+		hosts, _ := r.back.take()
+		for _, host := range hosts {
+			lanes := r.lanesOf(host)
+			for more, err := true, error(nil); more && err == nil; {
+				if more, err = r.o.Store.Hasten(ctx, lanes, 0); err != nil && ctx.Err() == nil {
+					r.o.Log.Warn("cannot hasten what waits to be sent again", "upstream", host, "error", err)
+				}
+			}
+		}
+	}
+}
+
+// lanesOf lists the lanes that send to a host: what waits to be sent again keeps its lane
+// open.
+func (r *Relay) lanesOf(host string) (ids []int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, l := range r.lanes {
+		if l.route.Host == host {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // purgeAll deletes what is older than the retention, in slices, so that a new
 // event never waits behind a large one.
 func (r *Relay) purgeAll(ctx context.Context) {
@@ -153,7 +115,7 @@ func (r *Relay) purgeAll(ctx context.Context) {
 			if err != nil && ctx.Err() == nil {
 				r.o.Log.Warn("cannot delete old events", "error", err)
 			}
-			if err != nil || n < purgeSlice {
+			if err != nil || n == 0 { // a slice is bounded by its bytes as well
 				break
 			}
 		}

@@ -7,72 +7,66 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
 	"github.com/goccy/go-yaml"
 	"github.com/prometheus/exporter-toolkit/web"
 )
 
 // checkWhole looks at what the plain settings are together. What has been refused
 // already is left alone.
-func (s *Settings) checkWhole(wrong *problems, refused map[string]bool) {
+func (s *Settings) checkWhole(wrong *problems, refused map[string]bool, from Sources) {
 	for _, file := range []struct{ name, path string }{{"web_config", s.WebConfig}, {"admin_web_config", s.AdminWebConfig}} {
-		if err := checkWebConfig(file.path); err != nil {
+		if err := s.checkWebConfig(file.path); err != nil {
 			s.wrong(wrong, file.name, "%w", err)
 		}
 	}
 	if s.OnlyListed && len(s.Keys) == 0 {
 		s.wrong(wrong, "only_listed", "no keys are listed, so that every event would be refused: give keys")
 	}
-	if refused["listen"] || refused["admin"] {
+	// An address that has been refused counts as one that only this machine reaches:
+	// what is wrong about it is told already.
+	listen, admin := reach{}, reach{}
+	if !refused["listen"] {
+		listen = reachOf(s.Listen, from.Lookup)
+	}
+	if !refused["admin"] {
+		admin = reachOf(s.Admin, from.Lookup)
+	}
+	for _, m := range s.missingGuards(listen, admin) {
+		s.wrong(wrong, m.name, "%w", m.err)
+	}
+	s.warnOfReach(admin)
+	if s.Admin == s.Listen && !refused["admin"] && admin.port != "0" {
+		s.wrong(wrong, "admin", "both listeners cannot be at %s", s.Admin)
+	}
+	s.checkRoutes(wrong, from.Proxy)
+	s.checkQueue(wrong)
+}
+
+// checkQueue judges the files that hold the queue, before anything opens them.
+func (s *Settings) checkQueue(wrong *problems) {
+	if s.Queue == "" { // told already
 		return
 	}
-	for _, name := range []string{"listen", "admin"} {
-		if err := s.doorMayOpen(name, map[string]string{"listen": s.Listen, "admin": s.Admin}[name]); err != nil {
-			s.wrong(wrong, name, "%w", err)
-		}
+	warnings, err := access.Queue(s.Queue)
+	for _, text := range warnings {
+		s.warn("%s", redact.Shapes(text))
 	}
-	if _, port, _ := net.SplitHostPort(s.Admin); s.Admin == s.Listen && port != "0" {
-		s.wrong(wrong, "admin", "both doors cannot be at %s", s.Admin)
-	}
-	if refused["upstream"] {
-		return
-	}
-	s.checkRoute(wrong, "upstream", s.Upstream)
-	for i, k := range s.Keys {
-		if k.Upstream != "" && checkUpstream(k.Upstream) == nil {
-			s.checkRoute(wrong, fmt.Sprintf("keys[%d].upstream", i), k.Upstream)
-		}
+	if err != nil {
+		s.wrong(wrong, "queue", "%s", redact.Shapes(err.Error()))
 	}
 }
 
-// doorMayOpen reports why a door, "listen" or "admin", may not be open at an address.
-func (s *Settings) doorMayOpen(name, address string) error {
-	if IsLoopback(address) {
-		return nil
-	}
-	if name == "admin" {
-		if len(s.Tokens) == 0 {
-			return fmt.Errorf("other machines reach %s: give tokens, as whoever gets in can drop and requeue pages", address)
-		}
-		if s.AdminWebConfig == "" {
-			s.warn("other machines reach the second door at %s and send their tokens in clear: give TLS with admin_web_config", address)
-		}
-		return nil
-	}
-	if s.WebConfig == "" && !s.AllowPlain {
-		return fmt.Errorf("other machines reach %s, and integration keys would come in clear: give TLS with web_config, or say allow_plain", address)
-	}
-	if !s.OnlyListed || len(s.Keys) == 0 {
-		return fmt.Errorf("other machines reach %s: list the keys that they may use (keys) and say only_listed: true", address)
-	}
-	return nil
-}
-
-// checkWebConfig wants TLS of the file, for that is what the doors take it for.
-func checkWebConfig(path string) error {
+// checkWebConfig wants TLS of the file, for that is what the listeners take it for, and
+// files that other users can neither change nor, if they are secret, read.
+func (s *Settings) checkWebConfig(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -82,9 +76,15 @@ func checkWebConfig(path string) error {
 	}
 	var file struct {
 		TLS struct {
-			CertFile string `yaml:"cert_file"`
-			Cert     string `yaml:"cert"`
+			CertFile     string `yaml:"cert_file"`
+			KeyFile      string `yaml:"key_file"`
+			ClientCAFile string `yaml:"client_ca_file"`
+			Cert         string `yaml:"cert"`
+			Key          string `yaml:"key"`
 		} `yaml:"tls_server_config"`
+	}
+	if _, err := bounded(string(data)); err != nil {
+		return fmt.Errorf("%q: %w", shown(path), plainYAML(err))
 	}
 	if err := withoutPanic(func() error { return yaml.Unmarshal(data, &file) }); err != nil {
 		return fmt.Errorf("%q: %w", shown(path), plainYAML(err))
@@ -95,10 +95,34 @@ func checkWebConfig(path string) error {
 	if err := web.Validate(path); err != nil {
 		return fmt.Errorf("%q: %s", shown(path), withoutSecrets(err.Error()))
 	}
+	secret := file.TLS.KeyFile
+	if file.TLS.Key != "" {
+		secret = path
+	}
+	for _, named := range []string{path, file.TLS.CertFile, file.TLS.KeyFile, file.TLS.ClientCAFile} {
+		if named == "" {
+			continue
+		}
+		if err := access.Changeable(beside(path, named)); err != nil {
+			return fmt.Errorf("%q: %w", shown(named), err)
+		}
+	}
+	if secret != "" && access.Readable(beside(path, secret)) {
+		s.warn("every user of this machine can read %s, which holds a TLS key: chmod o-rwx", shown(secret))
+	}
 	return nil
 }
 
-// checkLists looks for what cannot be meant in keys, pools and tokens.
+// beside is a path that stands in a file: a relative one starts where the file is.
+func beside(file, path string) string {
+	if filepath.IsAbs(path) || path == file {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
+
+// checkLists looks for what cannot be meant in keys, pools and tokens. It takes time in
+// proportion to their number.
 func (s *Settings) checkLists(wrong *problems) {
 	say := func(name, member, format string, args ...any) {
 		at, known := s.origins[name+"."+member]
@@ -109,40 +133,49 @@ func (s *Settings) checkLists(wrong *problems) {
 		}
 		wrong.add(at, name, format, args...)
 	}
+	byAlias, byKey := map[string]int{}, map[print]int{}
 	for i, k := range s.Keys {
 		name := fmt.Sprintf("keys[%d]", i)
-		for j, other := range s.Keys[:i] {
-			if k.Alias != "" && other.Alias == k.Alias {
-				say(name, "alias", "%q is the alias of keys[%d] already", shown(k.Alias), j)
-			}
-			if !k.Key.IsZero() && other.Key.Equal(k.Key) {
-				say(name, "key", "it is the same integration key as keys[%d] (%s)", j, shown(other.Alias))
-			}
+		if j, taken := firstOf(byAlias, k.Alias, i, k.Alias != ""); taken {
+			say(name, "alias", "%q is the alias of keys[%d] already", shown(k.Alias), j)
+		}
+		if j, taken := firstOf(byKey, printOf(k.Key), i, !k.Key.IsZero()); taken {
+			say(name, "key", "it is the same integration key as keys[%d] (%s)", j, shown(s.Keys[j].Alias))
 		}
 	}
+	byName, bySecret := map[string]int{}, map[string]int{}
 	for i, t := range s.Tokens {
 		name := fmt.Sprintf("tokens[%d]", i)
-		for j, other := range s.Tokens[:i] {
-			if t.Name != "" && other.Name == t.Name {
-				say(name, "name", "%q is the name of tokens[%d] already", shown(t.Name), j)
-			}
-			if secret := t.Secret.Reveal(); secret != "" && other.Secret.Reveal() == secret {
-				say(name, "file", "it holds the same token as that of tokens[%d] (%s); nobody could tell who did what", j, shown(other.Name))
-			}
+		if j, taken := firstOf(byName, t.Name, i, t.Name != ""); taken {
+			say(name, "name", "%q is the name of tokens[%d] already", shown(t.Name), j)
+		}
+		secret := t.Secret.Reveal()
+		if j, taken := firstOf(bySecret, secret, i, secret != ""); taken {
+			say(name, "file", "it holds the same token as that of tokens[%d] (%s), so that the history could not tell who did what", j, shown(s.Tokens[j].Name))
 		}
 	}
-	s.checkPools(say)
+	s.checkPools(wrong, byAlias, say)
 }
 
-func (s *Settings) checkPools(say func(name, member, format string, args ...any)) {
-	var aliases []string
-	for _, k := range s.Keys {
-		aliases = append(aliases, k.Alias)
+// firstOf notes where something stands, and tells where it has stood before.
+func firstOf[K comparable](seen map[K]int, key K, at int, counts bool) (before int, taken bool) {
+	if !counts {
+		return 0, false
 	}
-	taken := map[string]string{}
+	if before, taken = seen[key]; !taken {
+		seen[key] = at
+	}
+	return before, taken
+}
+
+func (s *Settings) checkPools(wrong *problems, byAlias map[string]int, say func(name, member, format string, args ...any)) {
+	taken, names := map[string]string{}, map[string]int{}
 	for i, p := range s.Pools {
+		if wrong.full() {
+			return
+		}
 		name := fmt.Sprintf("pools[%d]", i)
-		if j := slices.IndexFunc(s.Pools[:i], func(other Pool) bool { return other.Name == p.Name }); j >= 0 && p.Name != "" {
+		if j, again := firstOf(names, p.Name, i, p.Name != ""); again {
 			say(name, "name", "%q is the name of pools[%d] already", shown(p.Name), j)
 		}
 		if len(p.Keys) < 2 {
@@ -151,9 +184,9 @@ func (s *Settings) checkPools(say func(name, member, format string, args ...any)
 		base := ""
 		for j, alias := range p.Keys {
 			member := fmt.Sprintf("keys[%d]", j)
-			k := slices.Index(aliases, alias)
-			if k < 0 {
-				say(name, member, "%q is no alias of keys%s", shown(alias), Suggestion(alias, aliases))
+			k, known := byAlias[alias]
+			if !known {
+				say(name, member, "%q is no alias of keys%s", shown(alias), Suggestion(alias, s.someAliases()))
 				continue
 			}
 			if other, isTaken := taken[alias]; isTaken {
@@ -170,6 +203,17 @@ func (s *Settings) checkPools(say func(name, member, format string, args ...any)
 	}
 }
 
+// mostAliases are compared with one that is unknown.
+const mostAliases = 1000
+
+func (s *Settings) someAliases() []string {
+	var aliases []string
+	for _, k := range s.Keys[:min(len(s.Keys), mostAliases)] {
+		aliases = append(aliases, k.Alias)
+	}
+	return aliases
+}
+
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -179,17 +223,6 @@ func checkAddress(address string) error {
 		return fmt.Errorf("%q: the port must be a number from 0 to 65535", shown(address))
 	}
 	return nil
-}
-
-// IsLoopback reports whether only this machine reaches the address.
-func IsLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && isLocal(host)
-}
-
-func isLocal(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // checkUpstream takes http for an emulator or another relay, but never for
@@ -203,33 +236,18 @@ func checkUpstream(text string) error {
 		return errors.New("a URL with a user in it is not taken")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q: the scheme must be https, or http for an emulator or another relay", shown(text))
-	case u.Scheme == "http" && strings.HasSuffix("."+hostOf(u), ".pagerduty.com"):
-		return errors.New("PagerDuty is reached by https: http would send the keys in clear")
 	case u.RawQuery != "" || u.Fragment != "":
 		return errors.New("only scheme, host and path are wanted")
 	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/enqueue"):
 		return fmt.Errorf("%q: leave /v2/enqueue out, the relay adds it", shown(text))
+	case u.Scheme == "http":
+		return eventsv2.CheckPlainHost(u.Hostname())
 	}
 	return nil
 }
 
 // hostOf is the host's name without what does not tell it from another.
 func hostOf(u *url.URL) string { return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") }
-
-// checkRoute looks where an upstream leads from here.
-func (s *Settings) checkRoute(wrong *problems, name, text string) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return
-	}
-	listen, port, _ := net.SplitHostPort(s.Listen)
-	if u.Port() == port && port != "0" && (isLocal(u.Hostname()) && (isLocal(listen) || listen == "" || listen == "0.0.0.0" || listen == "::") || u.Hostname() == listen) {
-		s.wrong(wrong, name, "%s is this relay's own front door: events would go round for ever", shown(text))
-	}
-	if u.Scheme == "http" && isPublic(hostOf(u)) {
-		s.warn("%s: events and their integration keys go to %s in clear: use https, unless all of the way is trusted", name, shown(u.Host))
-	}
-}
 
 // privateSuffixes end names that no public name server knows (RFC 6761, 6762, 8375;
 // ICANN has set internal apart for this).

@@ -6,24 +6,31 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/internal/redact"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxFile is far more than ten thousand keys take.
-const maxFile = 4 << 20
-
 // origin is where a value comes from.
 type origin struct {
-	text    string // "default", "flag --rate", or path:line:column
-	line    int    // in the file, 0 for elsewhere
-	excerpt string // the line with a mark below it, fit to be shown
+	text   string    // "default", "flag --rate", or path:line:column
+	line   int       // in the file, 0 for elsewhere
+	column int       // in the line
+	file   *document // nil for elsewhere
+}
+
+// excerpt is the line with a mark below it, fit to be shown.
+func (o origin) excerpt() string {
+	if o.file == nil {
+		return ""
+	}
+	return o.file.excerpt(o.line, o.column)
 }
 
 // problem is something wrong about a setting.
@@ -38,7 +45,7 @@ func (p problem) Error() string {
 	if p.name != "" {
 		text += p.name + ": "
 	}
-	return text + p.err.Error() + p.at.excerpt
+	return text + p.err.Error() + p.at.excerpt()
 }
 
 func (p problem) Unwrap() error { return p.err }
@@ -46,9 +53,18 @@ func (p problem) Unwrap() error { return p.err }
 // problems collects what is wrong, to tell all of it at once.
 type problems []problem
 
+// maxProblems are more than anybody repairs before the next try. A file of another
+// kind has one in each line.
+const maxProblems = 50
+
 func (p *problems) add(at origin, name, format string, args ...any) {
-	*p = append(*p, problem{at, name, fmt.Errorf(format, args...)})
+	if !p.full() {
+		*p = append(*p, problem{at, name, fmt.Errorf(format, args...)})
+	}
 }
+
+// full reports whether what else is wrong is left for the next try.
+func (p *problems) full() bool { return len(*p) >= maxProblems }
 
 // err joins them in the order of the file.
 func (p problems) err() error {
@@ -56,6 +72,9 @@ func (p problems) err() error {
 	list := make([]error, len(p))
 	for i, one := range p {
 		list[i] = one
+	}
+	if p.full() {
+		list = append(list, fmt.Errorf("these are the first %d problems; there may be more", maxProblems))
 	}
 	return errors.Join(list...)
 }
@@ -76,8 +95,8 @@ type member struct {
 // read returns what the file holds by name.
 func (d *document) read() map[string]member {
 	data, err := readFile(d.path, maxFile)
-	if err == nil && othersMay(d.path, 0o002) {
-		err = errors.New("every user of this machine can write to it, and so say where pages go: chmod o-w")
+	if err == nil {
+		err = access.Changeable(d.path)
 	}
 	if err != nil {
 		d.wrong.add(origin{text: d.path}, "", "%w", err)
@@ -86,7 +105,7 @@ func (d *document) read() map[string]member {
 	// The YAML reader counts every kind of line end, and so do the excerpts.
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(string(data), "\ufeff"))
 	d.lines = strings.Split(text, "\n")
-	bodies, err := parse([]byte(text))
+	bodies, err := parse(text)
 	if err != nil {
 		d.wrong.add(d.ofError(err), "", "%w", plainYAML(err))
 		return nil
@@ -114,10 +133,14 @@ func withoutPanic(read func() error) (err error) {
 }
 
 // parse returns the documents that hold something.
-func parse(data []byte) (bodies []ast.Node, err error) {
+func parse(text string) (bodies []ast.Node, err error) {
+	tokens, err := bounded(text)
+	if err != nil {
+		return nil, err
+	}
 	var tree *ast.File
 	if err := withoutPanic(func() (err error) {
-		tree, err = parser.ParseBytes(data, 0)
+		tree, err = parser.Parse(tokens, 0)
 		return err
 	}); err != nil {
 		return nil, err
@@ -146,6 +169,9 @@ func (d *document) members(node ast.Node, name string, allowed []string) map[str
 	}
 	found := map[string]member{}
 	for _, pair := range pairs {
+		if d.wrong.full() {
+			break
+		}
 		key := pair.Key.GetToken().Value
 		if !slices.Contains(allowed, key) {
 			d.wrong.add(d.at(pair.Key), name, "%q is not known here%s", shown(key), unknownHint(key, name, allowed))
@@ -218,17 +244,24 @@ func (d *document) place(at *token.Position) origin {
 	if at == nil {
 		return origin{text: d.path}
 	}
-	return origin{fmt.Sprintf("%s:%d:%d", d.path, at.Line, at.Column), at.Line, d.excerpt(at.Line, at.Column)}
+	return origin{fmt.Sprintf("%s:%d:%d", d.path, at.Line, at.Column), at.Line, at.Column, d}
 }
+
+// maxExcerpt is a line that people can read; to look for secrets in one takes time in
+// proportion to its length, once for each problem in it.
+const maxExcerpt = 1000
 
 // excerpt is a line with a mark below a column, without secrets. Of a long line it
 // is what stands around the column.
 func (d *document) excerpt(line, column int) string {
-	if line < 1 || line > len(d.lines) {
+	if line < 1 || line > len(d.lines) || len(d.lines[line-1]) > maxExcerpt {
 		return ""
 	}
-	text := []rune(legible(quotable(d.lines[line-1])))
+	text := []rune(quotable(d.lines[line-1]))
 	column = min(max(column, 1), len(text)+1)
+	before := []rune(redact.Line(string(text[:column-1]))) // longer, if the line has escapes
+	text = append(before, []rune(redact.Line(string(text[column-1:])))...)
+	column = len(before) + 1
 	from := max(0, column-80)
 	text = text[from:min(from+120, len(text))]
 	number := fmt.Sprintf("%5d", line)
@@ -238,7 +271,11 @@ func (d *document) excerpt(line, column int) string {
 // ofError is the place that the YAML reader names.
 func (d *document) ofError(err error) origin {
 	var known yaml.Error
-	if errors.As(err, &known) && known.GetToken() != nil {
+	var bound *boundError
+	switch {
+	case errors.As(err, &bound):
+		return d.place(bound.at)
+	case errors.As(err, &known) && known.GetToken() != nil:
 		return d.place(known.GetToken().Position)
 	}
 	return origin{text: d.path}
@@ -247,7 +284,11 @@ func (d *document) ofError(err error) origin {
 // plainYAML is what the YAML reader says, without its own excerpt of the file.
 func plainYAML(err error) error {
 	var known yaml.Error
-	if errors.As(err, &known) {
+	var bound *boundError
+	switch {
+	case errors.As(err, &bound):
+		return bound
+	case errors.As(err, &known):
 		return errors.New(shown(known.GetMessage()))
 	}
 	return errors.New("it cannot be read as YAML")
@@ -279,11 +320,4 @@ func unreadable(path string, err error) error {
 		err = at.Err
 	}
 	return fmt.Errorf("cannot read %q: %w", shown(path), err)
-}
-
-// othersMay reports whether users who are neither owner nor of the group have a
-// right to the file. The group may: that is how a file of root's is given to a daemon.
-func othersMay(path string, right os.FileMode) bool {
-	info, err := os.Stat(path)
-	return err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&right != 0
 }

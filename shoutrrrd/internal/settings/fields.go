@@ -1,8 +1,8 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,27 +41,30 @@ func fixed(value string) func(func(string) string) string {
 // Fields lists the settings in the order in which they are explained.
 func Fields() []Field {
 	return []Field{
-		address("listen", "`address` of the front door, where events come in", "127.0.0.1:8686", func(s *Settings) *string { return &s.Listen }).atStart(),
-		address("admin", "`address` of the second door: status, queue, metrics", "127.0.0.1:8687", func(s *Settings) *string { return &s.Admin }).atStart(),
-		hosts("admin_hosts", "`names` by which the second door is called beside its address, such as a proxy's", func(s *Settings) *[]string { return &s.AdminHosts }),
+		address("listen", "`address` of the events listener, where events come in", "127.0.0.1:8686", func(s *Settings) *string { return &s.Listen }).atStart(),
+		address("admin", "`address` of the admin listener: status, queue, metrics", "127.0.0.1:8687", func(s *Settings) *string { return &s.Admin }).atStart(),
+		hosts("admin_hosts", "`names` by which the admin listener is called beside its address, such as a proxy's; they need tokens", func(s *Settings) *[]string { return &s.AdminHosts }),
 		queueField().atStart(),
 		upstream("upstream", "`URL` that events go to: PagerDuty, an emulator, or another relay", eventsv2.DefaultBaseURL, func(s *Settings) *string { return &s.Upstream }),
-		number("rate", "`events` per key accepted upstream in any 60 s", 300, 1, maxRate, func(s *Settings) *int { return &s.Rate }),
+		rateField(), maxField(),
 		duration("max_age", "`age` that an event may have when it leaves", 72*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.MaxAge }),
 		duration("retention", "`time` for which delivered events are kept", 168*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.Retention }),
-		number("max_queued", "`events` that may wait; the last hundredth is kept for critical ones", 2_000_000, 100, 1_000_000_000, func(s *Settings) *int { return &s.MaxQueued }).atStart(),
-		number("max_connections", "`connections` to the front door at once", 4096, 1, 1_000_000, func(s *Settings) *int { return &s.MaxConnections }).atStart(),
-		text("web_config", "`file` with TLS for the front door, in the form of Prometheus' web configuration", "", func(s *Settings) *string { return &s.WebConfig }).atStart(),
-		text("admin_web_config", "`file` with TLS for the second door", "", func(s *Settings) *string { return &s.AdminWebConfig }).atStart(),
-		toggle("allow_plain", "let other machines reach the front door without TLS", func(s *Settings) *bool { return &s.AllowPlain }),
+		number("max_queued", "`events` that may wait; the last hundredth is reserved for critical ones", 2_000_000, 100, 1_000_000_000, func(s *Settings) *int { return &s.MaxQueued }).atStart(),
+		number("max_dead", "`dead letters` that are kept; the oldest and least severe go first", 100_000, 100, 1_000_000_000, func(s *Settings) *int { return &s.MaxDead }).atStart(),
+		size("max_dead_size", "`bytes` that dead letters may have together", 1<<30, 1<<20, 1<<50, func(s *Settings) *int64 { return &s.MaxDeadBytes }).atStart(),
+		number("max_lanes", "`keys` that the file does not list and that may send at once; idle ones are forgotten", 20_000, 1, 10_000_000, func(s *Settings) *int { return &s.MaxLanes }).atStart(),
+		sizeOrAuto("max_disk", "`bytes` that the queue may have on the disk; auto for the smaller of 20 GB and what leaves a tenth of the file system free", 16<<20, 1<<50, func(s *Settings) *int64 { return &s.MaxDisk }),
+		number("max_connections", "`connections` to the events listener at once", 4096, 1, 1_000_000, func(s *Settings) *int { return &s.MaxConnections }).atStart(),
+		number("max_requests_per_client", "`requests` of one address beyond loopback in hand at once", 64, 1, 1_000_000, func(s *Settings) *int { return &s.MaxRequestsPerClient }).atStart(),
+		size("max_body_memory", "`bytes` for requests that are being received, of all clients", 64<<20, 16<<20, 64<<30, func(s *Settings) *int64 { return &s.MaxBodyMemory }).atStart(),
+		text("web_config", "`file` with TLS for the events listener, in the form of Prometheus' web configuration", "", func(s *Settings) *string { return &s.WebConfig }).atStart(),
+		text("admin_web_config", "`file` with TLS for the admin listener", "", func(s *Settings) *string { return &s.AdminWebConfig }).atStart(),
+		toggle("allow_plain", "let other machines reach the events listener without TLS", func(s *Settings) *bool { return &s.AllowPlain }),
 		toggle("only_listed", "accept only the keys that the file lists", func(s *Settings) *bool { return &s.OnlyListed }),
 		choice("log_level", "`level` from which on lines are logged: debug, info, warn, error", "info", []string{"debug", "info", "warn", "error"}, func(s *Settings) *string { return &s.LogLevel }),
 		choice("log_format", "`format` of the log: auto, text, json", "auto", []string{"auto", "text", "json"}, func(s *Settings) *string { return &s.LogFormat }).atStart(),
 	}
 }
-
-// maxRate is far above any limit of PagerDuty's; another relay may take as much.
-const maxRate = 100_000
 
 func text(name, usage, standard string, at func(*Settings) *string) Field {
 	return Field{
@@ -190,7 +193,7 @@ func hosts(name, usage string, at func(*Settings) *[]string) Field {
 func queueField() Field {
 	f := checked(text("queue", "`file` of the queue", "", func(s *Settings) *string { return &s.Queue }), func(value string) error {
 		if value == "" {
-			return fmt.Errorf("a path is wanted; leave the setting out for the usual one")
+			return errors.New("no path is given: give one, such as --queue /var/lib/shoutrrr/queue.db; without it the queue is below STATE_DIRECTORY, XDG_STATE_HOME or HOME, and one of them must be set")
 		}
 		return nil
 	})
@@ -201,8 +204,8 @@ func queueField() Field {
 		state := getenv("XDG_STATE_HOME")
 		if state == "" {
 			home := getenv("HOME")
-			if home == "" {
-				home = os.TempDir() // a daemon without a home: better than the root folder
+			if home == "" { // never a folder that other users share: the queue holds keys
+				return ""
 			}
 			state = filepath.Join(home, ".local", "state")
 		}

@@ -3,19 +3,19 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
 )
 
 // What an entry of keys, pools and tokens may say.
 var (
-	keyNames   = []string{"alias", "key", "rate", "region", "upstream"}
+	keyNames   = []string{"alias", "key", "max", "rate", "region", "upstream"}
 	poolNames  = []string{"name", "keys"}
-	tokenNames = []string{"name", "role", "file"}
+	tokenNames = []string{"name", "role", "file", "expires"}
 )
 
 // regions are where accounts of PagerDuty's regions send their events
@@ -34,6 +34,9 @@ type entry struct {
 func (s *Settings) takeLists(d *document, members map[string]member) {
 	each := func(list string, names []string, take func(e entry)) {
 		for i, node := range d.items(members[list], list) {
+			if d.wrong.full() {
+				return
+			}
 			e := entry{d, s, fmt.Sprintf("%s[%d]", list, i), nil}
 			s.origins[e.name] = d.at(node)
 			if e.members = d.members(node, e.name, names); e.members != nil {
@@ -71,13 +74,22 @@ func (e entry) key() Key {
 	k := Key{Alias: e.text("alias"), Upstream: strings.TrimRight(e.text("upstream"), "/")}
 	if err := checkName(k.Alias); err != nil {
 		e.wrong("alias", "the name by which people see the key: %w", err)
+	} else if numeric.MatchString(k.Alias) {
+		e.wrong("alias", "the name by which people see the key: %q would be read as the number of a lane: put a letter into it", shown(k.Alias))
 	}
 	if rate := e.text("rate"); rate != "" {
-		n, err := parseNumber(rate, 1, maxRate)
+		n, err := parseRate(rate)
 		if err != nil {
 			e.wrong("rate", "%w", err)
 		}
 		k.Rate = n
+	}
+	if most := e.text("max"); most != "" {
+		n, err := parseMax(most)
+		if err != nil {
+			e.wrong("max", "%w", err)
+		}
+		k.Max = n
 	}
 	if k.Upstream != "" {
 		if err := checkUpstream(k.Upstream); err != nil {
@@ -113,7 +125,7 @@ func (e entry) secretKey(text string) (eventsv2.Key, error) {
 		if err != nil {
 			return key, fmt.Errorf("%w; or give file:/path of a file that holds it", err)
 		}
-		if othersMay(e.d.path, 0o004) {
+		if access.Readable(e.d.path) {
 			e.s.warn("every user of this machine can read %s, which holds integration keys: chmod o-rwx, or give the keys as file:/path", shown(e.d.path))
 		}
 		return key, nil
@@ -139,17 +151,15 @@ func (e entry) secretFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("a path is wanted")
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(e.d.path), path)
-	}
+	path = beside(e.d.path, path)
 	data, err := readFile(path, maxSecret)
 	if err != nil {
 		return "", err
 	}
-	if othersMay(path, 0o002) {
-		return "", fmt.Errorf("every user of this machine can write to %q, and so choose the secret: chmod o-w", shown(path))
+	if err := access.Changeable(path); err != nil {
+		return "", fmt.Errorf("%q: %w", shown(path), err)
 	}
-	if othersMay(path, 0o004) {
+	if access.Readable(path) {
 		e.s.warn("every user of this machine can read %s, which holds a secret: chmod o-rwx", shown(path))
 	}
 	return strings.TrimSpace(string(data)), nil
@@ -205,6 +215,12 @@ func (e entry) token() Token {
 		e.wrong("file", "the token in %q has a character that no HTTP header takes; make one with: openssl rand -hex 32", shown(path))
 	}
 	t.Secret = NewSecret(text)
+	if at := e.text("expires"); at != "" {
+		if t.Expires, err = expiry(at); err != nil {
+			e.wrong("expires", "%w", err)
+		}
+	}
+	e.warnOfToken(t, path)
 	return t
 }
 
@@ -213,7 +229,8 @@ const maxName = 64
 
 var (
 	plainName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
-	printLike = regexp.MustCompile(`^(?i)key-[0-9a-f]{8}$`)
+	numeric   = regexp.MustCompile(`^[0-9]+$`)
+	printLike = regexp.MustCompile(`^(?i)key-[0-9a-f]{16}$`)
 	keyLike   = regexp.MustCompile(`[0-9A-Za-z]{32}|[A-Za-z]*[0-9][0-9A-Za-z]*`)
 )
 

@@ -2,9 +2,13 @@ package settings
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
@@ -15,12 +19,19 @@ type Sources struct {
 	File    string // path; "" for none
 	Getenv  func(string) string
 	Flags   map[string]string // by the name of the field, only those that were given
-	Sockets map[string]string // listen, admin: where a supervisor has opened the door already
+	Sockets map[string]string // listen, admin: where a supervisor has opened the socket already
+
+	// Lookup resolves the host of an address. Defaults to the system's resolver.
+	Lookup lookup
+	// Proxy finds the proxy of a request to an http upstream, or why the request must
+	// not be sent. Defaults to what the relay sends by.
+	Proxy func(*http.Request) (*url.URL, error)
+	Now   func() time.Time // the wall clock; defaults to time.Now
 }
 
 // topNames are the names that may stand in the file.
 func topNames() []string {
-	names := []string{"keys", "pools", "tokens"}
+	names := []string{"keys", "pools", "tokens", "notify"}
 	for _, f := range Fields() {
 		names = append(names, f.Name)
 	}
@@ -30,7 +41,16 @@ func topNames() []string {
 // Load reads and checks the settings. Its error tells all that is wrong, each with
 // its place, and holds no key and no token.
 func Load(from Sources) (*Settings, error) {
-	s := &Settings{origins: map[string]origin{}}
+	if from.Lookup == nil {
+		from.Lookup = systemLookup
+	}
+	if from.Proxy == nil {
+		from.Proxy = eventsv2.ProxyFromEnvironment
+	}
+	s := &Settings{origins: map[string]origin{}, now: from.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	var wrong problems
 	d := document{path: from.File, wrong: &wrong}
 	var members map[string]member
@@ -46,12 +66,17 @@ func Load(from Sources) (*Settings, error) {
 		}
 	}
 	s.takeLists(&d, members)
-	s.checkWhole(&wrong, refused)
+	notify, given := members["notify"]
+	s.takeNotify(&d, notify, given)
+	s.checkRates(&wrong, refused)
+	s.checkWhole(&wrong, refused, from)
 	s.checkLists(&wrong)
+	s.checkNotify(&wrong)
 	if len(wrong) > 0 {
 		return nil, wrong.err()
 	}
 	s.index()
+	s.forgetText()
 	return s, nil
 }
 
@@ -106,6 +131,15 @@ func (s *Settings) wrong(p *problems, name, format string, args ...any) {
 		name = ""
 	}
 	p.add(at, name, format, args...)
+}
+
+// forgetText lets the text of the file go: where a value comes from is all that is
+// asked of settings that are right.
+func (s *Settings) forgetText() {
+	for name, at := range s.origins {
+		at.file = nil
+		s.origins[name] = at
+	}
 }
 
 // warn tells what works and should not stay as it is.

@@ -21,7 +21,10 @@ var (
 
 // secretNames are what people call a secret. A value below such a name, or one that
 // is nearer to it than to a setting, is not shown.
-var secretNames = []string{"key", "token", "tokens", "routing_key", "integration_key", "secret", "password"}
+var secretNames = []string{"key", "token", "tokens", "routing_key", "integration_key", "secret", "password", "webhook", "headers"}
+
+// fileNames are secrets that may stand in a file of their own.
+var fileNames = []string{"key", "password", "webhook", "headers"}
 
 // hidden puts a star for each character, so that columns stay where they were.
 func hidden(text string) string {
@@ -46,9 +49,6 @@ func withoutSecrets(text string) string {
 	})
 }
 
-// withoutKeys hides no more than whole keys, in what has been found to be right.
-func withoutKeys(text string) string { return wholeKey.ReplaceAllStringFunc(text, hidden) }
-
 // quotable is a line of the file as an error may quote it. A text is a secret by
 // its look or by the name that it stands below; what stands below no name may go on
 // from the line before it and is hidden as well, except for its punctuation.
@@ -65,7 +65,7 @@ func quotable(line string) string {
 			end = names[i+1][0]
 		}
 		name, rest := line[at[2]:at[3]], line[at[3]:end]
-		if harmless(name) || name == "key" && fileRef.MatchString(rest) {
+		if harmless(name) || slices.Contains(fileNames, name) && fileRef.MatchString(rest) {
 			if slices.Contains([]string{"keys", "alias", "name", "pools"}, name) {
 				rest = shortWord.ReplaceAllStringFunc(rest, func(word string) string {
 					if len(word) < 8 {
@@ -96,7 +96,7 @@ func hiddenWords(text string) string {
 // harmless reports whether the name is that of a setting without secrets, or a
 // misspelt one.
 func harmless(name string) bool {
-	known := slices.DeleteFunc(slices.Concat(topNames(), keyNames, poolNames, tokenNames), func(known string) bool {
+	known := slices.DeleteFunc(slices.Concat(topNames(), keyNames, poolNames, tokenNames, notifyNames, wayNames), func(known string) bool {
 		return slices.Contains(secretNames, known)
 	})
 	best, least := nearest(name, known)
@@ -104,22 +104,11 @@ func harmless(name string) bool {
 	return best != "" && least < secret
 }
 
-// legible takes out what would speak to the terminal and not to the reader.
-func legible(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
-
-// shown is a value as an error quotes it.
+// shown is a value as an error quotes it. What acts on a terminal is left to the
+// place that prints the error.
 func shown(value string) string {
-	runes := []rune(legible(withoutSecrets(value)))
+	const enough = 1000 // of which 60 characters are shown
+	runes := []rune(withoutSecrets(value[:min(len(value), enough)]))
 	if len(runes) > 60 {
 		return string(runes[:60]) + "…"
 	}

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containrrr/shoutrrr/internal/bodies"
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -38,22 +40,28 @@ var mistakes = []struct {
 	{"a setting of nobody", "colour: blue\n", []string{`"colour"`, "check --sample"}},
 	{"misspelt member", "keys:\n  - {alias: a, kee: " + firstKey + "}\n", []string{":2:16", "kee", "did you mean key?"}},
 	{"a member of nobody", listedKey + "pools:\n  - {name: p, colour: blue, keys: [a]}\n", []string{"the names are name, keys"}},
-	{"no number", "rate: many\n", []string{":1:7: rate: ", "no number from 1 to 100000"}},
-	{"out of bounds", "rate: 0\n", []string{"no number from 1"}},
-	{"broken number", "rate: 1.5\n", []string{"no number from 1"}},
-	{"number in words", "rate: 1e3\n", []string{`"1e3" is no number`}},
+	{"no number", "rate: many\n", []string{":1:7: rate: ", "neither auto nor a number from 1 to 100000"}},
+	{"out of bounds", "rate: 0\n", []string{"nor a number from 1"}},
+	{"broken number", "rate: 1.5\n", []string{"nor a number from 1"}},
+	{"number in words", "rate: 1e3\n", []string{`"1e3" is neither auto`}},
+	{"max beside a fixed rate", "rate: 60\nmax: 600\n", []string{":2:6: max: ", "goes with rate: auto", "fixed at 60"}},
+	{"max below the start", "max: 100\n", []string{":1:6: max: ", "no number from 120", "auto begins with 120"}},
+	{"max of a key beside its rate", "keys:\n- {alias: a, key: " + firstKey + ", rate: 60, max: 600}\n", []string{"keys[0].max: ", "the rate of this key is fixed at 60"}},
+	{"max of a key beside the common rate", "rate: 60\nkeys:\n- {alias: a, key: " + firstKey + ", max: 600}\n", []string{"keys[0].max: ", "the common rate is fixed at 60", "give this key rate: auto"}},
+	{"max of a key below the start", "keys:\n- {alias: a, key: " + firstKey + ", max: 60}\n", []string{"keys[0].max: ", "no number from 120"}},
 	{"no duration", "max_age: 3 days\n", []string{"no duration", "72h"}},
 	{"short duration", "max_age: 3s\n", []string{"at least 1m"}},
 	{"neither true nor false", "only_listed: yes\n", []string{":1:14", "neither true nor false"}},
 	{"no YAML", "rate: [\n", []string{"shoutrrrd.yaml:1:7"}},
-	{"a tag for a list", "keys: ! ", []string{":1:7", "a list is wanted"}},
+	{"a tag for a list", "keys: ! ", []string{":1:7", "tags are not taken"}},
 	{"name twice", "rate: 1\nrate: 2\n", []string{":2:1", "rate", "already defined"}},
 	{"member twice", "keys:\n  - alias: a\n    alias: b\n", []string{":3:5", "already defined"}},
 	{"two documents", "rate: 1\n---\nrate: 2\n", []string{":3:", "second YAML document"}},
 	{"a list for all", "- rate: 1\n", []string{"name: value", "listen, admin"}},
 	{"a list for a value", "listen: [a]\n", []string{"listen: one value is wanted"}},
 	{"names for a value", "listen: {a: b}\n", []string{"listen: one value is wanted"}},
-	{"anchor", "listen: &a 127.0.0.1:1\nadmin: *a\n", []string{":1:9", "anchors", ":2:8"}},
+	{"anchor", "listen: &a 127.0.0.1:1\nadmin: *a\n", []string{":1:9", "anchors"}},
+	{"alias", "listen: *a\n", []string{":1:9", "aliases"}},
 	{"keys are no list", "keys: {alias: a}\n", []string{"keys: a list is wanted"}},
 	{"key is no mapping", "keys: [a]\n", []string{"keys[0]: lines of name: value", "alias, key"}},
 	{"no key", "keys:\n  - {alias: a, key: " + firstKey[:20] + "}\n", []string{":2:16: keys[0].key: ", "32 letters and digits", "file:/path"}},
@@ -69,7 +77,7 @@ var mistakes = []struct {
 	{"alias with the key in it", "keys:\n  - {alias: a." + firstKey + ", key: " + firstKey + "}\n", []string{"keys[0].alias", "looks like a key"}},
 	{"alias twice", "keys:\n  - {alias: a, key: " + firstKey + "}\n  - {alias: a, key: " + secondKey + "}\n", []string{":3:13", "is the alias of keys[0] already"}},
 	{"key twice", "keys:\n  - {alias: a, key: " + firstKey + "}\n  - {alias: b, key: " + strings.ToUpper(firstKey) + "}\n", []string{"keys[1].key", "the same integration key as keys[0] (a)"}},
-	{"key's rate", "keys:\n  - {alias: a, key: " + firstKey + ", rate: 0}\n", []string{"keys[0].rate", "no number from 1"}},
+	{"key's rate", "keys:\n  - {alias: a, key: " + firstKey + ", rate: 0}\n", []string{"keys[0].rate", "nor a number from 1"}},
 	{"region", "keys:\n  - {alias: a, key: " + firstKey + ", region: mars}\n", []string{"keys[0].region", "not one of us, eu"}},
 	{"region and upstream", "keys:\n  - {alias: a, key: " + firstKey + ", region: eu, upstream: 'http://127.0.0.1:1'}\n", []string{"keys[0].region", "one of the two"}},
 	{"key's upstream", "keys:\n  - {alias: a, key: " + firstKey + ", upstream: here}\n", []string{"keys[0].upstream", "no URL"}},
@@ -83,7 +91,7 @@ var mistakes = []struct {
 	{"list in a pool", listedKey + "pools:\n  - {name: p, keys: [a, [a]]}\n", []string{"pools[0].keys[1]", "one value is wanted"}},
 	{"key without digits for an alias", "keys:\n  - {alias: " + strings.Repeat("abcd", 8) + ", key: " + firstKey + "}\n", []string{"looks like a key", "alias: ********************************,"}},
 	{"bell in a name", "tokens:\n  - {name: \"a\\ab\", role: viewer, file: token}\n", []string{"tokens[0].name", "printable"}},
-	{"escape in a value", "log_level: \"\\e[2J\"\n", []string{"not one of", "\ufffd[2J"}},
+	{"escape in a value", "log_level: \"\\e[2J\"\n", []string{"not one of", `"\x1b[2J"`}},
 	{"endless name", "rate" + strings.Repeat("e", 200) + ": 1\n", []string{"…", "--sample"}},
 	{"role", "tokens:\n  - {name: a, role: operater, file: token}\n", []string{"tokens[0].role", "not one of viewer, operator, did you mean operator?"}},
 	{"no role", "tokens:\n  - {name: a, file: token}\n", []string{"role is missing"}},
@@ -96,21 +104,22 @@ var mistakes = []struct {
 	{"owner twice", "tokens:\n  - {name: a, role: viewer, file: token}\n  - {name: a, role: viewer, file: token2}\n", []string{"is the name of tokens[0] already"}},
 	{"no address", "listen: 8686\n", []string{"host:port"}},
 	{"no port", "admin: localhost:http\n", []string{"the port must be a number"}},
-	{"one address for two", "listen: 127.0.0.1:1\nadmin: 127.0.0.1:1\n", []string{"both doors"}},
+	{"one address for two", "listen: 127.0.0.1:1\nadmin: 127.0.0.1:1\n", []string{"both listeners"}},
 	{"open front door", "listen: 0.0.0.0:8686\n", []string{"TLS", "allow_plain"}},
 	{"front door for every key", "listen: 10.1.2.3:8686\nallow_plain: true\n", []string{"only_listed"}},
 	{"list without keys", "only_listed: true\n", []string{"every event would be refused"}},
 	{"open second door", "admin: 0.0.0.0:8687\n", []string{"give tokens"}},
+	{"hosts without tokens", "admin_hosts: relay.example\n", []string{":1:14: admin_hosts: ", "relay.example without a token", "give tokens"}},
 	{"no host", "admin_hosts: ['https://relay.example']\n", []string{"no host name"}},
-	{"no queue", "queue: ''\n", []string{"a path is wanted"}},
+	{"no queue", "queue: ''\n", []string{"no path is given", "--queue"}},
 	{"PagerDuty in clear", "upstream: http://Events.PagerDuty.com.:80\n", []string{"https"}},
 	{"no upstream", "upstream: somewhere\n", []string{"no URL"}},
 	{"upstream of another kind", "upstream: ftp://somewhere\n", []string{"https, or http"}},
 	{"upstream with a user", "upstream: https://user:abc-token@relay.example\n", []string{"user in it", "https://**************@relay.example"}},
 	{"upstream with the whole path", "upstream: https://events.pagerduty.com/v2/enqueue\n", []string{"leave /v2/enqueue out"}},
 	{"upstream with a query", "upstream: https://events.pagerduty.com/?a=b\n", []string{"only scheme, host and path"}},
-	{"upstream is the relay", "listen: 127.0.0.1:7000\nupstream: http://localhost:7000\n", []string{":2:11", "own front door"}},
-	{"a key's upstream is the relay", "keys: [{alias: a, key: " + firstKey + ", upstream: 'http://127.0.0.1:8686'}]\n", []string{"keys[0].upstream", "own front door"}},
+	{"upstream is the relay", "listen: 127.0.0.1:7000\nupstream: http://localhost:7000\n", []string{":2:11", "own events listener"}},
+	{"a key's upstream is the relay", "keys: [{alias: a, key: " + firstKey + ", upstream: 'http://127.0.0.1:8686'}]\n", []string{"keys[0].upstream", "own events listener"}},
 	{"log level", "log_level: debgu\n", []string{"did you mean debug?"}},
 	{"web configuration is missing", "web_config: /nowhere.yaml\n", []string{"no such file"}},
 	{"web configuration without TLS", "web_config: @DIR@/users.yaml\n", []string{"no tls_server_config"}},
@@ -162,13 +171,13 @@ flag --log-format: "yaml" is not one of auto, text, json
 FILE:2:1: "listne" is not known here, did you mean listen?
     2 | listne: 127.0.0.1:8686
       | ^
-FILE:3:7: rate: "many" is no number from 1 to 100000
+FILE:3:7: rate: "many" is neither auto nor a number from 1 to 100000
     3 | rate: many
       |       ^
 FILE:6:5: keys[0].key: an integration key has exactly 32 letters and digits; or give file:/path of a file that holds it
     6 |     key: *******************************
       |     ^
-FILE:7:11: keys[0].rate: "1000000" is no number from 1 to 100000
+FILE:7:11: keys[0].rate: "1000000" is neither auto nor a number from 1 to 100000
     7 |     rate: 1000000
       |           ^
 FILE:8:57: keys[1]: "regoin" is not known here, did you mean region?
@@ -199,7 +208,7 @@ func TestFileIsMissing(t *testing.T) {
 // what goes in clear, are warned of.
 func TestWarnings(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("files have no such rights there")
+		prove.Missing(t, "rights of files, which Windows has not in this form")
 	}
 	for _, c := range []struct {
 		name, text string
@@ -287,9 +296,16 @@ func FuzzLoad(f *testing.F) {
 		firstKey + ": 1\n", "rate: " + firstKey + "\n", "listen: \"" + firstKey + "\"\n", "keys:\n - alias: a\n   key: |\n     " + firstKey + "\n   rate: x\n",
 		"upstream: https://" + firstKey + "@h\n", "keys:\n- {alias: " + firstKey + "}", "pools: [{name: a, keys: [" + firstKey + "]}]", "admin_hosts: [" + firstKey + "]", Sample(),
 	} {
-		f.Add(seed)
+		f.Add(seed, uint16(0), uint16(0), uint16(0))
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	for _, part := range []string{"[", "{a: ", "- ", "? ", "a#: &b# 1\n", "*b", "  ", "#\n", "\"\\x61"} {
+		seed := "rate: " + part + "\n"
+		for _, times := range []uint16{1000, 1<<16 - 1} {
+			f.Add(seed, uint16(6), uint16(6+len(part)), times)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, from, to, times uint16) {
+		text = string(bodies.Grow([]byte(text), from, to, times, bodies.Most))
 		path := filepath.Join(t.TempDir(), "c.yaml")
 		write(t, path, text)
 		s, err := Load(Sources{Getenv: environment("HOME", "/home"), File: path})

@@ -25,7 +25,7 @@ func TestPageMembers(t *testing.T) {
 		got = append(got, row[1])
 	}
 	var want []string
-	for _, names := range [][]string{keyNames, poolNames, tokenNames} {
+	for _, names := range [][]string{keyNames, poolNames, tokenNames, wayNames} {
 		want = append(want, names...)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -44,12 +44,16 @@ func write(t testing.TB, path, content string) {
 	}
 }
 
+// environment has a home folder unless the pairs say otherwise.
 func environment(pairs ...string) func(string) string {
 	return func(name string) string {
 		for i := 0; i < len(pairs); i += 2 {
 			if pairs[i] == name {
 				return pairs[i+1]
 			}
+		}
+		if name == "HOME" {
+			return "/nowhere"
 		}
 		return ""
 	}
@@ -65,7 +69,7 @@ func load(t testing.TB, text string) *Settings {
 }
 
 func TestLayers(t *testing.T) {
-	path := files(t, "rate: 100\nmax_age: 24h\nretention: 100h\nadmin_hosts:\n  - relay.example\n  - other\n")
+	path := files(t, "rate: 100\nmax_age: 24h\nretention: 100h\nadmin_hosts:\n  - relay.example\n  - other\ntokens: [{name: ana, role: viewer, file: token}]\n")
 	s, err := Load(Sources{
 		File: path, Getenv: environment("SHOUTRRRD_RATE", "200", "SHOUTRRRD_MAX_AGE", "12h", "HOME", "/home/ana"),
 		Flags: map[string]string{"rate": "250", "allow_plain": "TRUE"},
@@ -75,10 +79,10 @@ func TestLayers(t *testing.T) {
 	}
 	want := &Settings{
 		Listen: "127.0.0.1:8686", Admin: "127.0.0.1:8687", AdminHosts: []string{"relay.example", "other"},
-		Queue: "/home/ana/.local/state/shoutrrr/queue.db", Upstream: eventsv2.DefaultBaseURL, Rate: 250, MaxAge: 12 * time.Hour, Retention: 100 * time.Hour,
-		MaxQueued: 2_000_000, MaxConnections: 4096, LogLevel: "info", LogFormat: "auto", AllowPlain: true,
+		Queue: "/home/ana/.local/state/shoutrrr/queue.db", Upstream: eventsv2.DefaultBaseURL, Rate: 250, Max: 300, MaxAge: 12 * time.Hour, Retention: 100 * time.Hour,
+		MaxQueued: 2_000_000, MaxDead: 100_000, MaxDeadBytes: 1 << 30, MaxLanes: 20_000, MaxConnections: 4096, MaxRequestsPerClient: 64, MaxBodyMemory: 64 << 20, LogLevel: "info", LogFormat: "auto", AllowPlain: true, Tokens: s.Tokens,
 	}
-	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(Settings{})); diff != "" {
+	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(Settings{}, Secret{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	origins := map[string]string{}
@@ -102,13 +106,17 @@ func TestDefaultQueue(t *testing.T) {
 		{[]string{"STATE_DIRECTORY", "/var/lib/shoutrrr:/other", "HOME", "/root"}, "/var/lib/shoutrrr/queue.db"},
 		{[]string{"XDG_STATE_HOME", "/state", "HOME", "/root"}, "/state/shoutrrr/queue.db"},
 		{[]string{"HOME", "/root"}, "/root/.local/state/shoutrrr/queue.db"},
-		{nil, filepath.Join(os.TempDir(), ".local/state/shoutrrr/queue.db")},
 		{[]string{"SHOUTRRRD_QUEUE", "/q.db", "STATE_DIRECTORY", "/var/lib/shoutrrr"}, "/q.db"},
 	} {
 		s, err := Load(Sources{Getenv: environment(c.env...)})
 		if err != nil || s.Queue != c.want {
 			t.Errorf("%v: %v, queue %q, want %q", c.env, err, s.Queue, c.want)
 		}
+	}
+	// Without a folder of its own the queue goes nowhere: a shared one would show the
+	// keys to everybody.
+	if _, err := Load(Sources{Getenv: environment("HOME", "")}); err == nil || !strings.Contains(err.Error(), "--queue") {
+		t.Errorf("without a home folder: %v", err)
 	}
 }
 
@@ -118,22 +126,22 @@ func TestForms(t *testing.T) {
 		name, text string
 		want       func(s *Settings) bool
 	}{
-		{"empty", "", func(s *Settings) bool { return s.Rate == 300 }},
-		{"comment", "# nothing\n", func(s *Settings) bool { return s.Rate == 300 }},
-		{"dashes", "---\n", func(s *Settings) bool { return s.Rate == 300 }},
+		{"empty", "", func(s *Settings) bool { return s.Rate == 0 && s.Max == 300 }},
+		{"comment", "# nothing\n", func(s *Settings) bool { return s.Rate == 0 && s.Max == 300 }},
+		{"dashes", "---\n", func(s *Settings) bool { return s.Rate == 0 && s.Max == 300 }},
 		{"one document between dashes", "---\nrate: 7\n...\n---\n# nothing\n", func(s *Settings) bool { return s.Rate == 7 }},
-		{"no value", "rate:\nkeys:\npools: []\n", func(s *Settings) bool { return s.Rate == 300 && s.Keys == nil }},
-		{"null", "rate: ~\n", func(s *Settings) bool { return s.Rate == 300 }},
+		{"no value", "rate:\nkeys:\npools: []\n", func(s *Settings) bool { return s.Rate == 0 && s.Max == 300 && s.Keys == nil }},
+		{"null", "rate: ~\n", func(s *Settings) bool { return s.Rate == 0 && s.Max == 300 }},
 		{"no octal number", "rate: 010\n", func(s *Settings) bool { return s.Rate == 10 }},
 		{"underscores", "max_queued: 1_000_000\n", func(s *Settings) bool { return s.MaxQueued == 1_000_000 }},
 		{"quotes", "rate: \"20\"\n'max_age': '90m'\n", func(s *Settings) bool { return s.Rate == 20 && s.MaxAge == 90*time.Minute }},
 		{"flow", "{rate: 5, log_level: DEBUG}\n", func(s *Settings) bool { return s.Rate == 5 && s.LogLevel == "debug" }},
 		{"Windows", "\ufeffrate: 5\r\nlog_format: json\r\n", func(s *Settings) bool { return s.Rate == 5 && s.LogFormat == "json" }},
-		{"key of digits", "keys:\n  - alias: 7\n    key: 11111111111111111111111111111111\n", func(s *Settings) bool {
-			return s.Keys[0].Alias == "7" && s.Keys[0].Key.Reveal() == strings.Repeat("1", 32)
+		{"key of digits", "keys:\n  - alias: 1.5\n    key: 11111111111111111111111111111111\n", func(s *Settings) bool {
+			return s.Keys[0].Alias == "1.5" && s.Keys[0].Key.Reveal() == strings.Repeat("1", 32)
 		}},
 		{"key over two lines", "keys:\n  - alias: a\n    key: >\n      " + firstKey + "\n", func(s *Settings) bool { return s.Keys[0].Key.Reveal() == firstKey }},
-		{"hosts by commas", "admin_hosts: a.example, b\n", func(s *Settings) bool { return slices.Equal(s.AdminHosts, []string{"a.example", "b"}) }},
+		{"hosts by commas", "admin_hosts: a.example, b\ntokens: [{name: ana, role: viewer, file: token}]\n", func(s *Settings) bool { return slices.Equal(s.AdminHosts, []string{"a.example", "b"}) }},
 		{"slash behind the upstream", "keys: [{alias: a, key: " + firstKey + ", upstream: 'http://127.0.0.1:1/'}]\n", func(s *Settings) bool { return s.Keys[0].Upstream == "http://127.0.0.1:1" }},
 		{"open doors", "listen: :8686\nallow_plain: true\nonly_listed: true\nadmin: '[::]:8687'\nkeys: [{alias: a, key: " + firstKey + "}]\ntokens: [{name: Ana Lima, role: viewer, file: token}]\n", func(s *Settings) bool {
 			return s.Tokens[0].Name == "Ana Lima" && s.Tokens[0].Secret.Reveal() == aToken
@@ -171,12 +179,14 @@ tokens:
 		key  eventsv2.Key
 		want Lookup
 	}{
-		{parse(firstKey), Lookup{"a", 120, "https://events.eu.pagerduty.com", "db", true}},
-		{parse(strings.ToLower(secondKey)), Lookup{"b", 300, "https://events.eu.pagerduty.com", "db", true}},
-		{parse(thirdKey), Lookup{"c", 300, "http://127.0.0.1:9480", "", true}},
-		{stranger, Lookup{stranger.Fingerprint(), 300, eventsv2.DefaultBaseURL, "", false}},
+		{parse(firstKey), Lookup{"a", 120, 120, "https://events.eu.pagerduty.com", "db", true, parse(firstKey)}},
+		{parse(strings.ToLower(secondKey)), Lookup{"b", 300, 300, "https://events.eu.pagerduty.com", "db", true, parse(secondKey)}},
+		{parse(thirdKey), Lookup{"c", 300, 300, "http://127.0.0.1:9480", "", true, parse(thirdKey)}},
+		{stranger, Lookup{stranger.Fingerprint(), 300, 300, eventsv2.DefaultBaseURL, "", false, eventsv2.Key{}}},
 	} {
-		if got := s.Lookup(c.key); got != c.want {
+		got := s.Lookup(c.key)
+		same := got.Key.Equal(c.want.Key)
+		if got.Key = c.want.Key; got != c.want || !same {
 			t.Errorf("got %+v, want %+v", got, c.want)
 		}
 	}
@@ -232,6 +242,44 @@ func TestKeyFileIsReadAnew(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What a key may use, and what it begins with.
+func TestRates(t *testing.T) {
+	const keys = "keys:\n- {alias: a, key: " + firstKey
+	for _, c := range []struct {
+		text        string
+		most, start int
+		values      string
+	}{
+		{"", 300, 120, "auto 300"},
+		{"rate: AUTO\n", 300, 120, "auto 300"},
+		{"max: 10_000\n", 10_000, 120, "auto 10000"},
+		{"max: 120\n", 120, 120, "auto 120"},
+		{"rate: 300\n", 300, 300, "300 "},
+		{"rate: 60\n", 60, 60, "60 "},
+		{keys + "}\n", 300, 120, "auto 300"},
+		{keys + ", rate: 60}\n", 60, 60, "auto 300"},
+		{keys + ", max: 10000}\n", 10_000, 120, "auto 300"},
+		{keys + ", rate: auto, max: 10000}\n", 10_000, 120, "auto 300"},
+		{"max: 600\n" + keys + ", rate: auto}\n", 600, 120, "auto 600"},
+		{"rate: 60\n" + keys + ", rate: auto, max: 10000}\n", 10_000, 120, "60 "},
+		{"rate: 60\n" + keys + ", rate: auto}\n", 300, 120, "60 "},
+	} {
+		s := load(t, c.text)
+		key, err := eventsv2.ParseKey(firstKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.Lookup(key)
+		values := map[string]string{}
+		for _, v := range s.Values() {
+			values[v.Name] = v.Value
+		}
+		if text := values["rate"] + " " + values["max"]; got.Rate != c.most || got.Start != c.start || text != c.values {
+			t.Errorf("%q: the key begins with %d and may use %d, and %q is shown; want %d, %d and %q", c.text, got.Start, got.Rate, text, c.start, c.most, c.values)
+		}
 	}
 }
 
@@ -301,9 +349,13 @@ func TestSample(t *testing.T) {
 	text := b.String()
 	path := files(t, "")
 	dir := filepath.Dir(path)
-	for name, content := range map[string]string{"db-oncall.key": firstKey, "db-oncall-2.key": secondKey, "ana.token": aToken, "prometheus.token": another} {
+	for name, content := range map[string]string{
+		"db-oncall.key": firstKey, "db-oncall-2.key": secondKey, "ana.token": aToken, "prometheus.token": another,
+		"call": "#!/bin/sh\n", "chat.url": "https://chat.example.com/x", "chat.headers": "X-Team: db\n", "mail.password": aToken, "other-region.key": thirdKey,
+	} {
 		write(t, filepath.Join(dir, name), content)
 	}
+	chmod(t, filepath.Join(dir, "call"), 0o700)
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "/etc/shoutrrr/web.yaml", `""`), "/etc/shoutrrr", dir)
 	write(t, path, text)
 	s, err := Load(Sources{File: path, Getenv: environment()})
@@ -319,7 +371,7 @@ func TestSample(t *testing.T) {
 			t.Errorf("%s is %q in the sample and %q by default", f.Name, got, want)
 		}
 	}
-	if len(s.Keys) != 2 || len(s.Pools) != 1 || len(s.Tokens) != 2 {
+	if len(s.Keys) != 2 || len(s.Pools) != 1 || len(s.Tokens) != 2 || len(s.Notify.Ways) != 4 {
 		t.Errorf("%s", sprintValues(s))
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/internal/redact"
 )
 
 // Value is a setting with its origin, for people.
@@ -16,7 +19,7 @@ func (s *Settings) Values() []Value {
 		list = append(list, Value{name, value, s.origins[name].text})
 	}
 	for _, f := range Fields() {
-		add(f.Name, withoutKeys(f.get(s)))
+		add(f.Name, redact.Shapes(f.get(s)))
 	}
 	for i, k := range s.Keys {
 		add(fmt.Sprintf("keys[%d]", i), k.describe())
@@ -25,20 +28,39 @@ func (s *Settings) Values() []Value {
 		add(fmt.Sprintf("pools[%d]", i), p.Name+": "+strings.Join(p.Keys, ", "))
 	}
 	for i, t := range s.Tokens {
-		add(fmt.Sprintf("tokens[%d]", i), t.Name+", "+t.role())
+		add(fmt.Sprintf("tokens[%d]", i), t.Name+", "+t.describe())
+	}
+	if len(s.Notify.Ways) > 0 {
+		add("notify.after", shortDuration(s.Notify.After))
+	}
+	for i, w := range s.Notify.Ways {
+		add(fmt.Sprintf("notify.ways[%d]", i), redact.Shapes(w.describe()))
 	}
 	return list
 }
 
 func (k Key) describe() string {
 	text := k.Alias + " (" + k.Key.Fingerprint() + ")"
-	if k.Rate > 0 {
+	switch {
+	case k.Rate > 0:
 		text += fmt.Sprintf(", rate %d", k.Rate)
+	case k.Rate == autoRate:
+		text += ", rate auto"
+	}
+	if k.Max > 0 {
+		text += fmt.Sprintf(", max %d", k.Max)
 	}
 	if k.Upstream != "" {
 		text += ", " + k.Upstream
 	}
 	return text
+}
+
+func (t Token) describe() string {
+	if t.Expires.IsZero() {
+		return t.role()
+	}
+	return t.role() + ", expires " + t.Expires.Format(time.RFC3339)
 }
 
 func (t Token) role() string {
@@ -62,12 +84,16 @@ func Diff(before, after *Settings) (changes, needStart []string) {
 	}
 	changes = append(changes, difference("key", before.Keys, after.Keys, func(k Key) (string, string) { return k.Alias, k.describe() })...)
 	changes = append(changes, difference("pool", before.Pools, after.Pools, func(p Pool) (string, string) { return p.Name, strings.Join(p.Keys, ", ") })...)
-	changes = append(changes, difference("token of", before.Tokens, after.Tokens, func(t Token) (string, string) { return t.Name, t.role() })...)
+	changes = append(changes, difference("token of", before.Tokens, after.Tokens, func(t Token) (string, string) { return t.Name, t.describe() })...)
 	for _, t := range after.Tokens {
 		if slices.ContainsFunc(before.Tokens, func(old Token) bool { return old.Name == t.Name && old.Secret.Reveal() != t.Secret.Reveal() }) {
 			changes = append(changes, fmt.Sprintf("token of %s: replaced by another", t.Name))
 		}
 	}
+	if before.Notify.After != after.Notify.After {
+		changes = append(changes, fmt.Sprintf("notify.after: %s -> %s", shortDuration(before.Notify.After), shortDuration(after.Notify.After)))
+	}
+	changes = append(changes, difference("way of notify", before.Notify.Ways, after.Notify.Ways, func(w Way) (string, string) { return w.Name, redact.Shapes(w.describe()) })...)
 	return changes, needStart
 }
 
@@ -101,5 +127,5 @@ func orNone(text string) string {
 	if text == "" {
 		return "none"
 	}
-	return withoutKeys(text)
+	return redact.Shapes(text)
 }

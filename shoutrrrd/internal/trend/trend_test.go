@@ -51,4 +51,11 @@ func TestLanesAreBounded(t *testing.T) {
 	if len(tr.lanes) != maxLanes {
 		t.Errorf("%d lanes are remembered, want at most %d", len(tr.lanes), maxLanes)
 	}
+
+	tr.Learned("lane-0", 270, now.Add(2*time.Hour))
+	tr.Learned("idle", 270, now)
+	tr.Accepted("later", now.Add(61*time.Minute))
+	if hour := tr.Hour("later", now.Add(61*time.Minute)); hour.Total().Accepted != 1 || len(tr.lanes) != 1 {
+		t.Errorf("an hour later a new lane has %+v among %d; it takes the place of those in which nothing happens any more", hour.Total(), len(tr.lanes))
+	}
 }

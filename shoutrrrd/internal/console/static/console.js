@@ -23,7 +23,8 @@ function words(seconds) {
 function clock(at) {
   const time = pad(at.getHours()) + ":" + pad(at.getMinutes()) + ":" + pad(at.getSeconds());
   if (at.toDateString() === new Date().toDateString()) return time;
-  return at.getFullYear() + "-" + pad(at.getMonth() + 1) + "-" + pad(at.getDate()) + " " + time;
+  const zone = new Intl.DateTimeFormat("en", {timeZoneName: "short"}).formatToParts(at).find((part) => part.type === "timeZoneName");
+  return at.getFullYear() + "-" + pad(at.getMonth() + 1) + "-" + pad(at.getDate()) + " " + time + (zone ? " " + zone.value : "");
 }
 
 function put(element, text) {
@@ -50,38 +51,94 @@ function held() {
   return "";
 }
 
-let waiting = null;
+// content is what a part of the page says, without the times: those go on by themselves, see tick.
+function content(part) {
+  const copy = part.cloneNode(true);
+  for (const element of copy.querySelectorAll("time")) element.textContent = "";
+  return copy.innerHTML;
+}
+
+let shown = content(live); // what the live part shows
+let waiting = null; // the latest update that is not shown yet, as the reader has something in hand
+let pressed = false; // a mouse button or finger is down in the live part
+
+let head = {title: document.title, alarm: icon.getAttribute("href").includes("alarm")}; // as the relay said last
+
+function crown(title, alarm) {
+  document.title = title;
+  const name = alarm ? "/static/icon-alarm.svg" : "/static/icon.svg";
+  if (icon.getAttribute("href") !== name) icon.setAttribute("href", name);
+}
 
 function show(update) {
-  document.title = update.title;
-  const name = update.alarm ? "/static/icon-alarm.svg" : "/static/icon.svg";
-  if (icon.getAttribute("href") !== name) icon.setAttribute("href", name);
+  head = update;
+  crown(update.title, update.alarm);
   bar.innerHTML = update.bar;
   const why = held();
   following.hidden = why === "";
-  following.textContent = why && "Standing still, as " + why + ".";
-  if (why) {
+  following.textContent = why && "Live updates paused while " + why + ".";
+  if (why || pressed) {
     waiting = update;
     return;
   }
   waiting = null;
+  // New nodes lose the focus, a tap that has begun and the place of a scrolled table, so they replace only what has changed.
+  const next = live.cloneNode(false);
+  next.innerHTML = update.live;
+  const says = content(next);
+  if (says === shown) return;
+  shown = says;
   const row = selected();
-  live.innerHTML = update.live;
+  live.replaceChildren(...next.childNodes);
   select(row);
   localise();
   tick();
 }
 
+// catchUp shows what came while the reader had something in hand.
+function catchUp() {
+  if (waiting && !pressed && !held()) show(waiting);
+}
+
+// Whatever the page says is old once the relay is silent: that comes before all else, in the banner, the title and the icon.
+const gone = document.getElementById("gone");
+const silence = 4000; // ms; the stream beats every 2 s
+let heard = Date.now();
+let patience = silence;
+
+function hear(wait) {
+  heard = Date.now();
+  patience = wait || silence;
+  if (gone.hidden) return;
+  gone.hidden = true;
+  crown(head.title, head.alarm);
+}
+
+function listen() {
+  if (Date.now() - heard < patience) return;
+  gone.hidden = false;
+  put(gone, "THE RELAY DOES NOT ANSWER. What stands below is how it was " + words(Math.round((Date.now() - heard) / 1000)).replace(".0 s", " s") + " ago.");
+  crown("RELAY DOES NOT ANSWER · shoutrrrd", true);
+}
+
 function follow(path) {
   const source = new EventSource(path);
-  source.onmessage = (event) => show(JSON.parse(event.data));
-  let since = 0;
-  source.onopen = () => { since = 0; following.hidden = true; };
-  source.onerror = () => {
-    since = since || Date.now();
-    if (Date.now() - since < 2000) return; // the stream begins anew now and then
+  source.onmessage = (event) => { hear(); show(JSON.parse(event.data)); };
+  source.addEventListener("beat", () => hear());
+  source.addEventListener("still", (event) => {
+    hear(20000); // the stream asks again in 15 s
     following.hidden = false;
-    following.textContent = "The relay does not answer; this is how it was " + words((Date.now() - since) / 1000) + " ago.";
+    following.textContent = "This page does not refresh live, as " + JSON.parse(event.data) + ". Load it again for a newer state.";
+  });
+  source.onopen = () => { hear(); following.hidden = true; };
+  source.onerror = () => {
+    listen();
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    fetch("/healthz", {cache: "no-store"}).then(() => {
+      hear(Infinity);
+      following.hidden = false;
+      following.textContent = "Live updates have ended. Load the page again; you may have to sign in.";
+    }, () => setTimeout(() => follow(path), 1000));
   };
 }
 
@@ -113,11 +170,19 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-document.addEventListener("toggle", () => { if (waiting && !held()) show(waiting); }, true);
-document.addEventListener("selectionchange", () => { if (waiting && !held()) show(waiting); });
+document.addEventListener("toggle", catchUp, true);
+document.addEventListener("selectionchange", catchUp);
+// A click is a press and a release on the same node: the page keeps the node until the click has been handled, which is before the timer.
+document.addEventListener("pointerdown", (event) => { pressed = event.button === 0 && live.contains(event.target); });
+for (const end of ["pointerup", "pointercancel", "contextmenu"]) {
+  document.addEventListener(end, () => setTimeout(() => { pressed = false; catchUp(); }));
+}
 
 document.getElementById("keys").hidden = !document.getElementById("q");
 localise();
 tick();
 setInterval(tick, 1000);
-if (document.body.dataset.live) follow(document.body.dataset.live);
+if (document.body.dataset.live) {
+  follow(document.body.dataset.live);
+  setInterval(listen, 500);
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
@@ -19,50 +20,113 @@ type Model struct {
 	// OnReady is what a store calls after a commit that made an event ready.
 	OnReady func(lane int64, rank queue.Rank)
 
+	// MaxLanes bounds the lanes, as a store does for keys that the configuration does not
+	// name; 0 for no bound. Now gives the time, which only the bound asks for.
+	MaxLanes int
+	Now      func() time.Time
+
 	events []*queue.Event // chains in the order of their places
 	order  map[int64]int  // an event's place in its chain: arrival, or requeue
 	places int
-	lanes  []queue.Lane
+	lanes  []queue.Lane            // by number, from 1 on, those that are forgotten as well
+	use    map[int64]laneUse       // of lanes
 	done   map[int64][]queue.Entry // to lanes
 	sticky map[[2]string]stuck
 	claims map[int64]uint64
+	counts map[int64][]time.Time // by lane: ends of attempts that PagerDuty may count, though they are no deliveries
 	token  uint64
 	lastID int64
+	unsure int64 // events up to this number may have been in flight when a process ended
 }
 
-// stuck says through which lane an incident was triggered, and when last.
+// stuck says through which lane an incident is triggered, and when it was last.
 type stuck struct {
 	lane int64
-	used time.Time
+	used time.Time // zero: nothing of the incident was accepted, or may have been
 }
 
 // NewModel returns an empty queue.
 func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
-		order:   map[int64]int{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{},
+		Now:     time.Now,
+		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]time.Time{},
 	}
 }
 
-// Restart forgets what only the memory knows.
-func (m *Model) Restart() { clear(m.claims) }
+// Restart forgets what only the memory knows. Of the order in which the lanes were used
+// the file has the times of their last events. Attempts whose answers were lost are known
+// after an end in order alone.
+func (m *Model) Restart(clean bool) {
+	if len(m.claims) > 0 {
+		m.Crashed()
+	}
+	clear(m.claims)
+	if !clean {
+		clear(m.counts)
+	}
+	lanes := slices.Clone(m.lanes)
+	slices.SortStableFunc(lanes, func(a, b queue.Lane) int {
+		return cmp.Compare(m.use[a.ID].event.UnixMilli(), m.use[b.ID].event.UnixMilli())
+	})
+	for _, l := range lanes {
+		m.touch(l.ID, func(*laneUse) {})
+	}
+}
+
+// Crashed says that the last process did not end in order: whatever there is may have
+// been in flight then.
+func (m *Model) Crashed() { m.unsure = m.lastID }
+
+// Shorten lets no event wait beyond then, as a store does at its start.
+func (m *Model) Shorten(latest time.Time) {
+	for _, e := range m.events {
+		if e.State == queue.Waiting && e.Due.After(latest) {
+			e.Due = latest
+		}
+	}
+}
 
 // Lane finds or makes a lane.
 func (m *Model) Lane(_ context.Context, key eventsv2.Key) (queue.Lane, error) {
 	for _, l := range m.lanes {
-		if l.Key.Reveal() == key.Reveal() {
+		if strings.EqualFold(l.Key.Reveal(), key.Reveal()) && !m.use[l.ID].forgotten {
 			return l, nil
 		}
 	}
-	m.lanes = append(m.lanes, queue.Lane{ID: int64(len(m.lanes) + 1), Key: key})
-	return m.lanes[len(m.lanes)-1], nil
+	if !m.makeRoomForLane() {
+		return queue.Lane{}, queue.ErrFull
+	}
+	l := queue.Lane{ID: int64(len(m.lanes) + 1), Key: key}
+	m.lanes = append(m.lanes, l)
+	m.touch(l.ID, func(u *laneUse) { u.event = m.Now() })
+	return l, nil
 }
 
 // Lanes returns all lanes.
-func (m *Model) Lanes(context.Context) ([]queue.Lane, error) { return slices.Clone(m.lanes), nil }
+func (m *Model) Lanes(context.Context) ([]queue.Lane, error) {
+	return slices.DeleteFunc(slices.Clone(m.lanes), func(l queue.Lane) bool { return m.use[l.ID].forgotten }), nil
+}
+
+// has reports whether there is such a lane.
+func (m *Model) has(id int64) bool {
+	return id >= 1 && id <= int64(len(m.lanes)) && !m.use[id].forgotten
+}
+
+// LaneByID returns one lane.
+func (m *Model) LaneByID(_ context.Context, id int64) (queue.Lane, error) {
+	if !m.has(id) {
+		return queue.Lane{}, queue.ErrNotFound
+	}
+	return m.lanes[id-1], nil
+}
 
 // SaveLane keeps what the scheduler has learned.
 func (m *Model) SaveLane(_ context.Context, lane queue.Lane) error {
+	if !m.has(lane.ID) {
+		return queue.ErrNotFound
+	}
+	m.touch(lane.ID, func(*laneUse) {})
 	l := &m.lanes[lane.ID-1]
 	l.Learned, l.Ceiling, l.Pauses, l.PausedUntil, l.KeyRefused = lane.Learned, lane.Ceiling, lane.Pauses, lane.PausedUntil, lane.KeyRefused
 	return nil
@@ -79,9 +143,10 @@ func (m *Model) Unhold(_ context.Context, lane int64, by queue.By) error {
 }
 
 func (m *Model) hold(lane int64, held bool, what string, by queue.By) error {
-	if lane < 1 || lane > int64(len(m.lanes)) {
+	if !m.has(lane) {
 		return queue.ErrNotFound
 	}
+	m.touch(lane, func(*laneUse) {})
 	m.done[lane] = append(m.done[lane], queue.Entry{At: by.At, What: what, Text: by.Why, Who: by.Who})
 	if !held {
 		by = queue.By{}
@@ -141,19 +206,27 @@ func (m *Model) settleHeads(lane int64, dedup string) {
 // Put keeps an event.
 func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
 	lane := n.Lane
+	if !m.has(lane) {
+		return queue.Placed{}, queue.ErrNotFound
+	}
 	if n.Pool != "" {
 		at := [2]string{n.Pool, n.DedupKey}
-		if known, ok := m.sticky[at]; ok {
+		known, ok := m.sticky[at]
+		if ok {
 			lane = known.lane
 		}
-		if n.Action == eventsv2.Trigger {
+		if isNew := ok && known.used.IsZero() || !ok && len(m.chain(lane, n.DedupKey)) == 0; n.Action == eventsv2.Trigger && isNew {
+			m.sticky[at] = stuck{lane: lane}
+		} else if n.Action == eventsv2.Trigger {
 			m.sticky[at] = stuck{lane, n.Accepted}
 		}
 	}
+	m.touch(lane, func(u *laneUse) { u.event = n.Accepted })
 	if chain := m.chain(lane, n.DedupKey); n.Kind == queue.Alert && n.Action == eventsv2.Trigger && len(chain) > 0 {
 		tail := chain[len(chain)-1]
 		if _, claimed := m.claims[tail.ID]; !claimed && tail.Action == eventsv2.Trigger {
 			tail.Body, tail.Repairs, tail.Fresh = n.Body, n.Repairs, n.Accepted
+			tail.Summary, tail.Source, tail.Pool, tail.Key = n.Summary, n.Source, n.Pool, m.spelled(lane, n.Key)
 			tail.Severity = min(tail.Severity, n.Severity)
 			tail.Repeats++
 			m.settleHeads(lane, n.DedupKey)
@@ -162,12 +235,21 @@ func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
 	}
 	m.lastID++
 	e := &queue.Event{
-		ID: m.lastID, Lane: lane, Pool: n.Pool, Kind: n.Kind, Action: n.Action, DedupKey: n.DedupKey, State: queue.Blocked,
-		Severity: n.Severity, Priority: n.Severity, Accepted: n.Accepted, Fresh: n.Accepted, Repairs: n.Repairs, Body: n.Body,
+		ID: m.lastID, Lane: lane, Pool: n.Pool, Key: m.spelled(lane, n.Key), Kind: n.Kind, Action: n.Action, DedupKey: n.DedupKey, State: queue.Blocked,
+		Severity: n.Severity, Priority: n.Severity, Accepted: n.Accepted, Fresh: n.Accepted, Repairs: n.Repairs,
+		Summary: n.Summary, Source: n.Source, Body: n.Body,
 	}
 	m.events = append(m.events, e)
 	m.place(e)
 	return queue.Placed{ID: e.ID, Lane: lane}, nil
+}
+
+// spelled is a key if its lane has it in another case.
+func (m *Model) spelled(lane int64, key eventsv2.Key) eventsv2.Key {
+	if key.Reveal() == m.lanes[lane-1].Key.Reveal() {
+		return eventsv2.Key{}
+	}
+	return key
 }
 
 // place puts an event to the end of its chain.
@@ -185,10 +267,18 @@ func (m *Model) place(e *queue.Event) {
 }
 
 // Claim takes ready events that nobody holds.
-func (m *Model) Claim(_ context.Context, lane int64, pick queue.Pick, n int) ([]queue.Event, error) {
+func (m *Model) Claim(_ context.Context, asks []queue.Ask) ([]queue.Taken, error) {
+	taken := make([]queue.Taken, len(asks))
+	for i, ask := range asks {
+		taken[i] = m.claim(ask.Lane, ask.Pick, ask.N)
+	}
+	return taken, nil
+}
+
+func (m *Model) claim(lane int64, pick queue.Pick, n int) queue.Taken {
 	var ready []*queue.Event
 	for _, e := range m.events {
-		if _, claimed := m.claims[e.ID]; e.Lane == lane && e.State == queue.Ready && !claimed && (pick != queue.OnlyCritical || e.Priority == queue.Critical) {
+		if _, claimed := m.claims[e.ID]; e.Lane == lane && e.State == queue.Ready && !claimed && (pick != queue.OnlyCritical && pick != queue.LeastTried || e.Priority == queue.Critical) {
 			ready = append(ready, e)
 		}
 	}
@@ -198,15 +288,19 @@ func (m *Model) Claim(_ context.Context, lane int64, pick queue.Pick, n int) ([]
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})
-	var taken []queue.Event
+	if pick == queue.LeastTried {
+		ready = ready[max(0, len(ready)-queue.LeastTriedOf):]
+		slices.SortStableFunc(ready, func(a, b *queue.Event) int { return cmp.Compare(a.Attempts, b.Attempts) })
+	}
+	taken := queue.Taken{More: len(ready) > n}
 	for _, e := range ready[:min(n, len(ready))] {
 		m.token++
 		m.claims[e.ID] = m.token
 		event := *e
 		event.Claim, event.InFlight = m.token, true
-		taken = append(taken, event)
+		taken.Events = append(taken.Events, event)
 	}
-	return taken, nil
+	return taken
 }
 
 // Release gives claims back.
@@ -214,21 +308,32 @@ func (m *Model) Release(events []queue.Event) {
 	for _, e := range events {
 		if m.claims[e.ID] == e.Claim {
 			delete(m.claims, e.ID)
+			m.touch(e.Lane, func(u *laneUse) { u.claimed = m.Now() })
 			m.OnReady(e.Lane, e.Priority)
 		}
 	}
 }
 
 // Settle ends attempts.
-func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) error {
-	var stale error
-	for _, x := range settlements {
+func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]error, error) {
+	answers := make([]error, len(settlements))
+	for i, x := range settlements {
 		if token, ok := m.claims[x.ID]; !ok || token != x.Claim {
-			stale = fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)
+			answers[i] = fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)
 			continue
 		}
 		delete(m.claims, x.ID)
 		e := m.find(x.ID)
+		m.touch(e.Lane, func(u *laneUse) {
+			u.claimed = m.Now()
+			u.proven = u.proven || x.State == queue.Delivered
+		})
+		if x.Counts && x.State != queue.Delivered {
+			m.counts[e.Lane] = append(m.counts[e.Lane], x.At)
+		}
+		if x.MaybeAccepted || x.State == queue.Delivered {
+			m.sent(e, x)
+		}
 		if x.Lane != 0 && x.Lane != e.Lane && !m.move(e, x.Lane) {
 			x.State = queue.Refused
 		}
@@ -242,7 +347,51 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) error 
 			m.OnReady(e.Lane, e.Priority)
 		}
 	}
-	return stale
+	return answers, nil
+}
+
+// sent notes that PagerDuty has accepted an event, or may have. A resolve that was
+// accepted ends the incident: what is behind it is of a new one.
+func (m *Model) sent(e *queue.Event, x queue.Settlement) {
+	at := [2]string{e.Pool, e.DedupKey}
+	s, ok := m.sticky[at]
+	switch {
+	case e.Pool == "" || e.Kind == queue.Change:
+	case !ok && e.Action == eventsv2.Trigger: // an operator has requeued it
+		m.sticky[at] = stuck{e.Lane, x.At}
+	case !ok || s.lane != e.Lane:
+	case x.State == queue.Delivered && e.Action == eventsv2.Resolve:
+		m.sticky[at] = stuck{lane: s.lane}
+	case s.used.IsZero():
+		m.sticky[at] = stuck{s.lane, x.At}
+	}
+}
+
+// Move takes new chains to another lane of their pool.
+func (m *Model) Move(_ context.Context, x queue.Move) (moved queue.Moved, err error) {
+	var heads []*queue.Event
+	for _, e := range m.events {
+		if e.Lane == x.From && e.State == queue.Ready && e.Priority == x.Rank && e.ID > x.After && x.From != x.To && m.has(x.To) {
+			heads = append(heads, e)
+		}
+	}
+	slices.SortFunc(heads, func(a, b *queue.Event) int { return cmp.Compare(a.ID, b.ID) })
+	for i, e := range heads {
+		if i == queue.MoveLook || len(moved.Heads) == x.N {
+			return moved, nil
+		}
+		moved.Next = e.ID
+		s, ok := m.sticky[[2]string{e.Pool, e.DedupKey}]
+		_, claimed := m.claims[e.ID]
+		isNew := ok && s.used.IsZero() && s.lane == e.Lane && e.ID > m.unsure
+		if e.Kind == queue.Alert && e.Action == eventsv2.Trigger && e.Pool == x.Pool && isNew && !claimed && m.move(e, x.To) {
+			m.touch(x.From, func(*laneUse) {})
+			moved.Heads = append(moved.Heads, e.ID)
+			m.OnReady(x.To, e.Priority)
+		}
+	}
+	moved.Next = 0
+	return moved, nil
 }
 
 // move takes an event's whole chain to another lane, unless that has one of the
@@ -263,13 +412,16 @@ func (m *Model) move(e *queue.Event, to int64) bool {
 
 func (m *Model) ended(e *queue.Event, at time.Time) {
 	e.Ended = at
+	if e.State == queue.Delivered {
+		m.lanes[e.Lane-1].Proven = true
+	}
 	if e.Kind == queue.Change {
 		return
 	}
 	last := len(m.chain(e.Lane, e.DedupKey)) == 0
 	over := e.State == queue.Delivered && e.Action == eventsv2.Resolve
 	failed := e.State == queue.Refused && e.Action == eventsv2.Trigger
-	if e.Pool != "" && last && (over || failed) {
+	if s := m.sticky[[2]string{e.Pool, e.DedupKey}]; e.Pool != "" && last && s.lane == e.Lane && (over || failed && s.used.IsZero()) {
 		delete(m.sticky, [2]string{e.Pool, e.DedupKey})
 	}
 	m.settleHeads(e.Lane, e.DedupKey)
@@ -302,13 +454,68 @@ func (m *Model) Wake(_ context.Context, now time.Time, n int) (next time.Time, e
 	return time.Time{}, nil
 }
 
+// Hasten makes waiting events of these lanes ready, the most severe first.
+func (m *Model) Hasten(_ context.Context, lanes []int64, n int) (more bool, err error) {
+	if n <= 0 {
+		n = 500
+	}
+	waiting := slices.DeleteFunc(slices.Clone(m.events), func(e *queue.Event) bool {
+		return e.State != queue.Waiting || !slices.Contains(lanes, e.Lane)
+	})
+	slices.SortStableFunc(waiting, func(a, b *queue.Event) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+	})
+	for _, e := range waiting[:min(n, len(waiting))] {
+		m.hasten(e)
+	}
+	return len(waiting) > n, nil
+}
+
+// TryEvent makes an event that waits due at once, or the head of its chain.
+func (m *Model) TryEvent(_ context.Context, id int64, _ queue.By) error {
+	e := m.find(id)
+	switch {
+	case e == nil:
+		return queue.ErrNotFound
+	case e.State.Ended():
+		return queue.ErrState
+	case e.State == queue.Blocked:
+		e = m.chain(e.Lane, e.DedupKey)[0]
+	}
+	m.hasten(e)
+	return nil
+}
+
+// TryLane makes all that waits in a lane due at once.
+func (m *Model) TryLane(_ context.Context, lane int64, by queue.By) (n int, err error) {
+	if !m.has(lane) {
+		return 0, queue.ErrNotFound
+	}
+	m.touch(lane, func(*laneUse) {})
+	m.done[lane] = append(m.done[lane], queue.Entry{At: by.At, What: "tried", Text: by.Why, Who: by.Who})
+	for _, e := range m.events {
+		if e.Lane == lane && e.State == queue.Waiting {
+			m.hasten(e)
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (m *Model) hasten(e *queue.Event) {
+	if e.State == queue.Waiting {
+		e.State = queue.Ready
+		m.OnReady(e.Lane, e.Priority)
+	}
+}
+
 // Requeue sends a dead or dropped event once more.
 func (m *Model) Requeue(_ context.Context, id int64, by queue.By) error {
 	e := m.find(id)
 	switch {
 	case e == nil:
 		return queue.ErrNotFound
-	case !e.State.Dead() && e.State != queue.Dropped:
+	case !e.State.Dead() && e.State != queue.Dropped, !m.has(e.Lane):
 		return queue.ErrState
 	}
 	e.Attempts, e.Fresh, e.Ended, e.Due = 0, by.At, time.Time{}, time.Time{}
@@ -334,15 +541,24 @@ func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 	return nil
 }
 
-// Recent returns when events were accepted by PagerDuty.
-func (m *Model) Recent(_ context.Context, lane int64, since time.Time) ([]time.Time, error) {
-	var times []time.Time
+// Recent returns when events were, or may have been, accepted by PagerDuty, by lane.
+func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]time.Time, error) {
+	times := map[int64][]time.Time{}
 	for _, e := range m.events {
-		if e.Lane == lane && e.State == queue.Delivered && !e.Ended.Before(since) {
-			times = append(times, e.Ended)
+		if e.State == queue.Delivered && !e.Ended.Before(since) {
+			times[e.Lane] = append(times[e.Lane], e.Ended)
 		}
 	}
-	slices.SortFunc(times, time.Time.Compare)
+	for lane, counts := range m.counts {
+		for _, at := range counts {
+			if !at.Before(since) {
+				times[lane] = append(times[lane], at)
+			}
+		}
+	}
+	for _, of := range times {
+		slices.SortFunc(of, time.Time.Compare)
+	}
 	return times, nil
 }
 
@@ -355,7 +571,7 @@ func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, 
 		}
 		return gone
 	})
-	for at, s := range m.sticky {
+	for at, s := range m.sticky { // the zero time is before any
 		if s.used.Before(before) && len(m.chain(s.lane, at[1])) == 0 {
 			delete(m.sticky, at)
 		}
@@ -395,12 +611,24 @@ func (m *Model) Counts(context.Context) ([]queue.Count, error) {
 			if e.State != queue.Blocked && e.Priority == queue.Critical && (c.OldestCritical.IsZero() || e.Accepted.Before(c.OldestCritical)) {
 				c.OldestCritical = e.Accepted
 			}
+			if of := &c.OldestOf[e.Priority]; e.State != queue.Blocked && (of.IsZero() || e.Accepted.Before(*of)) {
+				*of = e.Accepted
+			}
 			if e.State != queue.Blocked && (c.Oldest.IsZero() || e.Accepted.Before(c.Oldest)) {
 				c.Oldest = e.Accepted
 			}
 		}
 	}
-	return counts, nil
+	return slices.DeleteFunc(counts, func(c queue.Count) bool { return m.use[c.Lane].forgotten }), nil
+}
+
+// Totals counts without the ages.
+func (m *Model) Totals(ctx context.Context) ([]queue.Count, error) {
+	counts, err := m.Counts(ctx)
+	for i := range counts {
+		counts[i].Oldest, counts[i].OldestCritical, counts[i].OldestOf = time.Time{}, time.Time{}, [queue.Ranks]time.Time{}
+	}
+	return counts, err
 }
 
 // Groups groups the dead events by going over all events.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -15,18 +16,29 @@ type seen struct{ *Model }
 func (s seen) Events(context.Context, queue.Filter) (queue.Page, error) {
 	all := s.All()
 	slices.Reverse(all)
+	for i := range all {
+		all[i].Body = nil // a list has none
+	}
 	return queue.Page{Events: all, Read: len(all)}, nil
 }
 
 // The rules hold for the model itself, so a store that differs from it is wrong.
 func TestModel(t *testing.T) {
-	Conformance(t, func(_ func() time.Time, ready func(int64, queue.Rank)) Opened {
+	prove.Rapid(t, 30, 100, 5000)
+	Conformance(t, func(now func() time.Time, ready func(int64, queue.Rank)) Opened {
 		m := NewModel()
-		m.OnReady = ready
+		m.OnReady, m.Now = ready, now
 		return Opened{
-			Store:   seen{m},
-			Restart: func(bool) Store { m.Restart(); return seen{m} },
-			Close:   func() {},
+			Store: seen{m},
+			Restart: func(clean bool) Store {
+				m.Restart(clean)
+				if !clean {
+					m.Crashed()
+				}
+				return seen{m}
+			},
+			Bound: func(lanes int) { m.MaxLanes = lanes },
+			Close: func() {},
 		}
 	})
 }

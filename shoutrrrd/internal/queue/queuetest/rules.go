@@ -19,6 +19,7 @@ type rig struct {
 	store Opened
 	now   time.Time
 	ready []queue.Rank // announced
+	made  int          // new keys
 }
 
 // rules are what a store has to keep, one by one, so that a failure has a name.
@@ -39,6 +40,48 @@ var rules = map[string]func(r *rig){
 		e := r.claim(queue.MostUrgent, 9)[0]
 		if e.Repeats != 1 || e.Severity != queue.Error || !e.Fresh.After(e.Accepted) || !strings.Contains(string(e.Body), "info") {
 			r.t.Errorf("coalesced into %+v with body %s", e, e.Body)
+		}
+	},
+	"of lanes whose keys are rejected the longest idle makes room": func(r *rig) {
+		r.store.Bound(len(Keys))
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.put("a", eventsv2.Resolve, queue.Error)
+		r.lane(3) // the second lane is empty, and goes first
+		r.reject(1)
+		r.now = r.now.Add(time.Minute)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Ready)
+		r.must(r.store.Put(context.Background(), queue.New{Lane: 3, Action: eventsv2.Trigger, DedupKey: "b", Accepted: r.now, Body: []byte(`{}`)}))
+		r.noLane() // the scheduler has still to learn how that attempt ended
+		held := r.claim(queue.MostUrgent, 1)
+		r.now = r.now.Add(time.Minute)
+		r.noLane() // one is being sent
+		r.store.Release(held)
+		r.now = r.now.Add(time.Minute)
+		r.states("a:trigger:ready a:resolve:blocked b:trigger:ready")
+		r.lane(4)
+		r.states("a:trigger:refused a:resolve:refused b:trigger:ready")
+		if _, err := r.store.LaneByID(context.Background(), 1); !errors.Is(err, queue.ErrNotFound) {
+			r.t.Errorf("the lane that made room: %v", err)
+		}
+		if err := r.store.Requeue(context.Background(), 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
+			r.t.Errorf("requeue of what was queued in it: %v", err)
+		}
+	},
+	"dead letters hold the place of a lane only if something of it was accepted": func(r *rig) {
+		r.store.Bound(len(Keys))
+		for lane, state := range map[int64]queue.State{1: queue.Delivered, 2: queue.Expired} {
+			for _, state := range []queue.State{state, queue.Refused} {
+				r.now = r.now.Add(time.Second)
+				r.must(r.store.Put(context.Background(), queue.New{Lane: lane, Action: eventsv2.Trigger, DedupKey: "a", Accepted: r.now, Body: []byte(`{}`)}))
+				events, err := Claim(context.Background(), r.store, lane, queue.MostUrgent, 1)
+				r.fail(err)
+				r.settle(events[0], state)
+			}
+		}
+		r.now = r.now.Add(time.Minute)
+		r.lane(3)
+		if _, err := r.store.LaneByID(context.Background(), 2); !errors.Is(err, queue.ErrNotFound) {
+			r.t.Errorf("the lane that has dead letters alone: %v", err)
 		}
 	},
 	"a claimed trigger is not coalesced into": func(r *rig) {
@@ -110,6 +153,18 @@ var rules = map[string]func(r *rig){
 		r.claims(queue.Oldest, 1, "info")
 		r.claims(queue.MostUrgent, 9, "critical 2", "error")
 	},
+	"the least tried critical event": func(r *rig) {
+		r.put("critical 1", eventsv2.Trigger, queue.Critical)
+		held := r.claim(queue.OnlyCritical, 1)[0]
+		r.settle(held, queue.Waiting)
+		r.now = r.now.Add(time.Minute)
+		r.wake()
+		r.put("error", eventsv2.Trigger, queue.Error)
+		r.put("critical 2", eventsv2.Trigger, queue.Critical)
+		r.put("critical 3", eventsv2.Trigger, queue.Critical)
+		r.claims(queue.LeastTried, 1, "critical 2")
+		r.claims(queue.LeastTried, 9, "critical 3", "critical 1")
+	},
 	"change events are chains of their own": func(r *rig) {
 		for range 2 {
 			r.must(r.store.Put(context.Background(), queue.New{Lane: 1, Kind: queue.Change, Severity: queue.Info, Accepted: r.now, Body: []byte(`{}`)}))
@@ -132,7 +187,7 @@ var rules = map[string]func(r *rig){
 		r.store.Release(old)
 		r.claim(queue.MostUrgent, 1)
 		x := queue.Settlement{ID: old[0].ID, Claim: old[0].Claim, State: queue.Delivered, At: r.now}
-		if err := r.store.Settle(context.Background(), []queue.Settlement{x}); !errors.Is(err, queue.ErrStale) {
+		if err := Settle(context.Background(), r.store, x); !errors.Is(err, queue.ErrStale) {
 			r.t.Errorf("settled: %v", err)
 		}
 		r.states("a:trigger:ready")
@@ -144,6 +199,57 @@ var rules = map[string]func(r *rig){
 			r.store.Store = r.store.Restart(clean)
 		}
 		r.claims(queue.MostUrgent, 9, "true", "false")
+	},
+	"what PagerDuty may count outlives an end in order": func(r *rig) {
+		began := r.now
+		count := func(dedup string, end queue.State, counts bool) {
+			r.put(dedup, eventsv2.Trigger, queue.Error)
+			e := r.claim(queue.MostUrgent, 1)[0]
+			r.fail(Settle(context.Background(), r.store, queue.Settlement{
+				ID: e.ID, Claim: e.Claim, State: end, At: r.now, Due: r.now.Add(time.Hour), Attempts: 1, Tried: true, Status: 504, Counts: counts,
+			}))
+		}
+		count("lost", queue.Waiting, true)
+		count("delivered", queue.Delivered, true)
+		count("rejected", queue.Refused, true)
+		count("away", queue.Waiting, false)
+		want := []time.Time{began.Add(time.Second), began.Add(2 * time.Second), began.Add(3 * time.Second)}
+		for range 2 {
+			r.store.Store = r.store.Restart(true)
+			r.recent(began, want)
+		}
+		r.recent(began.Add(2*time.Second), want[1:])
+		r.store.Store = r.store.Restart(false)
+		r.recent(began, want[1:2]) // the scheduler takes for granted what can have been in flight
+	},
+	"an operator's try makes due what waits": func(r *rig) {
+		by := queue.By{Who: "ana", Why: "now", At: r.now}
+		for _, dedup := range []string{"a", "b", "c"} {
+			r.put(dedup, eventsv2.Trigger, queue.Error)
+			r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Waiting)
+		}
+		r.put("a", eventsv2.Resolve, queue.Error)
+		r.fail(r.store.TryEvent(context.Background(), 4, by)) // the head of its chain
+		r.states("a:trigger:ready b:trigger:waiting c:trigger:waiting a:resolve:blocked")
+		if n, err := r.store.TryLane(context.Background(), 2, by); n != 0 || err != nil {
+			r.t.Errorf("%d events of another lane were tried: %v", n, err)
+		}
+		r.ready = nil
+		if n, err := r.store.TryLane(context.Background(), 1, by); n != 2 || err != nil || len(r.ready) != 2 {
+			r.t.Errorf("%d events were tried and %d announced, want 2: %v", n, len(r.ready), err)
+		}
+		r.states("a:trigger:ready b:trigger:ready c:trigger:ready a:resolve:blocked")
+		entries, err := r.store.LaneHistory(context.Background(), 1)
+		if r.fail(err); len(entries) != 1 || entries[0].What != "tried" || entries[0].Who != "ana" || entries[0].Text != "now" {
+			r.t.Errorf("the lane's history is %+v", entries)
+		}
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		if err := r.store.TryEvent(context.Background(), 1, by); !errors.Is(err, queue.ErrState) {
+			r.t.Errorf("tried what was delivered: %v", err)
+		}
+		if err := r.store.TryEvent(context.Background(), 99, by); !errors.Is(err, queue.ErrNotFound) {
+			r.t.Errorf("tried what there is not: %v", err)
+		}
 	},
 	"a requeued event goes to the tail of its chain and is fresh": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Error)
@@ -188,6 +294,120 @@ var rules = map[string]func(r *rig){
 		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
 		put(2, eventsv2.Trigger, 2)
 	},
+	"a pool remembers the lane of a trigger that was requeued": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		e := r.claimLane(1)
+		r.settle(e, queue.Refused)
+		r.fail(r.store.Requeue(context.Background(), e.ID, queue.By{Who: "ana", At: r.now}))
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.pooled(2, "a", eventsv2.Resolve, 1)
+	},
+	"a resolve of a pool that leaves late says nothing of an incident that another lane has": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Resolve, 1) // of an incident that nobody knows
+		r.pooled(2, "a", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.pooled(1, "a", eventsv2.Resolve, 2)
+	},
+	"a new chain of a pool moves whole, and what follows goes with it": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.pooled(1, "b", eventsv2.Trigger, 1)
+		r.pooled(1, "a", eventsv2.Acknowledge, 1)
+		r.pooled(1, "a", eventsv2.Resolve, 1)
+		r.ready = nil
+		r.move(1, "a", "b")
+		if len(r.ready) == 0 {
+			r.t.Error("nobody was told")
+		}
+		r.pooled(1, "a", eventsv2.Trigger, 2)
+		for _, want := range []string{"a trigger", "b trigger", "a acknowledge", "a resolve", "a trigger"} {
+			e := r.claimLane(2)
+			if got := e.DedupKey + " " + string(e.Action); got != want {
+				r.t.Fatalf("the next one that leaves by the new lane is %s, want %s", got, want)
+			}
+			r.settle(e, queue.Delivered)
+		}
+	},
+	"what may have been accepted does not move": func(r *rig) {
+		r.pooled(1, "rate limited", eventsv2.Trigger, 1)
+		r.pooled(1, "lost", eventsv2.Trigger, 1)
+		r.pooled(1, "delivered", eventsv2.Trigger, 1)
+		r.pooled(1, "claimed", eventsv2.Trigger, 1)
+		for _, e := range r.claim(queue.MostUrgent, 4) {
+			x := queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Ready, At: r.now, MaybeAccepted: e.DedupKey == "lost"}
+			switch e.DedupKey {
+			case "claimed":
+				continue
+			case "delivered":
+				x.State = queue.Delivered
+			}
+			r.fail(Settle(context.Background(), r.store, x))
+		}
+		r.pooled(2, "delivered", eventsv2.Trigger, 1)
+		r.pooled(1, "stray", eventsv2.Resolve, 1)
+		r.put("of no pool", eventsv2.Trigger, queue.Error)
+		r.move(1, "rate limited")
+	},
+	"a repeat that is refused leaves the incident with its key": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.pooled(2, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Refused)
+		r.pooled(2, "a", eventsv2.Resolve, 1)
+		r.pooled(1, "b", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.settle(r.claimLane(1), queue.Refused)
+		r.pooled(2, "b", eventsv2.Trigger, 2)
+	},
+	"behind a delivered resolve a chain is new": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.pooled(1, "a", eventsv2.Resolve, 1)
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.move(1)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.move(1, "a")
+	},
+	"what waited when a process crashed does not move": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.store.Store = r.store.Restart(true)
+		r.move(1, "a")
+		r.store.Store = r.store.Restart(false)
+		r.store.Store = r.store.Restart(true)
+		r.move(2)
+		r.pooled(1, "later", eventsv2.Trigger, 1)
+		r.move(1, "later")
+	},
+	"what was in flight when a process ended does not move": func(r *rig) {
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.claimLane(1)
+		r.store.Store = r.store.Restart(true)
+		r.move(1)
+	},
+	"a chain does not move to a lane that has one of its name": func(r *rig) {
+		r.must(r.store.Put(context.Background(), queue.New{Lane: 2, Action: eventsv2.Trigger, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}))
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.pooled(1, "b", eventsv2.Trigger, 1)
+		r.move(1, "b")
+	},
+	"a move looks at a slice of the heads": func(r *rig) {
+		for i := range queue.MoveLook {
+			r.put(fmt.Sprint(i), eventsv2.Trigger, queue.Error)
+		}
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		x := queue.Move{From: 1, To: 2, Pool: "db", Rank: queue.Error, N: 9, At: r.now}
+		first, err := r.store.Move(context.Background(), x)
+		r.fail(err)
+		if len(first.Heads) != 0 || first.Next == 0 {
+			r.t.Fatalf("moved %+v", first)
+		}
+		x.After = first.Next
+		second, err := r.store.Move(context.Background(), x)
+		r.fail(err)
+		if len(second.Heads) != 1 || second.Next != 0 {
+			r.t.Errorf("moved %+v", second)
+		}
+	},
 	"only what was delivered or dropped is purged": func(r *rig) {
 		for _, end := range []queue.State{queue.Delivered, queue.Refused, queue.Expired, queue.Waiting} {
 			r.put(end.String(), eventsv2.Trigger, queue.Error)
@@ -213,6 +433,29 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("the latest entries are %+v, %+v", last, one)
 		}
 	},
+	"of the idle lanes those come first that had something to do last": func(r *rig) {
+		r.lane(3)
+		r.lane(4)
+		r.now = r.now.Add(time.Second)
+		r.lane(5)
+		r.overview(nil, 1, 5)
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.overview(nil, 0, 1)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.overview(nil, 0)
+		r.overview(nil, 1, 1)
+		r.overview(nil, 2, 1, 5)
+		r.overview([]int64{1, 2, 99}, 2, 1, 2, 5)
+		r.reject(4)
+		r.fail(r.store.Hold(context.Background(), 3, queue.By{Who: "ana", At: r.now}))
+		r.overview(nil, 1, 1, 3, 4)
+		r.fail(r.store.Unhold(context.Background(), 3, queue.By{Who: "ana", At: r.now}))
+		r.overview(nil, 1, 3, 4)
+		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100)) // of the first lane, which stays where it is
+		r.overview(nil, 1, 3, 4)
+		r.store.Store = r.store.Restart(false)
+		r.overview(nil, 1, 1, 4) // its event came last
+	},
 	"what is known of a lane outlives the process": func(r *rig) {
 		want := queue.Lane{
 			ID: 1, Learned: 30, Ceiling: 33, Pauses: 2, PausedUntil: r.now.Add(time.Minute), KeyRefused: r.now,
@@ -233,6 +476,14 @@ var rules = map[string]func(r *rig){
 		r.fail(r.store.Unhold(context.Background(), 1, queue.By{Who: "ana", At: r.now}))
 		if lanes, _ := r.store.Lanes(context.Background()); lanes[0].Held || lanes[0].HeldBy != (queue.By{}) || lanes[0].Learned != 30 {
 			r.t.Errorf("after the end of the hold the lane is %+v", lanes[0])
+		}
+		one, err := r.store.LaneByID(context.Background(), 1)
+		r.fail(err)
+		if lanes, _ := r.store.Lanes(context.Background()); fmt.Sprintf("%+v", one) != fmt.Sprintf("%+v", lanes[0]) {
+			r.t.Errorf("the lane by its number is\n%+v, in the list\n%+v", one, lanes[0])
+		}
+		if _, err := r.store.LaneByID(context.Background(), 99); !errors.Is(err, queue.ErrNotFound) {
+			r.t.Errorf("found a lane that there is not: %v", err)
 		}
 		if err := r.store.Hold(context.Background(), 99, want.HeldBy); !errors.Is(err, queue.ErrNotFound) {
 			r.t.Errorf("held a lane that there is not: %v", err)
@@ -263,10 +514,69 @@ func testRules(t *testing.T, open Open) {
 	}
 }
 
+// lane asks for a lane of a key that has none, which gets that number.
+func (r *rig) lane(want int64) {
+	r.t.Helper()
+	l, err := r.newLane()
+	if err != nil || l.ID != want {
+		r.t.Errorf("a new key has lane %d, want %d: %v", l.ID, want, err)
+	}
+}
+
+// noLane asks for a lane and wants none.
+func (r *rig) noLane() {
+	r.t.Helper()
+	if l, err := r.newLane(); !errors.Is(err, queue.ErrFull) {
+		r.t.Errorf("a new key has lane %d, want that there is no place: %v", l.ID, err)
+	}
+}
+
+// overview asks for the lanes that people should see, those that are named and so many
+// of the others, and wants these.
+func (r *rig) overview(named []int64, others int, want ...int64) {
+	r.t.Helper()
+	o, err := r.store.Overview(context.Background(), named, others)
+	r.fail(err)
+	var got []int64
+	for _, l := range o.Lanes {
+		got = append(got, l.Lane.ID)
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("lanes %d and %d others: %d, want %d", named, others, got, want)
+	}
+}
+
+func (r *rig) newLane() (queue.Lane, error) {
+	r.t.Helper()
+	r.made++
+	key, err := eventsv2.ParseKey(fmt.Sprintf("%032d", r.made))
+	r.fail(err)
+	return r.store.Lane(context.Background(), key)
+}
+
+// reject notes that PagerDuty rejects the key of a lane.
+func (r *rig) reject(lane int64) {
+	r.t.Helper()
+	l, err := r.store.LaneByID(context.Background(), lane)
+	r.fail(err)
+	l.KeyRefused = r.now
+	r.fail(r.store.SaveLane(context.Background(), l))
+}
+
 func (r *rig) fail(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// recent wants these times of the first lane.
+func (r *rig) recent(since time.Time, want []time.Time) {
+	r.t.Helper()
+	times, err := r.store.Recent(context.Background(), since)
+	r.fail(err)
+	if !slices.EqualFunc(times[1], want, time.Time.Equal) {
+		r.t.Errorf("since %s PagerDuty may have accepted something at %s, want %s", since, times[1], want)
 	}
 }
 
@@ -292,7 +602,7 @@ func (r *rig) put(dedup string, action eventsv2.Action, severity queue.Rank) que
 
 func (r *rig) claim(pick queue.Pick, n int) []queue.Event {
 	r.t.Helper()
-	events, err := r.store.Claim(context.Background(), 1, pick, n)
+	events, err := Claim(context.Background(), r.store, 1, pick, n)
 	r.fail(err)
 	return events
 }
@@ -311,9 +621,9 @@ func (r *rig) claims(pick queue.Pick, n int, want ...string) {
 
 func (r *rig) settle(e queue.Event, end queue.State) {
 	r.t.Helper()
-	r.fail(r.store.Settle(context.Background(), []queue.Settlement{{
+	r.fail(Settle(context.Background(), r.store, queue.Settlement{
 		ID: e.ID, Claim: e.Claim, State: end, At: r.now, Due: r.now.Add(time.Minute), Attempts: e.Attempts + 1, Tried: true,
-	}}))
+	}))
 }
 
 func (r *rig) wake() {
@@ -340,5 +650,43 @@ func (r *rig) states(want string) {
 	}
 	if text := strings.Join(got, " "); text != want {
 		r.t.Errorf("the events are\n%s, want\n%s", text, want)
+	}
+}
+
+// pooled puts an event of a pool whose hash prefers that lane.
+func (r *rig) pooled(lane int64, dedup string, action eventsv2.Action, want int64) {
+	r.t.Helper()
+	n := queue.New{Lane: lane, Pool: "db", Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+	if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
+		r.t.Errorf("the %s of %s is on lane %d, want %d", action, dedup, placed.Lane, want)
+	}
+}
+
+// claimLane claims the most urgent event of a lane.
+func (r *rig) claimLane(lane int64) queue.Event {
+	r.t.Helper()
+	events, err := Claim(context.Background(), r.store, lane, queue.MostUrgent, 1)
+	r.fail(err)
+	if len(events) != 1 {
+		r.t.Fatalf("nothing is ready in lane %d", lane)
+	}
+	return events[0]
+}
+
+// move moves what is new from a lane to the other one.
+func (r *rig) move(from int64, want ...string) {
+	r.t.Helper()
+	moved, err := r.store.Move(context.Background(), queue.Move{From: from, To: 3 - from, Pool: "db", Rank: queue.Error, N: 99, At: r.now, Why: "from one to the other"})
+	r.fail(err)
+	var got []string
+	for _, id := range moved.Heads {
+		for _, e := range r.all() {
+			if e.ID == id && e.Lane == 3-from {
+				got = append(got, e.DedupKey)
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("the chains %q moved, want %q", got, want)
 	}
 }

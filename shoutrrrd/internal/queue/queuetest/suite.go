@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,19 +20,26 @@ import (
 type Store interface {
 	Lane(ctx context.Context, key eventsv2.Key) (queue.Lane, error)
 	Lanes(ctx context.Context) ([]queue.Lane, error)
+	LaneByID(ctx context.Context, id int64) (queue.Lane, error)
 	SaveLane(ctx context.Context, lane queue.Lane) error
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
-	Claim(ctx context.Context, lane int64, pick queue.Pick, n int) ([]queue.Event, error)
+	Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, error)
 	Release(events []queue.Event)
-	Settle(ctx context.Context, settlements []queue.Settlement) error
+	Settle(ctx context.Context, settlements []queue.Settlement) ([]error, error)
+	Move(ctx context.Context, m queue.Move) (queue.Moved, error)
 	Wake(ctx context.Context, now time.Time, n int) (time.Time, error)
+	Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error)
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
-	Recent(ctx context.Context, lane int64, since time.Time) ([]time.Time, error)
+	TryEvent(ctx context.Context, id int64, by queue.By) error
+	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
+	Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error)
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
-	Counts(ctx context.Context) ([]queue.Count, error)
+	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
+	Counted(ctx context.Context, id int64) (queue.Counted, error)
+	Totals(ctx context.Context) ([]queue.Count, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
 	LaneHistory(ctx context.Context, lane int64) ([]queue.Entry, error)
 	Groups(ctx context.Context) ([]queue.Group, error)
@@ -42,7 +51,10 @@ type Opened struct {
 	Store
 	// Restart closes the store and opens it again: in order, or as a crash leaves it.
 	Restart func(clean bool) Store
-	Close   func()
+	// Bound lets the store have that many lanes, of keys that the configuration does not
+	// name.
+	Bound func(lanes int)
+	Close func()
 }
 
 // Open opens a new, empty store that asks now for the time and calls ready.
@@ -89,11 +101,16 @@ func Conformance(t *testing.T, open Open) {
 				"settle":  m.settle,
 				"settle2": m.settle,
 				"release": m.release,
+				"move":    m.moveNew,
 				"stale":   m.stale,
 				"wake":    m.wake,
+				"hasten":  m.hasten,
 				"requeue": m.requeue,
 				"drop":    m.drop,
+				"try":     m.try,
 				"purge":   m.purge,
+				"lane":    m.lane,
+				"learn":   m.learn,
 				"restart": m.restart,
 				"":        m.compare,
 			})
@@ -126,6 +143,10 @@ func (m *machine) put(t *rapid.T) {
 		e.Repairs = []string{"severity was wrong", "source was missing"}
 	}
 	e.Body = fmt.Appendf(nil, `{"n":%d}`, m.now.UnixMilli())
+	e.Summary = fmt.Sprint("summary at ", m.now.UnixMilli())
+	if rapid.IntRange(0, 4).Draw(t, "spelling") == 0 {
+		e.Key, _ = eventsv2.ParseKey(strings.ToUpper(Keys[e.Lane-1]))
+	}
 	got, err := m.store.Put(context.Background(), e)
 	m.must(err)
 	want, _ := m.model.Put(context.Background(), e)
@@ -136,11 +157,22 @@ func (m *machine) put(t *rapid.T) {
 
 func (m *machine) claim(t *rapid.T) {
 	lane := rapid.Int64Range(1, 2).Draw(t, "lane")
-	pick := rapid.SampledFrom([]queue.Pick{queue.MostUrgent, queue.OnlyCritical, queue.Oldest}).Draw(t, "pick")
+	pick := rapid.SampledFrom([]queue.Pick{queue.MostUrgent, queue.OnlyCritical, queue.Oldest, queue.LeastTried}).Draw(t, "pick")
 	n := rapid.IntRange(1, 3).Draw(t, "n")
-	got, err := m.store.Claim(context.Background(), lane, pick, n)
+	asks := []queue.Ask{{Lane: lane, Pick: pick, N: n}}
+	if rapid.Bool().Draw(t, "both lanes") {
+		asks = append(asks, queue.Ask{Lane: 3 - lane, Pick: pick, N: n})
+	}
+	taken, err := m.store.Claim(context.Background(), asks)
 	m.must(err)
-	want, _ := m.model.Claim(context.Background(), lane, pick, n)
+	wanted, _ := m.model.Claim(context.Background(), asks)
+	var got, want []queue.Event
+	for i := range wanted {
+		got, want = append(got, taken[i].Events...), append(want, wanted[i].Events...)
+		if taken[i].More != wanted[i].More {
+			t.Fatalf("claimed %+v: more of it: %v, the model has %v", asks[i], taken[i].More, wanted[i].More)
+		}
+	}
 	m.same("claimed", want, got)
 	for i := range got {
 		m.claimed = append(m.claimed, pair{got[i], want[i]})
@@ -165,17 +197,37 @@ func (m *machine) settle(t *rapid.T) {
 	}
 	x := queue.Settlement{
 		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: rapid.SampledFrom([]string{"failed", "refused"}).Draw(t, "reason"),
-		State: rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
+		Counts: rapid.Bool().Draw(t, "counts"),
+		State:  rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
 		x.Lane = rapid.Int64Range(1, 2).Draw(t, "lane")
 	}
+	if x.State == queue.Ready || x.State == queue.Waiting || x.State == queue.Expired {
+		x.MaybeAccepted = rapid.Bool().Draw(t, "maybe accepted")
+	}
 	if x.State == queue.Waiting {
 		x.Due = m.now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "wait")) * time.Second)
 	}
-	m.must(m.store.Settle(context.Background(), []queue.Settlement{x}))
+	m.must(Settle(context.Background(), m.store, x))
 	x.Claim = p.model.Claim
-	m.must(m.model.Settle(context.Background(), []queue.Settlement{x}))
+	m.must(Settle(context.Background(), m.model, x))
+}
+
+// moveNew moves what is new of a pool.
+func (m *machine) moveNew(t *rapid.T) {
+	x := queue.Move{
+		From: rapid.Int64Range(1, 2).Draw(t, "lane"), Pool: rapid.SampledFrom([]string{"pool", "pool", "pool", "another"}).Draw(t, "pool"),
+		Rank: queue.Rank(rapid.IntRange(0, 3).Draw(t, "rank")), After: rapid.SampledFrom([]int64{0, 0, 2}).Draw(t, "after"),
+		N: rapid.IntRange(1, 3).Draw(t, "n"), At: m.now, Why: "from lane a to b: rate limited",
+	}
+	x.To = rapid.SampledFrom([]int64{3 - x.From, 3 - x.From, 3 - x.From, 99}).Draw(t, "to")
+	got, err := m.store.Move(context.Background(), x)
+	m.must(err)
+	want, _ := m.model.Move(context.Background(), x)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("moved by %+v (-model +store):\n%s", x, diff)
+	}
 }
 
 // stale settles with a claim that is not held.
@@ -185,7 +237,7 @@ func (m *machine) stale(t *rapid.T) {
 		return
 	}
 	x := queue.Settlement{ID: all[rapid.IntRange(0, len(all)-1).Draw(t, "stale")].ID, Claim: 1 << 40, State: queue.Delivered, At: m.now}
-	if err := m.store.Settle(context.Background(), []queue.Settlement{x}); !errors.Is(err, queue.ErrStale) {
+	if err := Settle(context.Background(), m.store, x); !errors.Is(err, queue.ErrStale) {
 		t.Fatalf("settled event %d with a claim that nobody has: %v", x.ID, err)
 	}
 }
@@ -207,6 +259,16 @@ func (m *machine) wake(t *rapid.T) {
 	}
 }
 
+func (m *machine) hasten(t *rapid.T) {
+	lanes := rapid.SliceOfN(rapid.Int64Range(1, 4), 0, 3).Draw(t, "lanes")
+	n := rapid.IntRange(1, 4).Draw(t, "n")
+	got, err := m.store.Hasten(context.Background(), lanes, n)
+	m.must(err)
+	if want, _ := m.model.Hasten(context.Background(), lanes, n); got != want {
+		t.Fatalf("hasten %d events of the lanes %v: there are more: %t, the model has %t", n, lanes, got, want)
+	}
+}
+
 // some returns the number of an event, or one that there is not.
 func (m *machine) some(t *rapid.T) int64 { return rapid.Int64Range(1, m.model.lastID+1).Draw(t, "id") }
 
@@ -220,6 +282,20 @@ func (m *machine) drop(t *rapid.T) {
 	m.sameError("drop", m.model.Drop(context.Background(), id, by), m.store.Drop(context.Background(), id, by))
 }
 
+func (m *machine) try(t *rapid.T) {
+	id, by := m.some(t), queue.By{Who: "ana", Why: "now", At: m.now}
+	if rapid.Bool().Draw(t, "one event") {
+		m.sameError("try", m.model.TryEvent(context.Background(), id, by), m.store.TryEvent(context.Background(), id, by))
+		return
+	}
+	want, failed := m.model.TryLane(context.Background(), id%4, by)
+	got, err := m.store.TryLane(context.Background(), id%4, by)
+	m.sameError("try a lane", failed, err)
+	if got != want {
+		t.Fatalf("%d events of a lane were tried, the model has %d", got, want)
+	}
+}
+
 func (m *machine) purge(t *rapid.T) {
 	before := m.now.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "age")) * time.Second)
 	got, err := m.store.Purge(context.Background(), before, 1000)
@@ -230,9 +306,51 @@ func (m *machine) purge(t *rapid.T) {
 	}
 }
 
+// lane makes another lane.
+func (m *machine) lane(t *rapid.T) {
+	lanes, _ := m.model.Lanes(context.Background())
+	if len(lanes) > 6 {
+		return
+	}
+	key, err := eventsv2.ParseKey(fmt.Sprintf("%032d", len(lanes)))
+	m.must(err)
+	_, err = m.store.Lane(context.Background(), key)
+	m.must(err)
+	_, _ = m.model.Lane(context.Background(), key)
+}
+
+// learn pauses or resumes a lane, or learns whether its key is rejected.
+func (m *machine) learn(t *rapid.T) {
+	l, err := m.store.LaneByID(context.Background(), rapid.Int64Range(1, 3).Draw(t, "lane"))
+	if err != nil {
+		return
+	}
+	by := queue.By{Who: "ana", Why: "a test", At: m.now}
+	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	case 0:
+		m.must(m.store.Hold(context.Background(), l.ID, by))
+		m.must(m.model.Hold(context.Background(), l.ID, by))
+	case 1:
+		m.must(m.store.Unhold(context.Background(), l.ID, by))
+		m.must(m.model.Unhold(context.Background(), l.ID, by))
+	case 2:
+		l.KeyRefused = m.now
+		m.must(m.store.SaveLane(context.Background(), l))
+		m.must(m.model.SaveLane(context.Background(), l))
+	default:
+		l.KeyRefused = time.Time{}
+		m.must(m.store.SaveLane(context.Background(), l))
+		m.must(m.model.SaveLane(context.Background(), l))
+	}
+}
+
 func (m *machine) restart(t *rapid.T) {
-	m.store.Store = m.store.Restart(rapid.Bool().Draw(t, "clean"))
-	m.model.Restart()
+	clean := rapid.Bool().Draw(t, "clean")
+	m.store.Store = m.store.Restart(clean)
+	m.model.Restart(clean)
+	if !clean {
+		m.model.Crashed()
+	}
 	m.claimed = nil
 }
 
@@ -244,21 +362,31 @@ func (m *machine) compare(t *rapid.T) {
 	for i, j := 0, len(got)-1; i < j; i, j = i+1, j-1 {
 		got[i], got[j] = got[j], got[i]
 	}
-	m.same("events", m.model.All(), got)
-	counts, err := m.store.Counts(context.Background())
+	want := m.model.All()
+	for i := range want { // bodies are compared when they are claimed
+		want[i].Body = nil
+	}
+	m.same("events", want, got)
+	m.compareOverviews(t)
+	totals, err := m.store.Totals(context.Background())
 	m.must(err)
-	wanted, _ := m.model.Counts(context.Background())
-	if diff := cmp.Diff(wanted, counts); diff != "" {
-		t.Fatalf("counts (-model +store):\n%s", diff)
+	wanted, _ := m.model.Totals(context.Background())
+	if diff := cmp.Diff(wanted, totals); diff != "" {
+		t.Fatalf("totals (-model +store):\n%s", diff)
+	}
+	for _, want := range wanted {
+		got, err := m.store.Counted(context.Background(), want.Lane)
+		m.must(err)
+		if diff := cmp.Diff(want, got.Count); diff != "" || got.Lane.ID != want.Lane {
+			t.Fatalf("lane %d by its number is %d (-model +store):\n%s", want.Lane, got.Lane.ID, diff)
+		}
 	}
 	m.compareGroups(t)
-	for lane := int64(1); lane <= 2; lane++ {
-		got, err := m.store.Recent(context.Background(), lane, m.now.Add(-time.Minute))
-		m.must(err)
-		want, _ := m.model.Recent(context.Background(), lane, m.now.Add(-time.Minute))
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-			t.Fatalf("recent (-model +store):\n%s", diff)
-		}
+	recent, err := m.store.Recent(context.Background(), m.now.Add(-time.Minute))
+	m.must(err)
+	wantRecent, _ := m.model.Recent(context.Background(), m.now.Add(-time.Minute))
+	if diff := cmp.Diff(wantRecent, recent, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("recent (-model +store):\n%s", diff)
 	}
 	for lane := range m.ready[1] {
 		if !m.ready[0][lane] {
@@ -267,6 +395,16 @@ func (m *machine) compare(t *rapid.T) {
 	}
 	clear(m.ready[0])
 	clear(m.ready[1])
+}
+
+func (m *machine) compareOverviews(t *rapid.T) {
+	named := rapid.SliceOfN(rapid.Int64Range(1, 8), 0, 2).Draw(t, "named")
+	others := rapid.SampledFrom([]int{0, 1, 2, math.MaxInt}).Draw(t, "others")
+	got, err := m.store.Overview(context.Background(), named, others)
+	m.must(err)
+	if wrong := m.model.Wrong(got, named, others); wrong != "" {
+		t.Fatalf("an overview with lanes %d and %d others: %s", named, others, wrong)
+	}
 }
 
 func (m *machine) compareGroups(t *rapid.T) {

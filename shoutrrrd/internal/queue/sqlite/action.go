@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -15,182 +14,177 @@ import (
 // it goes to the end of its chain, and its age counts from now.
 func (s *Store) Requeue(ctx context.Context, id int64, by queue.By) error {
 	return s.submit(ctx, func(w *writer) error {
-		e, err := w.event(id)
+		r, err := w.event(id)
 		if err != nil {
 			return err
 		}
-		if !e.State.Dead() && e.State != queue.Dropped {
-			return verdict{fmt.Errorf("event %d is %s: %w: only what was refused, has expired or was dropped can be requeued", id, e.State, queue.ErrState)}
+		switch {
+		case !r.state.Dead() && r.state != queue.Dropped:
+			return verdict{fmt.Errorf("event %d is %s: %w: only what was refused, has expired or was dropped can be requeued", id, r.state, queue.ErrState)}
+		case w.s.byID[r.lane] == nil:
+			return verdict{fmt.Errorf("event %d: %w: its lane has been forgotten, so its integration key is not known any more; send the event anew", id, queue.ErrUnsendable)}
+		case !r.intact(w.keyOf(r.lane)):
+			return verdict{fmt.Errorf("event %d: %w: its content is damaged on the disk, and sending it could page anyone; drop it", id, queue.ErrUnsendable)}
 		}
-		if err := w.room(queue.Critical); err != nil {
+		weight := weightOf(r.action, r.kind, r.severity)
+		if err := w.room(r.lane, weight); err != nil {
 			return err
 		}
 		now := s.o.Now()
 		if err := w.log(id, now, "requeued", 0, by.Why, by.Who); err != nil {
 			return err
 		}
-		w.count(e.Lane, func(n *queue.Count) { bump(n, e.State, -1) })
-		w.waiting(e.Lane, e.Severity, +1)
-		return w.rejoin(&e, now)
+		w.ended(r.lane, r.state, -1)
+		if r.state.Dead() {
+			if err := w.countDead(-1, -int64(len(r.body))); err != nil {
+				return err
+			}
+		}
+		w.waiting(r.lane, r.severity, +1)
+		return w.rejoin(&r, weight, now)
 	})
 }
 
 // rejoin puts an event that had ended to the end of its chain.
-func (w *writer) rejoin(e *queue.Event, now time.Time) error {
-	weight := weightOf(e.Action, e.Kind, e.Severity)
-	state, priority := queue.Ready, weight
-	var c chain
-	if e.Kind == queue.Alert {
-		n := counts(weight)
-		fresh, err := w.execCount(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING`,
-			e.Lane, e.DedupKey, e.ID, n[0], n[1], n[2], n[3])
-		if err != nil {
+func (w *writer) rejoin(r *row, weight queue.Rank, now time.Time) error {
+	x := r.cells
+	x.state, x.priority, x.fresh, x.due, x.ended, x.attempts, x.prev, x.next = queue.Ready, weight, millis(now), 0, 0, 0, 0, 0
+	w.tx.wrote = true
+	id := chainID{r.lane, r.dedup}
+	begun := r.kind == queue.Change
+	if !begun {
+		var err error
+		if begun, err = w.begin(id, x.id, weight); err != nil {
 			return err
 		}
-		if fresh == 0 {
-			state = queue.Blocked
-			if c, err = w.chain(e.Lane, e.DedupKey); err != nil {
-				return err
-			}
-		}
 	}
-	err := w.exec(`UPDATE event SET state = ?2, priority = ?3, fresh = ?4, due = 0, ended = 0, attempts = 0, next = NULL WHERE id = ?1`,
-		e.ID, state, priority, millis(now))
+	if begun {
+		w.ready(id.lane, weight)
+		return w.write(&x)
+	}
+	c, err := w.chain(id)
 	if err != nil {
 		return err
 	}
-	if state == queue.Ready {
-		w.ready(e.Lane, priority)
-		return nil
-	}
-	if err := w.exec(`UPDATE event SET next = ?2 WHERE id = ?1`, c.tail, e.ID); err != nil {
+	tail, err := w.cells(c.tail, id)
+	if err != nil {
 		return err
 	}
-	c.tail = e.ID
+	x.state, x.prev, tail.next = queue.Blocked, tail.id, x.id
+	if err := errors.Join(w.write(&x), w.link(&tail)); err != nil {
+		return err
+	}
+	c.tail = x.id
 	c.n[weight]++
-	return w.save(e.Lane, e.DedupKey, c, true)
+	if err := w.saveChain(&c); err != nil {
+		return err
+	}
+	return w.prioritise(&c)
 }
 
 // Drop gives an event up. It is kept, with the reason, until retention ends.
 func (s *Store) Drop(ctx context.Context, id int64, by queue.By) error {
 	return s.submit(ctx, func(w *writer) error {
-		e, err := w.event(id)
+		r, err := w.event(id)
 		if err != nil {
 			return err
 		}
 		if _, claimed := s.claims[id]; claimed {
 			return verdict{fmt.Errorf("event %d is being sent: %w: wait for the end of the attempt", id, queue.ErrState)}
 		}
-		if e.State.Ended() && !e.State.Dead() {
-			return verdict{fmt.Errorf("event %d is %s: %w", id, e.State, queue.ErrState)}
+		if r.state.Ended() && !r.state.Dead() {
+			return verdict{fmt.Errorf("event %d is %s: %w", id, r.state, queue.ErrState)}
 		}
 		now := s.o.Now()
 		if err := w.log(id, now, "dropped", 0, by.Why, by.Who); err != nil {
 			return err
 		}
-		c := claim{0, e.Lane, e.Kind, e.Action, e.DedupKey, e.Pool, e.Severity}
-		x := &queue.Settlement{ID: id, State: queue.Dropped, At: now, Attempts: e.Attempts, Status: e.Status, Reason: e.Reason}
-		switch {
-		case e.State.Dead():
-			w.count(e.Lane, func(n *queue.Count) { bump(n, e.State, -1) })
-			return w.exec(`UPDATE event SET state = 7, ended = ?2 WHERE id = ?1`, id, max(1, millis(now)))
-		case e.State == queue.Blocked:
-			return w.unlink(&e, c, x)
+		if r.state.Dead() {
+			return w.dropDead(&r, now)
 		}
-		return w.end(id, c, x)
+		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
+		if r.state == queue.Blocked {
+			return w.unlink(&c, now)
+		}
+		return w.end(&c, &queue.Settlement{ID: id, State: queue.Dropped, At: now, Attempts: r.attempts, Status: r.status, Reason: r.reason})
 	})
 }
 
-// unlink takes a blocked event out of its chain.
-func (w *writer) unlink(e *queue.Event, c claim, x *queue.Settlement) error {
-	var next sql.NullInt64
-	err := w.queryRow(`UPDATE event SET state = ?2, ended = ?3 WHERE id = ?1 RETURNING next`, []any{e.ID, x.State, max(1, millis(x.At))}, []any{&next})
-	if err != nil {
+func (w *writer) dropDead(r *row, now time.Time) error {
+	w.ended(r.lane, r.state, -1)
+	r.state, r.ended = queue.Dropped, max(1, millis(now))
+	if err := w.write(&r.cells); err != nil {
 		return err
 	}
-	row, err := w.chain(c.lane, c.dedup)
-	if err != nil {
-		return err
-	}
-	before := row.head
-	for {
-		var after sql.NullInt64
-		if err := w.queryRow(`SELECT next FROM event WHERE id = ?1`, []any{before}, []any{&after}); err != nil {
-			return err
-		}
-		if after.Int64 == e.ID {
-			break
-		}
-		before = after.Int64
-	}
-	if err := w.exec(`UPDATE event SET next = ?2 WHERE id = ?1`, before, next); err != nil {
-		return err
-	}
-	if row.tail == e.ID {
-		row.tail = before
-	}
-	row.n[weightOf(c.action, c.kind, c.severity)]--
-	w.waiting(c.lane, c.severity, -1)
-	return w.save(c.lane, c.dedup, row, true)
+	return w.countDead(-1, -int64(len(r.body)))
 }
 
-func (w *writer) event(id int64) (queue.Event, error) {
+// unlink takes a blocked event out of its chain, whatever the chain's length.
+func (w *writer) unlink(c *claim, now time.Time) error {
+	x := &c.cells
+	id, err := w.chainOf(c)
+	if err != nil {
+		return err
+	}
+	before, err := w.cells(x.prev, id)
+	if err != nil {
+		return err
+	}
+	if before.next != x.id {
+		return &contradiction{id, x.id, "the event before it leads to another one"}
+	}
+	row, err := w.chain(id)
+	if err != nil {
+		return err
+	}
+	before.next = x.next
+	if err := w.link(&before); err != nil {
+		return err
+	}
+	if x.next == 0 {
+		row.tail = before.id
+	} else {
+		behind, err := w.cells(x.next, id)
+		if err != nil {
+			return err
+		}
+		behind.prev = before.id
+		if err := w.link(&behind); err != nil {
+			return err
+		}
+	}
+	if err := row.take(c.weight(), x.id); err != nil {
+		return err
+	}
+	x.state, x.ended, x.prev, x.next = queue.Dropped, max(1, millis(now)), 0, 0
+	if err := errors.Join(w.write(x), w.countEnd(x), w.saveChain(&row)); err != nil {
+		return err
+	}
+	return w.prioritise(&row)
+}
+
+// chainOf finds the chain of a blocked event: that of its own lane, or the one that
+// has moved to another lane while the event was far behind. The second is a scan of
+// all chains, and as rare as a long chain whose key was refused.
+func (w *writer) chainOf(c *claim) (chainID, error) {
+	lane := int64(0)
+	err := w.queryRow(`SELECT coalesce((SELECT lane FROM chain WHERE lane = ?1 AND dedup = ?2), (SELECT lane FROM chain WHERE dedup = ?2), ?1)`,
+		[]any{c.chain.lane, c.chain.dedup}, []any{&lane})
+	return chainID{lane, c.chain.dedup}, err
+}
+
+func (w *writer) event(id int64) (row, error) {
+	var r row
 	statement, err := w.statement(`SELECT ` + columns + ` FROM event WHERE id = ?1`)
 	if err != nil {
-		return queue.Event{}, err
+		return r, err
 	}
-	e, err := scanEvent(statement.QueryRowContext(context.Background(), id).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return e.Event, verdict{fmt.Errorf("event %d: %w", id, queue.ErrNotFound)}
+	err = r.scan(statement.QueryRowContext(context.Background(), id).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return r, verdict{fmt.Errorf("event %d: %w", id, queue.ErrNotFound)}
+	case err == nil && !r.sealed:
+		return r, &contradiction{chainID{r.lane, r.dedup}, id, "the event's seal is wrong"}
 	}
-	return e.Event, err
-}
-
-// Purge deletes up to n delivered or dropped events that ended before then, and
-// forgets the pools' choices for incidents that nobody has spoken of since. It
-// returns how many events it deleted.
-func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error) {
-	deleted := 0
-	err := s.submit(ctx, func(w *writer) error {
-		var ids []int64
-		rows, err := w.query(`DELETE FROM event WHERE id IN (SELECT id FROM event WHERE state IN (4, 7) AND ended < ?1 ORDER BY ended LIMIT ?2) RETURNING id, lane, state`,
-			millis(before), n)
-		if err != nil {
-			return err
-		}
-		err = each(rows, func(scan func(...any) error) error {
-			var id, lane int64
-			var state queue.State
-			err := scan(&id, &lane, &state)
-			ids = append(ids, id)
-			if err == nil {
-				w.count(lane, func(c *queue.Count) { bump(c, state, -1) })
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if err := w.exec(`DELETE FROM log WHERE event = ?1`, id); err != nil {
-				return err
-			}
-		}
-		deleted = len(ids)
-		if err := w.setMeta("last", strconv.FormatInt(w.last, 10)); err != nil { // no number is given out twice
-			return err
-		}
-		return w.exec(`DELETE FROM sticky WHERE (pool, dedup) IN (SELECT pool, dedup FROM sticky WHERE used < ?1
-			AND NOT EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup) LIMIT ?2)`, millis(before), n)
-	})
-	if err == nil && deleted > 0 {
-		err = s.submit(ctx, func(w *writer) error {
-			rows, err := w.query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", 2*deleted))
-			if err != nil {
-				return err
-			}
-			return each(rows, func(func(...any) error) error { return nil })
-		})
-	}
-	return deleted, err
+	return r, err
 }

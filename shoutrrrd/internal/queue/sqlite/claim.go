@@ -1,10 +1,10 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,101 +12,188 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// claim is an event that somebody is delivering.
+// claim is an event that is being sent. It is kept in memory alone.
 type claim struct {
-	token    uint64
-	lane     int64
-	kind     queue.Kind
-	action   eventsv2.Action
-	dedup    string
-	pool     string
-	severity queue.Rank
+	token  uint64
+	cells  cells // of its row, which only the writer changes
+	kind   queue.Kind
+	action eventsv2.Action
+	chain  chainID
+	pool   string
+	alone  bool // its chain was quarantined while it was being sent
 }
 
-// Claim takes up to n of the lane's ready events that nobody holds. The writer
-// does it, between two changes: nothing can be coalesced into an event whose body
-// has been handed out.
-func (s *Store) Claim(ctx context.Context, lane int64, pick queue.Pick, n int) ([]queue.Event, error) {
-	var events []queue.Event
+func (c *claim) weight() queue.Rank { return weightOf(c.action, c.kind, c.cells.severity) }
+
+// Claim takes ready events of several lanes that are not being sent, and answers
+// each ask in its place. The writer does it, between two changes: nothing can be
+// coalesced into an event whose body has been handed out.
+func (s *Store) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, error) {
+	taken := make([]queue.Taken, len(asks))
 	err := s.submit(ctx, func(w *writer) error {
-		var err error
-		events, err = w.claim(lane, pick, n)
-		return err
+		for i, ask := range asks {
+			var err error
+			if taken[i], err = w.claim(ask.Lane, ask.Pick, ask.N); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return events, nil
+	return taken, nil
 }
 
-func (w *writer) claim(lane int64, pick queue.Pick, n int) ([]queue.Event, error) {
-	held := 0
-	for _, c := range w.s.claims {
-		if c.lane == lane {
-			held++
-		}
-	}
-	found, err := w.candidates(lane, pick, n+held)
+func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) {
+	found, err := w.candidates(lane, pick, n+1) // one more tells whether there are more
 	if err != nil {
-		return nil, err
+		return queue.Taken{}, err
 	}
-	var taken []queue.Event
-	for _, e := range found {
-		if _, claimed := w.s.claims[e.ID]; claimed || len(taken) == n {
-			continue
-		}
-		if !e.intact() {
-			if err := w.bury(&e.Event); err != nil {
-				return nil, err
+	taken := queue.Taken{More: len(found) > n} // also if one of them is damaged
+	for i := range found[:min(n, len(found))] {
+		r := &found[i]
+		of := chainID{lane, r.dedup}
+		switch {
+		case !r.sealed || r.lane != lane || r.state != queue.Ready:
+			mended, err := w.mendIndex("event_ready", queue.Ready, lane, &r.cells)
+			if err != nil || mended { // the next claim finds what is ready
+				return queue.Taken{Events: taken.Events, More: true}, err
+			}
+			return queue.Taken{}, &contradiction{of, r.id, "the event's seal is wrong"}
+		case !r.intact(w.keyOf(lane)):
+			if err := w.bury(r); err != nil {
+				return queue.Taken{}, err
 			}
 			continue
 		}
 		w.token++
+		w.setClaim(r.id, claim{token: w.token, cells: r.cells, kind: r.kind, action: r.action, chain: of, pool: r.pool})
+		e := r.event()
 		e.Claim, e.InFlight = w.token, true
-		taken = append(taken, e.Event)
-	}
-	for _, e := range taken {
-		w.setClaim(e.ID, claim{e.Claim, e.Lane, e.Kind, e.Action, e.DedupKey, e.Pool, e.Severity})
+		taken.Events = append(taken.Events, e)
 	}
 	return taken, nil
+}
+
+// mendIndex builds an index anew if an event's row, read by its number, is what was
+// written, and is not what was read through the index, or does not belong there: the
+// columns of an index come from its entry, which is then what the disk has changed. It
+// reports whether it has.
+func (w *writer) mendIndex(index string, state queue.State, lane int64, through *cells) (bool, error) {
+	statement, err := w.statement(`SELECT ` + cellColumns + ` FROM event WHERE id = ?1`)
+	if err != nil {
+		return false, err
+	}
+	var own cells
+	whole, err := own.scan(statement.QueryRowContext(context.Background(), through.id).Scan)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return false, err
+	case err == nil && (!whole || own == *through && own.state == state && own.lane == lane):
+		return false, nil
+	}
+	w.report(Incident{Event: through.id, What: "the index " + index + " was damaged and is built anew", Why: "it says something else than the event's row"})
+	return true, w.reindex(index)
+}
+
+// reindex builds an index from the rows, and has the scheduler look for what is ready.
+func (w *writer) reindex(index string) error {
+	w.readyAll()
+	return w.exec("REINDEX " + index)
 }
 
 // setClaim changes a claim at once, as a second request of the same transaction
 // must see it, and takes that back if the transaction fails. A zero token gives it up.
 func (w *writer) setClaim(id int64, c claim) {
+	s, now := w.s, millis(w.s.o.Now())
 	set := func(c claim) {
-		if c.token == 0 {
-			delete(w.s.claims, id)
-			return
+		if before, ok := s.claims[id]; ok {
+			if s.flying[before.chain.lane]--; s.flying[before.chain.lane] == 0 {
+				delete(s.flying, before.chain.lane)
+			}
+			delete(s.claims, id)
+			if l := s.byID[before.chain.lane]; l != nil {
+				l.claimed = now
+			}
 		}
-		w.s.claims[id] = c
+		if c.token != 0 {
+			s.claims[id] = c
+			s.flying[c.chain.lane]++
+		}
 	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	before := w.s.claims[id]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.claims[id]
 	set(c)
-	w.undo = append(w.undo, func() { set(before) })
+	w.tx.undo = append(w.tx.undo, func() { set(before) })
 }
 
-// candidates reads ready events in the order of the pick.
+// fewFlying is up to how many events in flight it is cheaper to read them once more
+// than to look for the others in two steps.
+const fewFlying = 4
+
+const (
+	ready = ` FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1`
+
+	// Only the inner part looks at the index: the outer one would walk through all of it.
+	leastTried = ` FROM event WHERE id IN (SELECT id` + ready + ` AND priority = 0 ORDER BY id DESC LIMIT ?3) ORDER BY attempts, id LIMIT ?2`
+)
+
+// candidates reads up to n ready events that are not being sent, in the order of the
+// pick. Where many are being sent, as in a lane with a high rate, their bodies are
+// not read again and again.
 func (w *writer) candidates(lane int64, pick queue.Pick, n int) ([]row, error) {
-	const ready = `SELECT ` + columns + ` FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1`
+	flying := w.s.flying[lane]
+	what, whole := columns, flying <= fewFlying && pick != queue.LeastTried
+	if !whole {
+		what = `id`
+	}
+	var found []row
+	read := func(text string, args ...any) error {
+		rows, err := w.query(`SELECT `+what+text, args...)
+		if err != nil {
+			return err
+		}
+		return each(rows, func(scan func(...any) error) error {
+			var r row
+			err := error(nil)
+			if whole {
+				err = r.scan(scan)
+			} else {
+				err = scan(num(&r.id))
+			}
+			if _, claimed := w.s.claims[r.id]; !claimed {
+				found = append(found, r)
+			}
+			return err
+		})
+	}
+	var err error
 	switch pick {
 	case queue.OnlyCritical:
-		return w.events(ready+` AND priority = 0 ORDER BY id LIMIT ?2`, lane, n)
+		err = read(ready+` AND priority = 0 ORDER BY id LIMIT ?2`, lane, n+flying)
+	case queue.LeastTried:
+		err = read(leastTried, lane, n+flying, queue.LeastTriedOf+flying)
 	case queue.Oldest:
-		var all []row
-		for rank := range queue.Ranks {
-			some, err := w.events(ready+` AND priority = ?3 ORDER BY id LIMIT ?2`, lane, n, rank)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, some...)
+		for rank := queue.Rank(0); rank < queue.Ranks && err == nil; rank++ {
+			err = read(ready+` AND priority = ?3 ORDER BY id LIMIT ?2`, lane, n+flying, rank)
 		}
-		slices.SortFunc(all, func(a, b row) int { return int(a.ID - b.ID) })
-		return all, nil
+		slices.SortFunc(found, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	default:
+		err = read(ready+` ORDER BY priority, id LIMIT ?2`, lane, n+flying)
 	}
-	return w.events(ready+` ORDER BY priority, id LIMIT ?2`, lane, n)
+	found = found[:min(n, len(found))]
+	for i := 0; i < len(found) && err == nil && !whole; i++ {
+		var one []row
+		if one, err = w.events(`SELECT `+columns+` FROM event WHERE id = ?1`, found[i].id); err == nil && len(one) != 1 {
+			err = &contradiction{chainID{lane, ""}, found[i].id, "the index of what is ready names an event that is not there"}
+		}
+		if err == nil {
+			found[i] = one[0]
+		}
+	}
+	return found, err
 }
 
 func (w *writer) events(text string, args ...any) ([]row, error) {
@@ -117,168 +204,66 @@ func (w *writer) events(text string, args ...any) ([]row, error) {
 	defer func() { _ = rows.Close() }()
 	var events []row
 	for rows.Next() {
-		e, err := scanEvent(rows.Scan)
-		if err != nil {
+		var r row
+		if err := r.scan(rows.Scan); err != nil {
 			return nil, err
 		}
-		events = append(events, e)
+		events = append(events, r)
 	}
 	return events, rows.Err()
 }
 
-// bury ends an event that the disk has changed: to send it could page anybody.
-func (w *writer) bury(e *queue.Event) error {
-	c := claim{0, e.Lane, e.Kind, e.Action, e.DedupKey, e.Pool, e.Severity}
-	return w.end(e.ID, c, &queue.Settlement{
-		ID: e.ID, State: queue.Refused, At: w.s.o.Now(), Attempts: e.Attempts,
-		Reason: "its row is damaged on this machine's disk (checksum); nothing was sent",
-	})
+// bury ends an event whose content the disk has changed: to send it could page
+// anyone. The rest of its chain goes on.
+func (w *writer) bury(r *row) error {
+	c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
+	w.report(Incident{Lane: r.lane, Event: r.id, What: "an event is a dead letter", Why: damagedReason})
+	begins, err := w.begins(&c)
+	if err != nil {
+		return err
+	}
+	if !begins {
+		w.learn(w.s.examineSoon) // its own chain is found that way
+		return w.buryAlone(&c.cells)
+	}
+	return w.end(&c, &queue.Settlement{ID: r.id, State: queue.Refused, At: w.s.o.Now(), Attempts: r.attempts, Reason: damagedReason})
 }
+
+// begins reports whether the chain of that name begins with the event: the disk may
+// have made its dedup key that of another chain, which goes on.
+func (w *writer) begins(c *claim) (bool, error) {
+	if c.kind == queue.Change {
+		return true, nil
+	}
+	row, err := w.chain(c.chain)
+	if bad := (*contradiction)(nil); errors.As(err, &bad) {
+		return false, nil
+	}
+	return row.head == c.cells.id, err
+}
+
+// damagedReason is the reason of a dead letter that the disk has made.
+const damagedReason = "its row is damaged on the relay's disk (checksum); nothing was sent"
 
 // Release gives claims back as if they had never been taken.
 func (s *Store) Release(events []queue.Event) {
 	_ = s.submit(context.Background(), func(w *writer) error { // a store that is closed has no claims
 		for _, e := range events {
-			if c, ok := s.claims[e.ID]; ok && c.token == e.Claim {
-				w.setClaim(e.ID, claim{})
-				w.ready(e.Lane, e.Priority)
-			}
-		}
-		return nil
-	})
-}
-
-// Settle ends attempts, all of them in one transaction. A settlement whose claim
-// is not held any more changes nothing: the error is queue.ErrStale, the others
-// are applied all the same.
-func (s *Store) Settle(ctx context.Context, settlements []queue.Settlement) error {
-	return s.submit(ctx, func(w *writer) error {
-		var stale error
-		for i := range settlements {
-			err := w.settle(&settlements[i])
-			if answer := (verdict{}); errors.As(err, &answer) {
-				stale = verdict{errors.Join(stale, answer.error)}
+			c, ok := s.claims[e.ID]
+			if !ok || c.token != e.Claim {
 				continue
 			}
-			if err != nil {
-				return err
+			w.setClaim(e.ID, claim{})
+			if c.alone {
+				if err := w.buryAlone(&c.cells); err != nil {
+					return err
+				}
+				continue
 			}
+			w.ready(c.chain.lane, e.Priority)
 		}
-		return stale
+		return nil
 	})
-}
-
-func (w *writer) settle(x *queue.Settlement) error {
-	c, ok := w.s.claims[x.ID]
-	if !ok || c.token != x.Claim {
-		return verdict{fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)}
-	}
-	w.setClaim(x.ID, claim{})
-	if x.Tried && x.State != queue.Delivered {
-		if err := w.log(x.ID, x.At, "attempt", x.Status, x.Reason, ""); err != nil {
-			return err
-		}
-	}
-	if x.State.Ended() {
-		return w.end(x.ID, c, x)
-	}
-	if x.Lane != 0 && x.Lane != c.lane {
-		moved, err := w.move(c, x.Lane)
-		if err != nil {
-			return err
-		}
-		if !moved { // there is a chain of the same name already: an operator has to look
-			dead := *x
-			dead.State = queue.Refused
-			return w.end(x.ID, c, &dead)
-		}
-		c.lane = x.Lane
-	}
-	var priority queue.Rank
-	err := w.queryRow(`UPDATE event SET state = ?2, due = ?3, attempts = ?4, status = ?5, reason = ?6 WHERE id = ?1 RETURNING priority`,
-		[]any{x.ID, x.State, millis(x.Due), x.Attempts, x.Status, x.Reason}, []any{&priority})
-	if err == nil && x.State == queue.Ready {
-		w.ready(c.lane, priority)
-	}
-	return err
-}
-
-// end writes the end of a chain's head and lets the next one step forward, in the
-// same transaction: were the next one sent before that is on the disk, a crash
-// would send the first one again behind it.
-func (w *writer) end(id int64, c claim, x *queue.Settlement) error {
-	var next sql.NullInt64
-	err := w.queryRow(`UPDATE event SET state = ?2, ended = ?3, attempts = ?4, status = ?5, reason = ?6 WHERE id = ?1 RETURNING next`,
-		[]any{id, x.State, max(1, millis(x.At)), x.Attempts, x.Status, x.Reason}, []any{&next})
-	if err != nil {
-		return err
-	}
-	w.waiting(c.lane, c.severity, -1)
-	w.count(c.lane, func(n *queue.Count) { bump(n, x.State, +1) })
-	if c.kind == queue.Change {
-		return nil
-	}
-	if err := w.unstick(c, x.State, next.Valid); err != nil {
-		return err
-	}
-	return w.stepForward(c, next)
-}
-
-// stepForward makes the next event of a chain its head, or ends the chain.
-func (w *writer) stepForward(c claim, next sql.NullInt64) error {
-	if !next.Valid {
-		return w.exec(`DELETE FROM chain WHERE lane = ?1 AND dedup = ?2`, c.lane, c.dedup)
-	}
-	row, err := w.chain(c.lane, c.dedup)
-	if err != nil {
-		return err
-	}
-	row.head = next.Int64
-	row.n[weightOf(c.action, c.kind, c.severity)]--
-	if err := w.exec(`UPDATE event SET state = 0 WHERE id = ?1`, row.head); err != nil {
-		return err
-	}
-	return w.save(c.lane, c.dedup, row, true)
-}
-
-// unstick forgets through which of a pool's keys an incident was triggered: when
-// it is over, and when PagerDuty refused the trigger, so that another key can try.
-func (w *writer) unstick(c claim, state queue.State, more bool) error {
-	over := state == queue.Delivered && c.action == eventsv2.Resolve && !more
-	failed := state == queue.Refused && c.action == eventsv2.Trigger && !more
-	if c.pool == "" || !over && !failed {
-		return nil
-	}
-	return w.exec(`DELETE FROM sticky WHERE pool = ?1 AND dedup = ?2`, c.pool, c.dedup)
-}
-
-func bump(n *queue.Count, state queue.State, change int) {
-	switch state {
-	case queue.Delivered:
-		n.Delivered += change
-	case queue.Refused:
-		n.Refused += change
-	case queue.Expired:
-		n.Expired += change
-	}
-}
-
-// Of an event's history the first entries and the last ones are kept: three days
-// of failed attempts would be thousands.
-const (
-	firstEntries = 20
-	lastEntries  = 100
-)
-
-func (w *writer) log(event int64, at time.Time, what string, status int, text, who string) error {
-	var n int64
-	err := w.queryRow(`INSERT INTO log (event, n, at, what, status, text, who)
-		SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM log WHERE event = ?1 RETURNING n`,
-		[]any{event, millis(at), what, status, text, who}, []any{&n})
-	if err != nil || n <= firstEntries+lastEntries {
-		return err
-	}
-	return w.exec(`DELETE FROM log WHERE event = ?1 AND n = ?2`, event, n-lastEntries)
 }
 
 // wakeSlice bounds how many waiting events become ready in one transaction.
@@ -292,24 +277,130 @@ func (s *Store) Wake(ctx context.Context, now time.Time, n int) (time.Time, erro
 	}
 	var next time.Time
 	err := s.submit(ctx, func(w *writer) error {
-		rows, err := w.query(`UPDATE event SET state = 0 WHERE id IN (SELECT id FROM event WHERE state = 2 AND due <= ?1 ORDER BY due LIMIT ?2) RETURNING lane, priority`,
-			millis(now), n)
+		due, err := w.due(millis(now), n)
 		if err != nil {
 			return err
 		}
-		err = each(rows, func(scan func(...any) error) error {
-			var a announcement
-			err := scan(&a.lane, &a.rank)
-			w.announce = append(w.announce, a)
-			return err
-		})
-		if err != nil {
-			return err
+		for i, before := 0, w.written; i < len(due) && w.written-before < transactionBytes; i++ {
+			x := &due[i]
+			if !x.whole {
+				if mended, err := w.mendIndex("event_due", queue.Waiting, x.lane, &x.cells); err != nil || mended {
+					next = now
+					return err
+				}
+				return &contradiction{chainID{x.lane, x.dedup}, x.id, "the event's seal is wrong"}
+			}
+			x.state = queue.Ready
+			if err := w.write(&x.cells); err != nil {
+				return err
+			}
+			w.ready(x.lane, x.priority)
 		}
-		var due sql.NullInt64
-		err = w.queryRow(`SELECT min(due) FROM event WHERE state = 2`, nil, []any{&due})
-		next = fromMillis(due.Int64)
+		var at sql.NullInt64
+		err = w.queryRow(`SELECT min(due) FROM event WHERE state = 2`, nil, []any{&at})
+		next = fromMillis(at.Int64)
 		return err
 	})
 	return next, err
+}
+
+// Hasten makes up to n events of these lanes ready that wait to be sent again, the most
+// severe first, whenever they are due. It reports whether there may be more. It looks at
+// all that wait, in all lanes: those are attempts that have failed within about a minute.
+func (s *Store) Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error) {
+	if n <= 0 || n > wakeSlice {
+		n = wakeSlice
+	}
+	of := make(map[int64]bool, len(lanes))
+	for _, id := range lanes {
+		of[id] = true
+	}
+	err = s.submit(ctx, func(w *writer) error {
+		more = false
+		waiting, err := w.retries(of)
+		if err != nil {
+			return err
+		}
+		statement, err := w.statement(`SELECT ` + cellColumns + ` FROM event WHERE id = ?1`)
+		if err != nil {
+			return err
+		}
+		before := w.written
+		for i, one := range waiting {
+			if i == n || w.written-before >= transactionBytes {
+				more = w.written > before
+				return nil
+			}
+			var x cells
+			whole, err := x.scan(statement.QueryRowContext(ctx, one.id).Scan)
+			switch {
+			case err != nil && !errors.Is(err, sql.ErrNoRows):
+				return err
+			case err != nil || !whole || x.state != queue.Waiting: // it is mended when it is due
+				continue
+			}
+			x.state = queue.Ready
+			if err := w.write(&x); err != nil {
+				return err
+			}
+			w.ready(x.lane, x.priority)
+		}
+		return nil
+	})
+	return more, err
+}
+
+// retry is an event that waits to be sent again.
+type retry struct {
+	id, due  int64
+	priority queue.Rank
+}
+
+// retries reads what waits to be sent again in some lanes, the most severe first, and of
+// these what is due first.
+func (w *writer) retries(of map[int64]bool) (list []retry, err error) {
+	rows, err := w.query(`SELECT id, lane, priority, due FROM event INDEXED BY event_due WHERE state = 2`)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(scan func(...any) error) error {
+		var x retry
+		lane := int64(0)
+		err := scan(num(&x.id), num(&lane), num(&x.priority), num(&x.due))
+		if of[lane] {
+			list = append(list, x)
+		}
+		return err
+	})
+	slices.SortFunc(list, func(a, b retry) int {
+		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
+	})
+	return list, err
+}
+
+// dueRow is what is read of an event that is due.
+type dueRow struct {
+	cells
+	dedup string
+	whole bool // its seal is right
+}
+
+// due reads up to n events that wait and are due. Their bodies stay where they are: five
+// hundred can have 250 MB.
+func (w *writer) due(now int64, n int) ([]dueRow, error) {
+	rows, err := w.query(`SELECT `+cellColumns+`, dedup FROM event INDEXED BY event_due WHERE state = 2 AND due <= ?1 ORDER BY due LIMIT ?2`, now, n)
+	if err != nil {
+		return nil, err
+	}
+	return readDue(rows)
+}
+
+func readDue(rows *sql.Rows) (due []dueRow, err error) {
+	err = each(rows, func(scan func(...any) error) (err error) {
+		var x dueRow
+		x.whole, err = x.scan(scan, txt(&x.dedup))
+		due = append(due, x)
+		return err
+	})
+	return due, err
 }

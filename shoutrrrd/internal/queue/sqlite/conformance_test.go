@@ -7,17 +7,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 )
 
 func TestConformance(t *testing.T) {
+	prove.Rapid(t, 15, 100, 5000)
 	n := 0
 	root := t.TempDir()
 	queuetest.Conformance(t, func(now func() time.Time, ready func(int64, queue.Rank)) queuetest.Opened {
 		n++
 		dir := filepath.Join(root, time.Now().Format("150405.000000000"))
-		o := Options{Path: filepath.Join(dir, "queue.db"), Now: now, OnReady: ready}
+		listed := true
+		o := Options{Path: filepath.Join(dir, "queue.db"), Now: now, OnReady: ready, Listed: func(eventsv2.Key) bool { return listed }}
 		open := func() *Store {
 			s, err := Open(context.Background(), o)
 			if err != nil {
@@ -41,6 +45,10 @@ func TestConformance(t *testing.T) {
 					t.Fatalf("the last end was clean: %v, the store says %v", clean, s.Clean())
 				}
 				return s
+			},
+			Bound: func(lanes int) {
+				s.o.MaxLanes, listed = lanes, false
+				s.Relist()
 			},
 			Close: func() {
 				_ = s.Close()

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -8,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
@@ -17,25 +21,58 @@ import (
 // errDamaged marks a file that SQLite reads and that says what cannot be.
 var errDamaged = errors.New("the file is damaged")
 
-// isDamage reports whether the file cannot be what was written. Every statement of
-// this package is constant and every constraint is one that it keeps, so an error
-// of their kind says that the disk has changed the schema or a row.
+// isDamage reports whether SQLite finds the file damaged, or this package finds in
+// it what cannot be anywhere.
 func isDamage(err error) bool {
 	var e *driver.Error
 	if errors.As(err, &e) {
+		code := e.Code() & 0xff
+		return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+	}
+	return errors.Is(err, errDamaged)
+}
+
+// isOfTheData reports whether a request failed because of what the rows say, or of a
+// mistake of this package: a contradiction, a constraint, a column that cannot be
+// read. That says nothing about the disk, and nothing about other requests.
+func isOfTheData(err error) bool {
+	var e *driver.Error
+	if errors.As(err, &e) {
 		switch e.Code() & 0xff {
-		case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_ERROR, lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH:
+		case lib.SQLITE_ERROR, lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG, lib.SQLITE_RANGE:
 			return true
 		}
+		return false
 	}
-	// database/sql has no type for a column that does not hold what it should.
-	return errors.Is(err, errDamaged) || err != nil && strings.Contains(err.Error(), "sql: Scan error")
+	if isCalledOff(err) {
+		return false
+	}
+	var call syscall.Errno // of a file that this package opens itself
+	return !errors.As(err, &call) && !errors.Is(err, errDamaged) && !errors.Is(err, errForeign) && !errors.Is(err, errLater) &&
+		!errors.Is(err, queue.ErrBroken) && !errors.Is(err, queue.ErrUnavailable)
+}
+
+// isCalledOff reports whether what was done ended because the caller wanted it to: a
+// start that is called off has found nothing in the file.
+func isCalledOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isUnreadable reports whether a file that was set aside cannot be read at one place.
+// Any other error says nothing about the place, such as one of too many open files:
+// the next start may read it.
+func isUnreadable(err error) bool {
+	var e *driver.Error
+	if errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_IOERR {
+		return true // the disk does not read the page
+	}
+	return isDamage(err) || isOfTheData(err)
 }
 
 // isFailedSync reports whether an fsync has failed.
 func isFailedSync(err error) bool {
 	var e *driver.Error
-	return errors.Is(err, errSync) || errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
+	return errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_FSYNC || e.Code() == lib.SQLITE_IOERR_DIR_FSYNC)
 }
 
 // suspectSuffix names the mark that a running store leaves beside a file that has
@@ -47,11 +84,11 @@ func (s *Store) suspect() {
 	_ = os.WriteFile(s.o.Path+suspectSuffix, nil, 0o600) // without it the next start trusts the file until it meets the damage again
 }
 
-// examine refuses a file that has contradicted itself. A file that has not is not
-// looked at: to read a gigabyte takes longer than a start may take.
-func (s *Store) examine() error {
+// examineMark refuses a file that has turned out to be damaged. A file that has not
+// is not looked at: to read a gigabyte takes longer than a start may take.
+func (s *Store) examineMark() error {
 	if _, err := os.Stat(s.o.Path + suspectSuffix); err == nil {
-		return fmt.Errorf("%w: it contradicted itself while it was used", errDamaged)
+		return fmt.Errorf("%w: it turned out to be damaged while it was used", errDamaged)
 	}
 	return nil
 }
@@ -59,20 +96,33 @@ func (s *Store) examine() error {
 // examineHeader refuses a file of a format that this program never writes. SQLite
 // takes it for one of a later version and opens it for reading only, which would
 // look like a disk that is read-only, at every start
-// (https://www.sqlite.org/fileformat2.html#file_format_version_numbers).
-func examineHeader(path string) error {
-	const writeVersion, readVersion, latest = 18, 19, 2 // bytes 18 and 19; 2 is a file with a WAL
-	file, err := os.Open(path)
+// (https://www.sqlite.org/fileformat2.html#file_format_version_numbers). It also
+// refuses a file of another program before anything is changed in it.
+func (s *Store) examineHeader(ctx context.Context) error {
+	const writeVersion, readVersion, latest, application, length = 18, 19, 2, 68, 100 // 2 is a file with a WAL
+	file, err := os.Open(s.o.Path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	header := make([]byte, readVersion+1)
+	header := make([]byte, length)
 	if _, err := io.ReadFull(file, header); err != nil {
 		return nil //nolint:nilerr // a new file; what else it may be, SQLite says
 	}
 	if header[writeVersion] > latest || header[readVersion] > latest {
 		return fmt.Errorf("%w: its header has format %d, %d", errDamaged, header[writeVersion], header[readVersion])
+	}
+	if binary.BigEndian.Uint32(header[application:]) == applicationID {
+		return nil
+	}
+	db := s.database(1, "query_only(1)")
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(ctx, tablesText)
+	if err != nil {
+		return nil //nolint:nilerr // it is damaged, and SQLite says so again
+	}
+	if tables, err := tablesIn(rows); err == nil && len(tables) > 0 && !isOurs(tables) {
+		return fmt.Errorf("%w: another program has written the file; name another one", errForeign)
 	}
 	return nil
 }

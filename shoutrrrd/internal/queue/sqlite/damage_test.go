@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 )
 
 // filled returns a queue's file that holds events of that many chains, and their
@@ -52,7 +54,7 @@ func take(t *testing.T, s *Store, bodies map[string][]byte) (whole int, err erro
 	lanes, _ := s.Lanes(t.Context())
 	for _, l := range lanes {
 		for {
-			events, err := s.Claim(t.Context(), l.ID, queue.MostUrgent, 10)
+			events, err := queuetest.Claim(t.Context(), s, l.ID, queue.MostUrgent, 10)
 			if err != nil {
 				return whole, err
 			}
@@ -111,11 +113,10 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 // put in, and what can be read is delivered.
 func TestFlippedBytes(t *testing.T) {
 	file, bodies := filled(t, 60)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := prove.Seed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	all, salvaged, before := 0, 0, openFiles(t)
-	for range images(60)/20 + 40 {
+	for range prove.Share(t, 20, 500, 2500) {
 		path := filepath.Join(memoryDir(t), "queue.db")
 		damaged := bytes.Clone(file)
 		for range 1 + random.IntN(30) {
@@ -256,11 +257,8 @@ func openFiles(t *testing.T) int {
 func TestFlippedHeader(t *testing.T) {
 	const header = 100 // bytes, https://www.sqlite.org/fileformat2.html#the_database_header
 	file, bodies := filled(t, 5)
-	step := 1
-	if os.Getenv("SHOUTRRRD_IMAGES") == "" {
-		step = 7 // of the many that differ little
-	}
-	for bit := 0; bit < header*8; bit += step {
+	start, step := prove.Stride(t, 29, 5)
+	for bit := start; bit < header*8; bit += step {
 		path := filepath.Join(memoryDir(t), "queue.db")
 		damaged := bytes.Clone(file)
 		damaged[bit/8] ^= 1 << (bit % 8)
@@ -353,12 +351,12 @@ func TestClockSetBack(t *testing.T) {
 	if _, err := s.Put(t.Context(), event(lane, eventsv2.Trigger, "a", queue.Info)); err != nil {
 		t.Fatal(err)
 	}
-	claimed, err := s.Claim(t.Context(), lane, queue.MostUrgent, 1)
+	claimed, err := queuetest.Claim(t.Context(), s, lane, queue.MostUrgent, 1)
 	if err != nil || len(claimed) != 1 {
 		t.Fatal(err, claimed)
 	}
 	x := queue.Settlement{ID: claimed[0].ID, Claim: claimed[0].Claim, State: queue.Waiting, At: now, Due: now.Add(time.Minute), Attempts: 1, Tried: true}
-	if err := s.Settle(t.Context(), []queue.Settlement{x}); err != nil {
+	if err := queuetest.Settle(t.Context(), s, x); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -370,7 +368,7 @@ func TestClockSetBack(t *testing.T) {
 	if err != nil || !next.IsZero() {
 		t.Fatalf("%v, next wake at %s", err, next)
 	}
-	if claimed, err := s.Claim(t.Context(), lane, queue.MostUrgent, 1); err != nil || len(claimed) != 1 {
+	if claimed, err := queuetest.Claim(t.Context(), s, lane, queue.MostUrgent, 1); err != nil || len(claimed) != 1 {
 		t.Errorf("the event still waits: %v %v", err, claimed)
 	}
 }

@@ -4,19 +4,20 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 )
 
 // disk is what the store asks of the disk beside what SQLite does.
 type disk interface {
-	// Sync returns once what was written to the file before the call is on the disk.
-	Sync(*os.File) error
+	// Now gives the time by which the disk is measured: the machine's.
+	Now() time.Time
 	// Rewrite writes the whole file anew, with the bytes that it has, and syncs it.
 	Rewrite(*os.File) error
 }
 
 type realDisk struct{}
 
-func (realDisk) Sync(file *os.File) error { return syncData(file) }
+func (realDisk) Now() time.Time { return time.Now() }
 
 func (realDisk) Rewrite(file *os.File) error {
 	piece := make([]byte, 1<<20)

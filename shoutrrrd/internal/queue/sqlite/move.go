@@ -1,47 +1,159 @@
 package sqlite
 
 import (
-	"database/sql"
+	"context"
 
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// move takes a whole chain to another lane of its pool, because PagerDuty refuses
-// the key of the one that it is on. It returns false, and has changed nothing, if
-// that lane has a chain of the same dedup key.
-func (w *writer) move(c claim, to int64) (bool, error) {
-	row, err := w.chain(c.lane, c.dedup)
+// moveSlice is how many events of a chain move at once. What is behind them moves
+// when it becomes the head: a chain may have two million.
+const moveSlice = 500
+
+// Move takes new chains of a lane that cannot send to another one of their pool, each of
+// them whole, and announces them there. All that one call moves is one transaction.
+func (s *Store) Move(ctx context.Context, m queue.Move) (queue.Moved, error) {
+	var moved queue.Moved
+	err := s.submit(ctx, func(w *writer) (err error) {
+		moved, err = w.moveNew(&m)
+		return err
+	})
 	if err != nil {
-		return false, err
+		return queue.Moved{}, err
 	}
-	fresh, err := w.execCount(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING`,
-		to, c.dedup, row.head, row.tail, row.n[0], row.n[1], row.n[2], row.n[3])
-	if err != nil || fresh == 0 {
-		return false, err
-	}
-	if err := w.exec(`DELETE FROM chain WHERE lane = ?1 AND dedup = ?2`, c.lane, c.dedup); err != nil {
-		return false, err
-	}
-	for id := row.head; id != 0; {
-		var next sql.NullInt64
-		if next, err = w.moveEvent(id, c.lane, to); err != nil {
-			return false, err
-		}
-		id = next.Int64
-	}
-	return true, w.exec(`UPDATE sticky SET lane = ?3 WHERE pool = ?1 AND dedup = ?2`, c.pool, c.dedup, to)
+	return moved, nil
 }
 
-// moveEvent moves one event and returns the one behind it. Its checksum covers the
-// lane.
-func (w *writer) moveEvent(id, from, to int64) (next sql.NullInt64, err error) {
-	var action, dedup, body string
-	var severity queue.Rank
-	err = w.queryRow(`SELECT action, dedup, body, severity, next FROM event WHERE id = ?1`, []any{id}, []any{&action, &dedup, &body, &severity, &next})
-	if err != nil {
-		return next, err
+func (w *writer) moveNew(m *queue.Move) (moved queue.Moved, err error) {
+	if to := w.s.byID[m.To]; to == nil || to.leaving || m.From == m.To {
+		return moved, nil
 	}
-	w.waiting(from, severity, -1)
-	w.waiting(to, severity, +1)
-	return next, w.exec(`UPDATE event SET lane = ?2, checksum = ?3 WHERE id = ?1`, id, to, checksum(to, severity, action, dedup, body))
+	heads, err := w.heads(m)
+	before := w.written
+	for i := range heads {
+		if i == queue.MoveLook || len(moved.Heads) == m.N || w.written-before >= transactionBytes {
+			return moved, nil
+		}
+		h := &heads[i]
+		moved.Next = h.cells.id
+		if !h.isNew {
+			continue
+		}
+		begins, err := w.begins(&h.claim)
+		if err != nil {
+			return moved, err
+		}
+		if !begins { // it is found out when it would be sent
+			continue
+		}
+		done, err := w.move(&h.claim, m.To)
+		if err == nil && done {
+			w.tx.wrote = true
+			moved.Heads = append(moved.Heads, h.cells.id)
+			w.ready(m.To, h.cells.priority)
+			if err = w.write(&h.cells); err == nil {
+				err = w.log(h.cells.id, m.At, "moved", 0, m.Why, "")
+			}
+		}
+		if err != nil {
+			return moved, err
+		}
+	}
+	moved.Next = 0
+	return moved, err
+}
+
+// head is the first event of a chain that nobody is sending.
+type head struct {
+	claim
+	isNew bool // nothing of its incident was accepted, or may have been
+}
+
+// heads reads heads of chains, one more than are looked at: that tells whether there are
+// more. A choice that was not used says that a chain is new. What may have been in
+// flight when a process ended is not.
+func (w *writer) heads(m *queue.Move) (heads []head, err error) {
+	rows, err := w.query(`SELECT `+cellColumns+`, kind, action, dedup, pool,
+			EXISTS (SELECT 1 FROM sticky WHERE sticky.pool = event.pool AND sticky.dedup = event.dedup AND sticky.lane = event.lane AND sticky.used = 0)
+		FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1 AND priority = ?2 AND id > ?3 ORDER BY id LIMIT ?4`,
+		m.From, m.Rank, m.After, queue.MoveLook+1)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(scan func(...any) error) error {
+		var h head
+		var action string
+		var unused int64
+		whole, err := h.cells.scan(scan, num(&h.kind), txt(&action), txt(&h.chain.dedup), txt(&h.pool), num(&unused))
+		h.action, h.chain.lane = eventsv2.Action(action), h.cells.lane
+		_, claimed := w.s.claims[h.cells.id]
+		h.isNew = whole && unused == 1 && h.pool == m.Pool && h.kind == queue.Alert && h.action == eventsv2.Trigger &&
+			h.cells.state == queue.Ready && h.cells.lane == m.From && h.cells.id > w.s.unsure && !claimed
+		heads = append(heads, h)
+		return err
+	})
+	return heads, err
+}
+
+// move takes a whole chain to another lane of its pool. It returns false, and has changed nothing, if
+// that lane has a chain of the same dedup key.
+func (w *writer) move(c *claim, to int64) (bool, error) {
+	row, err := w.chain(c.chain)
+	if err != nil {
+		return false, err
+	}
+	moved := row
+	moved.id.lane = to
+	n, err := w.execCount(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`,
+		to, row.id.dedup, row.head, row.tail, row.n[0], row.n[1], row.n[2], row.n[3], moved.seal())
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := w.deleteChain(c.chain); err != nil {
+		return false, err
+	}
+	if err := w.relocate(&c.cells, to); err != nil {
+		return false, err
+	}
+	before := w.written
+	for next, left := c.cells.next, moveSlice; next != 0 && left > 0 && w.written-before < transactionBytes; left-- {
+		x, err := w.cells(next, c.chain)
+		if err != nil {
+			return false, err
+		}
+		if err := w.relocate(&x, to); err != nil {
+			return false, err
+		}
+		if err := w.write(&x); err != nil {
+			return false, err
+		}
+		next = x.next
+	}
+	c.chain.lane = to
+	return true, w.exec(`UPDATE sticky SET lane = ?3 WHERE pool = ?1 AND dedup = ?2`, c.pool, c.chain.dedup, to)
+}
+
+// relocate makes an event one of another lane; it is still to be written. The
+// checksum of its content covers the lane's key.
+func (w *writer) relocate(x *cells, to int64) error {
+	if x.lane == to {
+		return nil
+	}
+	var r row
+	statement, err := w.statement(`SELECT ` + columns + ` FROM event WHERE id = ?1`)
+	if err != nil {
+		return err
+	}
+	if err := r.scan(statement.QueryRowContext(context.Background(), x.id).Scan); err != nil {
+		return err
+	}
+	whole := r.intact(w.keyOf(x.lane))
+	w.waiting(x.lane, x.severity, -1)
+	w.waiting(to, x.severity, +1)
+	x.lane = to
+	if whole { // else it stays wrong, and is found out when it would be sent
+		x.content = r.sum(w.keyOf(to))
+	}
+	return nil
 }

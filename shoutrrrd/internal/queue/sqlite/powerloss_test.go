@@ -8,24 +8,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	lib "modernc.org/sqlite/lib"
 )
-
-// images returns how many crash images to look at: few in the ordinary tests, which
-// run with the race detector, and as many as CI says.
-func images(few int) int {
-	if n, err := strconv.Atoi(os.Getenv("SHOUTRRRD_IMAGES")); err == nil {
-		return n
-	}
-	return few
-}
 
 // workload does everything that writes, for a while, and marks what was promised.
 func workload(s *Store, r *recorder, random *rand.Rand, steps int) {
@@ -39,13 +31,13 @@ func workload(s *Store, r *recorder, random *rand.Rand, steps int) {
 	for range steps {
 		switch random.IntN(10) {
 		case 0:
-			more, _ := s.Claim(ctx, lane.ID, queue.MostUrgent, 3)
+			more, _ := queuetest.Claim(ctx, s, lane.ID, queue.MostUrgent, 3)
 			claimed = append(claimed, more...)
 		case 1, 2:
 			if len(claimed) > 0 {
 				state := []queue.State{queue.Delivered, queue.Waiting, queue.Refused, queue.Ready}[random.IntN(4)]
 				now := s.o.Now()
-				_ = s.Settle(ctx, []queue.Settlement{{ID: claimed[0].ID, Claim: claimed[0].Claim, State: state, At: now, Due: now, Tried: true}})
+				_ = queuetest.Settle(ctx, s, queue.Settlement{ID: claimed[0].ID, Claim: claimed[0].Claim, State: state, At: now, Due: now, Tried: true})
 				claimed = claimed[1:]
 			}
 		case 3: // the WAL into the file, much more often than in life
@@ -122,7 +114,7 @@ func survive(t *testing.T, durable bool, seed uint64, count int) (bad int) {
 	dir, imageDir := t.TempDir(), memoryDir(t)
 	o := Options{Path: filepath.Join(dir, "queue.db"), vfs: r.name, disk: r}
 	if !durable {
-		o.disk = lazyDisk{}
+		o.synchronous = "NORMAL"
 	}
 	s, err := Open(context.Background(), o)
 	if err != nil {
@@ -155,7 +147,7 @@ func survive(t *testing.T, durable bool, seed uint64, count int) (bad int) {
 
 // No power cut, at whatever moment, loses an event that got its answer.
 func TestPowerLoss(t *testing.T) {
-	seed, count := uint64(time.Now().UnixNano()), images(500)
+	seed, count := prove.Seed(t), prove.Share(t, 200, 20_000, 50_000)
 	const each = 500
 	t.Logf("seed %d, %d images", seed, count)
 	for i := range uint64(max(1, count/each)) {
@@ -188,12 +180,9 @@ func TestDiskErrors(t *testing.T) {
 		{"truncate once", opTruncate, lib.SQLITE_IOERR_TRUNCATE, false},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
-			step := 1
-			if os.Getenv("SHOUTRRRD_IMAGES") == "" {
-				step = 7 // of the many that differ little
-			}
+			start, step := prove.Stride(t, 25, 3) // many differ little
 			met := 0
-			for n := 1; ; n += step {
+			for n := 1 + start; ; n += step {
 				if !failAt(t, n, kind.op, kind.rc, kind.sticky) {
 					break
 				}

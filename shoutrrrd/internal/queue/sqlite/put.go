@@ -2,228 +2,218 @@ package sqlite
 
 import (
 	"context"
-	"hash/crc32"
-	"strings"
+	"fmt"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
 // Put keeps an event and returns once it is on the disk. queue.ErrFull,
-// queue.ErrUnavailable and queue.ErrBroken say that it was not kept.
+// queue.ErrUnavailable, queue.ErrBroken and queue.ErrInternal say that it was not
+// kept; queue.ErrNotFound that its lane has just been forgotten: ask for it again.
+// If the disk hangs, the error is queue.ErrUnavailable and the outcome unknown.
 func (s *Store) Put(ctx context.Context, e queue.New) (queue.Placed, error) {
 	var placed queue.Placed
-	err := s.submit(ctx, func(w *writer) error {
+	err := s.submitWithin(ctx, s.o.slowAfter, len(e.Body), func(w *writer) error {
 		var err error
 		placed, err = w.put(&e)
 		return err
 	})
-	return placed, err
+	if err != nil { // of a disk that hangs: the writer may come to it still
+		return queue.Placed{}, err
+	}
+	return placed, nil
 }
 
 func (w *writer) put(e *queue.New) (queue.Placed, error) {
-	lane, err := w.laneOf(e)
+	lane, known, err := w.laneOf(e)
 	if err != nil {
 		return queue.Placed{}, err
 	}
+	r, ok := w.change(lane)
+	if !ok {
+		return queue.Placed{}, verdict{fmt.Errorf("lane %d: %w", lane, queue.ErrNotFound)}
+	}
+	r.used = millis(e.Accepted)
 	weight := weightOf(e.Action, e.Kind, e.Severity)
 	if e.Kind == queue.Change {
-		return w.insert(e, lane, queue.Ready, weight)
+		if err := w.room(lane, weight); err != nil {
+			return queue.Placed{}, err
+		}
+		return w.insert(e, lane, queue.Ready, weight, 0)
 	}
-	n := counts(weight)
-	fresh, err := w.execCount(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING`,
-		lane, e.DedupKey, w.last+1, n[0], n[1], n[2], n[3])
+	id := chainID{lane, e.DedupKey}
+	begun, err := w.begin(id, w.last+1, weight)
 	if err != nil {
 		return queue.Placed{}, err
 	}
-	if fresh == 1 {
-		placed, err := w.insert(e, lane, queue.Ready, weight)
-		if _, full := err.(verdict); full {
-			_, undo := w.execCount(`DELETE FROM chain WHERE lane = ?1 AND dedup = ?2`, lane, e.DedupKey)
-			if undo != nil {
-				return placed, undo
+	if !begun {
+		if e.Pool != "" && !known && e.Action == eventsv2.Trigger { // of what is there already nobody knows whether it was sent
+			if err := w.exec(`UPDATE sticky SET used = ?3 WHERE pool = ?1 AND dedup = ?2`, e.Pool, e.DedupKey, max(1, millis(e.Accepted))); err != nil {
+				return queue.Placed{}, err
 			}
 		}
-		return placed, err
+		return w.join(e, id, weight)
 	}
-	return w.join(e, lane, weight)
-}
-
-// laneOf returns the lane of the event's chain: with a pool the one through which
-// its incident was triggered.
-func (w *writer) laneOf(e *queue.New) (int64, error) {
-	if e.Pool == "" {
-		return e.Lane, nil
-	}
-	var lane int64
-	now := millis(e.Accepted)
-	if e.Action == eventsv2.Trigger {
-		err := w.queryRow(`INSERT INTO sticky (pool, dedup, lane, used) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT DO UPDATE SET used = excluded.used RETURNING lane`, []any{e.Pool, e.DedupKey, e.Lane, now}, []any{&lane})
-		return lane, err
-	}
-	err := w.queryRow(`SELECT coalesce((SELECT lane FROM sticky WHERE pool = ?1 AND dedup = ?2), ?3)`, []any{e.Pool, e.DedupKey, e.Lane}, []any{&lane})
-	return lane, err
-}
-
-// weightOf is what an event adds to the priority of its chain. An acknowledge or
-// resolve pages nobody, so it does not use the share that is kept for critical
-// triggers.
-func weightOf(action eventsv2.Action, kind queue.Kind, severity queue.Rank) queue.Rank {
-	if kind == queue.Alert && action != eventsv2.Trigger {
-		return max(severity, queue.Error)
-	}
-	return severity
-}
-
-func counts(weight queue.Rank) (n [queue.Ranks]int64) {
-	n[weight] = 1
-	return n
-}
-
-// gravest returns the priority of a chain with these counts.
-func gravest(n [queue.Ranks]int64) queue.Rank {
-	for rank, count := range n {
-		if count > 0 {
-			return queue.Rank(rank)
+	if err := w.room(lane, weight); err != nil {
+		if undo := w.deleteChain(id); undo != nil {
+			return queue.Placed{}, undo
 		}
+		return queue.Placed{}, err
 	}
-	return queue.Info
+	return w.insert(e, lane, queue.Ready, weight, 0)
 }
 
-// chain is a row of that table.
-type chain struct {
-	head, tail int64
-	n          [queue.Ranks]int64
+// laneOf returns the lane of the event's chain: with a pool the one through which its
+// incident is triggered, if that is known. A new one has a choice that was not used yet:
+// its chain may move as long as that is so.
+func (w *writer) laneOf(e *queue.New) (lane int64, known bool, err error) {
+	if e.Pool == "" {
+		return e.Lane, false, nil
+	}
+	err = w.queryRow(`SELECT coalesce((SELECT lane FROM sticky WHERE pool = ?1 AND dedup = ?2), 0)`, []any{e.Pool, e.DedupKey}, []any{&lane})
+	if err != nil {
+		return 0, false, err
+	}
+	if known = lane != 0; known && lane != e.Lane && w.s.byID[lane] == nil { // the disk has changed it: a lane that is chosen is not forgotten
+		err = w.exec(`UPDATE sticky SET lane = ?3, used = max(used, 1) WHERE pool = ?1 AND dedup = ?2`, e.Pool, e.DedupKey, e.Lane)
+		lane = e.Lane
+	}
+	if !known {
+		lane = e.Lane
+	}
+	if err == nil && e.Action == eventsv2.Trigger {
+		err = w.exec(`INSERT INTO sticky (pool, dedup, lane, used) VALUES (?1, ?2, ?3, 0)
+			ON CONFLICT DO UPDATE SET used = iif(used = 0, 0, ?4)`, e.Pool, e.DedupKey, lane, millis(e.Accepted))
+	}
+	return lane, known, err
 }
 
-func (w *writer) chain(lane int64, dedup string) (c chain, err error) {
-	err = w.queryRow(`SELECT head, tail, n0, n1, n2, n3 FROM chain WHERE lane = ?1 AND dedup = ?2`,
-		[]any{lane, dedup}, []any{&c.head, &c.tail, &c.n[0], &c.n[1], &c.n[2], &c.n[3]})
-	return c, err
+func (w *writer) factsOf(e *queue.New, lane int64) (facts, int64) {
+	c := facts{
+		kind: e.Kind, action: e.Action, dedup: e.DedupKey, accepted: millis(e.Accepted), pool: e.Pool,
+		repairs: joinLines(e.Repairs), summary: e.Summary, source: e.Source, body: string(e.Body),
+	}
+	key := w.keyOf(lane)
+	if !e.Key.IsZero() && e.Key.Reveal() != key.Reveal() {
+		c.key = e.Key.Reveal()
+	}
+	return c, c.sum(key)
 }
 
-// save writes a chain's row, and its priority into its head.
-func (w *writer) save(lane int64, dedup string, c chain, priority bool) error {
-	err := w.exec(`UPDATE chain SET head = ?3, tail = ?4, n0 = ?5, n1 = ?6, n2 = ?7, n3 = ?8 WHERE lane = ?1 AND dedup = ?2`,
-		lane, dedup, c.head, c.tail, c.n[0], c.n[1], c.n[2], c.n[3])
-	if err != nil || !priority {
-		return err
+// keyOf returns the integration key of a lane, none if there is no such lane.
+func (w *writer) keyOf(lane int64) eventsv2.Key {
+	if l := w.s.byID[lane]; l != nil {
+		return l.row.Key
 	}
-	var state queue.State
-	err = w.queryRow(`UPDATE event SET priority = ?2 WHERE id = ?1 RETURNING state`, []any{c.head, gravest(c.n)}, []any{&state})
-	if err == nil && state == queue.Ready {
-		w.ready(lane, gravest(c.n))
-	}
-	return err
+	return eventsv2.Key{}
 }
 
 // insert writes an event of which the chain knows already.
-func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority queue.Rank) (queue.Placed, error) {
-	if err := w.room(priority); err != nil {
-		return queue.Placed{}, err
-	}
+func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority queue.Rank, prev int64) (queue.Placed, error) {
 	w.last++
 	w.written += len(e.Body)
-	w.wrote = true
-	body := string(e.Body)
-	err := w.exec(`INSERT INTO event (id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, pool, repairs, checksum, body)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)`,
-		w.last, lane, state, priority, e.Severity, e.Kind, string(e.Action), e.DedupKey, millis(e.Accepted), e.Pool,
-		strings.Join(e.Repairs, "\n"), checksum(lane, e.Severity, string(e.Action), e.DedupKey, body), body)
-	if err != nil {
+	w.growth.put(len(e.Body))
+	w.tx.wrote = true
+	c, sum := w.factsOf(e, lane)
+	x := cells{id: w.last, lane: lane, state: state, priority: priority, severity: e.Severity, prev: prev, fresh: c.accepted, content: sum}
+	if err := w.insertRow(&x, &c); err != nil {
 		return queue.Placed{}, err
 	}
 	w.waiting(lane, e.Severity, +1)
 	if state == queue.Ready {
 		w.ready(lane, priority)
 	}
-	return queue.Placed{ID: w.last, Lane: lane}, nil
+	return queue.Placed{ID: x.id, Lane: lane}, nil
 }
 
-// room refuses what goes beyond the bound.
-func (w *writer) room(rank queue.Rank) error {
-	limit := w.s.o.MaxQueued
-	if rank != queue.Critical {
-		limit = w.s.o.ordinary()
-	}
-	if w.queued >= limit {
-		return verdict{queue.ErrFull}
-	}
-	return nil
-}
-
-// waiting counts an undelivered event more or less.
-func (w *writer) waiting(lane int64, severity queue.Rank, change int) {
-	w.queued += change
-	w.count(lane, func(c *queue.Count) { c.Waiting[severity] += change })
-}
-
-// ready tells the scheduler after the commit.
-func (w *writer) ready(lane int64, rank queue.Rank) {
-	w.announce = append(w.announce, announcement{lane, rank})
+func (w *writer) insertRow(x *cells, c *facts) error {
+	return w.exec(`INSERT INTO event (id, lane, state, priority, severity, prev, next, fresh, due, ended, attempts, repeats, status, reason, seal,
+			kind, action, dedup, accepted, pool, key, repairs, summary, source, size, content, body)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)`,
+		x.id, x.lane, x.state, x.priority, x.severity, x.prev, x.next, x.fresh, x.due, x.ended, x.attempts, x.repeats, x.status, x.reason, x.seal(),
+		c.kind, string(c.action), c.dedup, c.accepted, c.pool, c.key, c.repairs, c.summary, c.source, len(c.body), x.content, c.body)
 }
 
 // join puts an event behind the others of its chain, or into the last of them.
-func (w *writer) join(e *queue.New, lane int64, weight queue.Rank) (queue.Placed, error) {
-	c, err := w.chain(lane, e.DedupKey)
+func (w *writer) join(e *queue.New, id chainID, weight queue.Rank) (queue.Placed, error) {
+	c, err := w.chain(id)
 	if err != nil {
 		return queue.Placed{}, err
 	}
-	if e.Action == eventsv2.Trigger {
-		tail := struct {
-			action   string
-			severity queue.Rank
-		}{}
-		err := w.queryRow(`SELECT action, severity FROM event WHERE id = ?1`, []any{c.tail}, []any{&tail.action, &tail.severity})
-		if err != nil {
+	tail, err := w.cells(c.tail, id)
+	if err != nil {
+		return queue.Placed{}, err
+	}
+	if tail.state.Ended() {
+		return queue.Placed{}, &contradiction{id, tail.id, "the tail of the chain has ended"}
+	}
+	if _, claimed := w.s.claims[tail.id]; !claimed && e.Action == eventsv2.Trigger {
+		var action string
+		if err := w.queryRow(`SELECT action FROM event WHERE id = ?1`, []any{tail.id}, []any{&action}); err != nil {
 			return queue.Placed{}, err
 		}
-		if _, claimed := w.s.claims[c.tail]; !claimed && tail.action == string(eventsv2.Trigger) {
-			return w.coalesce(e, lane, c, tail.severity)
+		if action == string(eventsv2.Trigger) {
+			return w.coalesce(e, &c, &tail)
 		}
 	}
-	placed, err := w.insert(e, lane, queue.Blocked, weight)
+	if err := w.room(id.lane, weight); err != nil {
+		return queue.Placed{}, err
+	}
+	placed, err := w.insert(e, id.lane, queue.Blocked, weight, tail.id)
 	if err != nil {
 		return placed, err
 	}
-	if err := w.exec(`UPDATE event SET next = ?2 WHERE id = ?1`, c.tail, placed.ID); err != nil {
+	tail.next = placed.ID
+	if err := w.link(&tail); err != nil {
 		return placed, err
 	}
-	before := gravest(c.n)
+	before := c.priority()
 	c.tail = placed.ID
 	c.n[weight]++
-	return placed, w.save(lane, e.DedupKey, c, gravest(c.n) != before)
+	if err := w.saveChain(&c); err != nil || c.priority() == before {
+		return placed, err
+	}
+	return placed, w.prioritise(&c)
 }
 
 // coalesce puts a trigger into the one that waits at the end of its chain: the
 // latest payload, the highest severity, and a count. The place in the queue and
 // the time of the first acceptance stay.
-func (w *writer) coalesce(e *queue.New, lane int64, c chain, had queue.Rank) (queue.Placed, error) {
-	severity := min(had, e.Severity)
-	body := string(e.Body)
-	w.written += len(body)
-	w.wrote = true
-	err := w.exec(`UPDATE event SET severity = ?2, fresh = ?3, repeats = repeats + 1, repairs = ?4, checksum = ?5, body = ?6 WHERE id = ?1`,
-		c.tail, severity, millis(e.Accepted), strings.Join(e.Repairs, "\n"), checksum(lane, severity, string(e.Action), e.DedupKey, body), body)
-	placed := queue.Placed{ID: c.tail, Lane: lane, Coalesced: true}
-	if err != nil || severity == had {
-		return placed, err
+func (w *writer) coalesce(e *queue.New, c *chain, tail *cells) (queue.Placed, error) {
+	had, lane := tail.severity, tail.lane
+	w.written += len(e.Body)
+	w.growth.put(len(e.Body))
+	w.tx.wrote = true
+	var accepted int64
+	if err := w.queryRow(`SELECT accepted FROM event WHERE id = ?1`, []any{tail.id}, []any{&accepted}); err != nil {
+		return queue.Placed{}, err
+	}
+	tail.lane, tail.severity, tail.fresh = c.id.lane, min(had, e.Severity), millis(e.Accepted)
+	tail.repeats++
+	x, _ := w.factsOf(e, tail.lane)
+	x.accepted = accepted
+	tail.content = x.sum(w.keyOf(tail.lane))
+	if err := w.exec(`UPDATE event SET pool = ?2, key = ?3, repairs = ?4, summary = ?5, source = ?6, size = ?7, body = ?8 WHERE id = ?1`,
+		tail.id, x.pool, x.key, x.repairs, x.summary, x.source, len(x.body), x.body); err != nil {
+		return queue.Placed{}, err
+	}
+	if err := w.write(tail); err != nil {
+		return queue.Placed{}, err
+	}
+	placed := queue.Placed{ID: tail.id, Lane: c.id.lane, Coalesced: true}
+	if tail.severity == had && lane == tail.lane {
+		return placed, nil
 	}
 	w.waiting(lane, had, -1)
-	w.waiting(lane, severity, +1)
-	before := gravest(c.n)
-	c.n[had]--
-	c.n[severity]++
-	return placed, w.save(lane, e.DedupKey, c, gravest(c.n) != before)
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// checksum covers what would page the wrong people if the disk changed it: SQLite
-// has no checksums of its own.
-func checksum(lane int64, severity queue.Rank, action, dedup, body string) int64 {
-	sum := crc32.Update(uint32(lane)<<2|uint32(severity), castagnoli, []byte(action))
-	sum = crc32.Update(sum, castagnoli, []byte(dedup))
-	return int64(crc32.Update(sum, castagnoli, []byte(body)))
+	w.waiting(tail.lane, tail.severity, +1)
+	before := c.priority()
+	if err := c.take(had, tail.id); err != nil {
+		return placed, err
+	}
+	c.n[tail.severity]++
+	if err := w.saveChain(c); err != nil || c.priority() == before {
+		return placed, err
+	}
+	return placed, w.prioritise(c)
 }

@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,46 +16,83 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-const columns = `id, lane, state, priority, severity, kind, action, dedup, accepted, fresh, due, ended, attempts, repeats, status, reason, pool, repairs, checksum, body`
+const (
+	listColumns = cellColumns + `, kind, action, dedup, accepted, pool, key, repairs, summary, source`
+	columns     = listColumns + `, body`
+)
 
 // row is an event as it is stored.
 type row struct {
-	queue.Event
-	checksum int64
+	cells
+	facts
+	sealed bool // its cells are what was written
 }
 
-// intact reports whether it is what was stored.
-func (r *row) intact() bool {
-	return r.checksum == checksum(r.Lane, r.Severity, string(r.Action), r.DedupKey, string(r.Body))
+// scan reads all columns.
+func (r *row) scan(scan func(...any) error) error { return r.scanInto(scan, txt(&r.body)) }
+
+// scanList reads all columns but the body.
+func (r *row) scanList(scan func(...any) error) error { return r.scanInto(scan) }
+
+func (r *row) scanInto(scan func(...any) error, more ...any) (err error) {
+	r.sealed, err = r.cells.scan(scan, append([]any{
+		num(&r.kind), txt(&r.action), txt(&r.dedup), num(&r.accepted), txt(&r.pool), txt(&r.key), txt(&r.repairs), txt(&r.summary), txt(&r.source),
+	}, more...)...)
+	return err
 }
 
-func scanEvent(scan func(...any) error) (row, error) {
-	var e row
-	var action, repairs string
-	var accepted, fresh, due, ended int64
-	err := scan(&e.ID, &e.Lane, &e.State, &e.Priority, &e.Severity, &e.Kind, &action, &e.DedupKey, &accepted, &fresh, &due, &ended,
-		&e.Attempts, &e.Repeats, &e.Status, &e.Reason, &e.Pool, &repairs, &e.checksum, &e.Body)
-	if err != nil {
-		return e, err
+// intact reports whether the content is what was written for a lane of that key.
+func (r *row) intact(key eventsv2.Key) bool { return r.cells.content == r.sum(key) }
+
+// event returns it as the queue's users see it.
+func (r *row) event() queue.Event {
+	e := queue.Event{
+		ID: r.id, Lane: r.lane, Pool: r.pool, Kind: r.kind, Action: r.action, DedupKey: r.dedup, State: r.state,
+		Severity: min(r.severity, queue.Info), Priority: min(r.priority, queue.Info), Accepted: fromMillis(r.accepted), Fresh: fromMillis(r.fresh), Due: fromMillis(r.due),
+		Attempts: r.attempts, Repeats: r.repeats, Repairs: splitLines(r.repairs), Summary: r.summary, Source: r.source,
+		Ended: fromMillis(r.ended), Status: r.status, Reason: r.reason,
 	}
-	if e.Severity >= queue.Ranks || e.Priority >= queue.Ranks || e.Kind > queue.Change {
-		return e, fmt.Errorf("event %d: %w", e.ID, errDamaged)
+	if r.body != "" {
+		e.Body = []byte(r.body)
 	}
-	e.Action = eventsv2.Action(action)
-	e.Accepted, e.Fresh, e.Due, e.Ended = fromMillis(accepted), fromMillis(fresh), fromMillis(due), fromMillis(ended)
-	if repairs != "" {
-		e.Repairs = strings.Split(repairs, "\n")
+	if r.key != "" {
+		if own, err := eventsv2.ParseKey(r.key); err == nil {
+			e.Key = own
+		}
 	}
-	return e, nil
+	return e
+}
+
+// eventOf returns a row that a reader has read.
+func (s *Store) eventOf(r *row) queue.Event {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e := r.event()
+	_, e.InFlight = s.claims[e.ID]
+	return e
 }
 
 // rows reads through the readers' connections.
 func (s *Store) rows(ctx context.Context, text string, args []any, row func(scan func(...any) error) error) error {
 	rows, err := s.read.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
+	if err == nil {
+		err = each(rows, row)
 	}
-	return each(rows, row)
+	return s.noted(err)
+}
+
+// row reads one row through the readers' connections.
+func (s *Store) row(ctx context.Context, text string, args []any, into func(scan func(...any) error) error) error {
+	return s.noted(into(s.read.QueryRowContext(ctx, text, args...).Scan))
+}
+
+// noted makes a damaged file that a reader has met known to the writer: the process
+// ends, and the next one takes over what can be read.
+func (s *Store) noted(err error) error {
+	if err != nil && isDamage(err) {
+		return s.fail(err)
+	}
+	return err
 }
 
 // each closes rows after it has handed each of them on.
@@ -69,23 +108,17 @@ func each(rows *sql.Rows, row func(scan func(...any) error) error) error {
 
 // Event returns an event and its history.
 func (s *Store) Event(ctx context.Context, id int64) (queue.Event, []queue.Entry, error) {
-	e, err := scanEvent(s.read.QueryRowContext(ctx, `SELECT `+columns+` FROM event WHERE id = ?1`, id).Scan)
+	var r row
+	err := s.row(ctx, `SELECT `+columns+` FROM event WHERE id = ?1`, []any{id}, r.scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return e.Event, nil, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
+		return queue.Event{}, nil, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
 	}
 	if err != nil {
-		return e.Event, nil, err
+		return queue.Event{}, nil, err
 	}
-	s.finish(&e.Event)
-	history, err := s.history(ctx, &e.Event)
-	return e.Event, history, err
-}
-
-// finish completes what a row does not say.
-func (s *Store) finish(e *queue.Event) {
-	s.mu.RLock()
-	_, e.InFlight = s.claims[e.ID]
-	s.mu.RUnlock()
+	e := s.eventOf(&r)
+	history, err := s.history(ctx, &e)
+	return e, history, err
 }
 
 // history tells what the row says and what the log adds, in order.
@@ -101,7 +134,7 @@ func (s *Store) history(ctx context.Context, e *queue.Event) ([]queue.Entry, err
 		func(scan func(...any) error) error {
 			var entry queue.Entry
 			var at int64
-			err := scan(&at, &entry.What, &entry.Status, &entry.Text, &entry.Who)
+			err := scan(num(&at), txt(&entry.What), num(&entry.Status), txt(&entry.Text), txt(&entry.Who))
 			entry.At = fromMillis(at)
 			entries = append(entries, entry)
 			return err
@@ -114,12 +147,21 @@ func (s *Store) history(ctx context.Context, e *queue.Event) ([]queue.Entry, err
 
 const (
 	defaultPage = 50
-	// maxRead bounds the rows that a search looks at: some tens of milliseconds of
-	// work, with a text that is looked for.
+	// maxRead bounds the rows that a page of a search looks at: 20 ms of work without a
+	// text, 50 ms with a text and bodies of 600 bytes (measured on 2 cores).
 	maxRead = 20_000
+	// maxSearched bounds the bytes of the bodies that a page of a search for a text
+	// looks at: 0.2 s of work. A single body may be larger; then a page has that one.
+	maxSearched = 64 << 20
 )
 
-// Events returns a page of the events that the filter selects, the newest first.
+// shownColumns are the columns that a list shows. The body is not among them: it may
+// have 500 kB, and a list 500 events. What was repaired is cut: a client decides how
+// much that is.
+var shownColumns = strings.Replace(listColumns, "repairs", "substr(repairs, 1, 4096)", 1)
+
+// Events returns a page of the events that the filter selects, the newest first,
+// without their bodies.
 func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) {
 	if f.Limit <= 0 {
 		f.Limit = defaultPage
@@ -129,20 +171,23 @@ func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) 
 	}
 	q := newSearch(f)
 	page := queue.Page{}
-	var end int64 // the last row to look at
-	if err := s.read.QueryRowContext(ctx, q.window(), q.args[0]).Scan(&end, &page.Read); err != nil {
+	end, more, err := s.window(ctx, q, &page)
+	if err != nil {
 		return page, err
 	}
-	err := s.rows(ctx, q.within(end), q.args, func(scan func(...any) error) error {
-		if len(page.Events) > f.Limit {
-			return errPageFull
+	err = s.rows(ctx, q.within(end, f.Limit+1), q.args, func(scan func(...any) error) error {
+		var r row
+		if err := r.scan(scan); err != nil {
+			return err
 		}
-		e, err := scanEvent(scan)
-		if err == nil && matches(&e.Event, f) {
-			s.finish(&e.Event)
-			page.Events = append(page.Events, e.Event)
+		if e := s.eventOf(&r); matches(&e, f, q.exact) {
+			e.Body = nil
+			page.Events = append(page.Events, e)
+			if len(page.Events) > f.Limit {
+				return errPageFull
+			}
 		}
-		return err
+		return nil
 	})
 	if errors.Is(err, errPageFull) {
 		err = nil
@@ -151,26 +196,42 @@ func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) 
 	case len(page.Events) > f.Limit:
 		page.Events = page.Events[:f.Limit]
 		page.Next = page.Events[f.Limit-1].ID
-	case page.Read == maxRead:
+	case more:
 		page.Next = end
+	}
+	if q.all() { // each row that was looked at is on the page
+		page.Read = len(page.Events)
 	}
 	return page, err
 }
 
 var errPageFull = errors.New("the page is full")
 
-// search is a filter as SQL: a window of so many rows, and what is looked for in it.
+// Listed returns an event as lists have it: without its body.
+func (s *Store) Listed(ctx context.Context, id int64) (queue.Event, error) {
+	var r row
+	err := s.row(ctx, `SELECT `+shownColumns+` FROM event WHERE id = ?1`, []any{id}, r.scanList)
+	if errors.Is(err, sql.ErrNoRows) {
+		return queue.Event{}, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
+	}
+	return s.eventOf(&r), err
+}
+
+// search is a filter as SQL: a window of so many rows and bytes, and what is looked
+// for in it.
 type search struct {
 	from  string // the table, or an index of it
 	base  string // what makes up the window, below ?1
-	where string
+	where string // what is looked for, but for a text; "1" for everything
+	text  string // the text that is looked for; "1" for none
+	exact bool   // SQL alone decides about the text: a row that it finds has it
 	args  []any
 }
 
 // newSearch says what may match. Dead events have an index of their own, as they
 // are few among millions.
 func newSearch(f queue.Filter) *search {
-	q := &search{from: "event", base: "id < ?1", where: "1", args: []any{int64(math.MaxInt64)}}
+	q := &search{from: "event", base: "id < ?1", where: "1", text: "1", exact: isASCII(f.Text), args: []any{int64(math.MaxInt64)}}
 	if f.Before > 0 {
 		q.args[0] = f.Before
 	}
@@ -195,7 +256,7 @@ func newSearch(f queue.Filter) *search {
 	}
 	if f.Text != "" {
 		pattern := q.arg(like(f.Text))
-		q.where += " AND (body LIKE " + pattern + ` ESCAPE '\' OR reason LIKE ` + pattern + ` ESCAPE '\')`
+		q.text = "(body LIKE " + pattern + ` ESCAPE '\' OR reason LIKE ` + pattern + ` ESCAPE '\')`
 	}
 	return q
 }
@@ -205,14 +266,63 @@ func (q *search) arg(value any) string {
 	return fmt.Sprint("?", len(q.args))
 }
 
-// window gives the ID of the last row to look at, and how many there are.
-func (q *search) window() string {
-	return fmt.Sprintf("SELECT coalesce(min(id), 0), count(*) FROM (SELECT id FROM %s WHERE %s ORDER BY id DESC LIMIT %d)", q.from, q.base, maxRead)
+// all reports whether every row below the cursor is on the page.
+func (q *search) all() bool { return q.where == "1" && q.text == "1" }
+
+// window sets how many rows a page looks at and returns the ID of the last of them,
+// and whether there are more behind it.
+func (s *Store) window(ctx context.Context, q *search, page *queue.Page) (end int64, more bool, err error) {
+	if q.all() {
+		return 0, false, nil
+	}
+	// What the other words exclude costs no look into a body.
+	bytes := "0"
+	if q.text != "1" {
+		bytes = "CASE WHEN " + q.where + " THEN size ELSE 0 END"
+	}
+	rows := fmt.Sprintf("SELECT id, %s AS bytes FROM %s WHERE %s ORDER BY id DESC LIMIT %d", bytes, q.from, q.base, maxRead)
+	args := q.args
+	if q.text == "1" {
+		args = args[:1]
+	}
+	var total int64
+	err = s.row(ctx, "SELECT coalesce(min(id), 0), count(*), coalesce(sum(bytes), 0) FROM ("+rows+")", args, func(scan func(...any) error) error {
+		return scan(&end, &page.Read, &total)
+	})
+	if err != nil || total <= maxSearched {
+		return end, page.Read == maxRead, err
+	}
+	end, page.Read, total = 0, 0, 0
+	err = s.rows(ctx, rows, args, func(scan func(...any) error) error {
+		var id, n int64
+		if err := scan(&id, &n); err != nil {
+			return err
+		}
+		if total += n; total > maxSearched && page.Read > 0 {
+			return errPageFull
+		}
+		end = id
+		page.Read++
+		return nil
+	})
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	return end, true, err
 }
 
-// within gives what is looked for in the window.
-func (q *search) within(end int64) string {
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s AND id >= %d AND %s ORDER BY id DESC", columns, q.from, q.base, end, q.where)
+// within gives what is looked for in the window. A body is read where SQL alone
+// cannot decide about the text.
+func (q *search) within(end int64, limit int) string {
+	body := "NULL"
+	if !q.exact {
+		body, limit = "body", -1
+	}
+	return fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s AND id >= %d AND %s AND %s ORDER BY id DESC LIMIT %d", shownColumns, body, q.from, q.base, end, q.where, q.text, limit)
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
 }
 
 // like is a pattern for whatever holds a text, and for a little more: LIKE folds the
@@ -244,7 +354,9 @@ func hasLive(states []queue.State) bool {
 	return false
 }
 
-func matches(e *queue.Event, f queue.Filter) bool {
+// matches reports whether an event is selected. The text is looked for in its body
+// and its reason, unless SQL has found it already.
+func matches(e *queue.Event, f queue.Filter, found bool) bool {
 	stateOK := len(f.States) == 0
 	for _, state := range f.States {
 		stateOK = stateOK || state == e.State
@@ -253,29 +365,45 @@ func matches(e *queue.Event, f queue.Filter) bool {
 		(f.Lane == 0 || f.Lane == e.Lane) &&
 		(f.DedupKey == "" || f.DedupKey == e.DedupKey) &&
 		(f.AtLeast == nil || e.Severity <= *f.AtLeast) &&
-		(f.Text == "" || containsFold(string(e.Body), f.Text) || containsFold(e.Reason, f.Text))
+		(f.Text == "" || found || containsFold(string(e.Body), f.Text) || containsFold(e.Reason, f.Text))
 }
 
 func containsFold(text, part string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
-// claimed lists the events in flight, of which there are few.
+// claimed lists the events in flight, of which there are few, the newest first.
 func (s *Store) claimed(ctx context.Context, f queue.Filter) (queue.Page, error) {
 	s.mu.RLock()
 	ids := make([]int64, 0, len(s.claims))
 	for id := range s.claims {
-		ids = append(ids, id)
+		if f.Before == 0 || id < f.Before {
+			ids = append(ids, id)
+		}
 	}
 	s.mu.RUnlock()
+	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	body := "NULL"
+	if f.Text != "" {
+		body = "body"
+	}
 	page := queue.Page{}
 	for _, id := range ids {
-		e, _, err := s.Event(ctx, id)
+		if len(page.Events) == f.Limit {
+			page.Next = page.Events[f.Limit-1].ID
+			break
+		}
+		var r row
+		err := s.row(ctx, `SELECT `+shownColumns+`, `+body+` FROM event WHERE id = ?1`, []any{id}, r.scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
 		if err != nil {
 			return page, err
 		}
 		page.Read++
-		if e.InFlight && matches(&e, f) && len(page.Events) < f.Limit {
+		if e := s.eventOf(&r); e.InFlight && matches(&e, f, false) {
+			e.Body = nil
 			page.Events = append(page.Events, e)
 		}
 	}
@@ -294,7 +422,7 @@ func (s *Store) Groups(ctx context.Context) ([]queue.Group, error) {
 		func(scan func(...any) error) error {
 			var g queue.Group
 			var oldest int64
-			err := scan(&g.Lane, &g.State, &g.Status, &g.Reason, &g.Count, &g.Critical, &oldest, &g.Latest)
+			err := scan(num(&g.Lane), num(&g.State), num(&g.Status), txt(&g.Reason), num(&g.Count), num(&g.Critical), num(&oldest), num(&g.Latest))
 			g.Oldest = fromMillis(oldest)
 			groups = append(groups, g)
 			return err
@@ -317,16 +445,28 @@ func (s *Store) Members(ctx context.Context, g queue.Group, n int) ([]int64, err
 	return ids, err
 }
 
-// Recent returns when events of a lane were accepted by PagerDuty since then.
-func (s *Store) Recent(ctx context.Context, lane int64, since time.Time) ([]time.Time, error) {
-	var times []time.Time
-	err := s.rows(ctx, `SELECT ended FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended >= ?2 AND lane = ?1 AND state = 4 ORDER BY ended`,
-		[]any{lane, millis(since)}, func(scan func(...any) error) error {
-			var ended int64
-			err := scan(&ended)
-			times = append(times, fromMillis(ended))
+// Recent returns when PagerDuty accepted events since then, or may have accepted them, by
+// lane, the earliest first. It is one query for all lanes.
+func (s *Store) Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error) {
+	times := map[int64][]time.Time{}
+	err := s.rows(ctx, `SELECT lane, ended FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended >= ?1 AND state = 4 ORDER BY ended`,
+		[]any{millis(since)}, func(scan func(...any) error) error {
+			var lane, ended int64
+			err := scan(num(&lane), num(&ended))
+			times[lane] = append(times[lane], fromMillis(ended))
 			return err
 		})
+	s.mu.RLock()
+	mixed := map[int64]bool{}
+	for _, c := range s.counted {
+		if c.at >= millis(since) {
+			times[c.lane], mixed[c.lane] = append(times[c.lane], fromMillis(c.at)), true
+		}
+	}
+	s.mu.RUnlock()
+	for lane := range mixed {
+		slices.SortFunc(times[lane], time.Time.Compare)
+	}
 	return times, err
 }
 
@@ -338,13 +478,13 @@ func (s *Store) Shapes(ctx context.Context, now time.Time) ([]queue.Shape, error
 		func(scan func(...any) error) error {
 			var lane, accepted int64
 			var severity queue.Rank
-			if err := scan(&lane, &severity, &accepted); err != nil {
+			if err := scan(num(&lane), num(&severity), num(&accepted)); err != nil {
 				return err
 			}
 			if len(shapes) == 0 || shapes[len(shapes)-1].Lane != lane {
 				shapes = append(shapes, queue.NewShape(lane))
 			}
-			shapes[len(shapes)-1].Add(severity, now.Sub(fromMillis(accepted)))
+			shapes[len(shapes)-1].Add(min(severity, queue.Info), now.Sub(fromMillis(accepted)))
 			return nil
 		})
 	return shapes, err

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -128,14 +129,8 @@ func (r *recorder) wrap(pFile uintptr, path string) {
 	file.FpMethods = copied
 }
 
-// Sync is the store's own fsync of the WAL. It is written down as it begins: what
-// is written while it runs may have come too late for it.
-func (r *recorder) Sync(file *os.File) error {
-	if rc := r.record(op{kind: opSync, file: filepath.Base(file.Name())}); rc != 0 {
-		return syscall.EIO
-	}
-	return nil
-}
+// Now is the machine's time.
+func (r *recorder) Now() time.Time { return time.Now() }
 
 func (r *recorder) Rewrite(file *os.File) error {
 	content, err := os.ReadFile(file.Name())
@@ -145,15 +140,11 @@ func (r *recorder) Rewrite(file *os.File) error {
 	if rc := r.record(op{kind: opWrite, file: filepath.Base(file.Name()), data: content}); rc != 0 {
 		return syscall.EIO
 	}
-	return r.Sync(file)
+	if rc := r.record(op{kind: opSync, file: filepath.Base(file.Name())}); rc != 0 {
+		return syscall.EIO
+	}
+	return nil
 }
-
-// lazyDisk says that everything is on the disk: what SQLite's synchronous=NORMAL
-// alone is.
-type lazyDisk struct{}
-
-func (lazyDisk) Sync(*os.File) error    { return nil }
-func (lazyDisk) Rewrite(*os.File) error { return nil }
 
 // record writes an operation down and decides whether it fails.
 func (r *recorder) record(o op) int32 {

@@ -7,17 +7,17 @@ import (
 	"testing"
 
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
 // After an fsync that failed the system's memory has what the disk has not, and
 // says that it is written. A relay that starts from it must not build on that: a
 // power cut after the second start loses nothing that either of them promised.
 func TestRestartAfterFailedSync(t *testing.T) {
-	met, step := 0, 3
-	if os.Getenv("SHOUTRRRD_IMAGES") == "" {
-		step = 13 // of the many that differ little
-	}
-	for n := 1; ; n += step {
+	start, step := prove.Stride(t, 25, 3) // many differ little
+	met := 0
+	for n := 1 + start; ; n += step {
 		bad, failed := restart(t, n, true)
 		if !failed {
 			break
@@ -35,6 +35,7 @@ func TestRestartAfterFailedSync(t *testing.T) {
 
 // A start that trusts the system's memory is seen to lose events.
 func TestRestartAfterFailedSyncIsSeen(t *testing.T) {
+	prove.Long(t)
 	for n := 1; ; n++ {
 		bad, failed := restart(t, n, false)
 		if bad > 0 {

@@ -1,19 +1,23 @@
 // Package sqlite keeps the relay's queue in one SQLite file.
 //
 // One goroutine writes. It takes what has been asked for since the last commit
-// into one transaction, so that a hundred events cost one fsync. Another one makes
-// the commits durable and answers: the file is in WAL mode with synchronous=NORMAL,
-// in which SQLite keeps it whole, and the fsync that FULL would do within COMMIT is
-// done beside the next transaction. Readers have connections of their own.
+// into one transaction, so that a hundred events cost one fsync, and answers after
+// the commit: the file is in WAL mode with synchronous=FULL. Readers have
+// connections of their own.
 //
 // Claims are kept in memory: after a crash everything that was not settled is
 // ready again, and is sent again with the same dedup key.
+//
+// Every row has checksums, and every row that is read is checked. A contradiction
+// in the data makes dead letters of the chain that it concerns, and of no other.
 package sqlite
 
 import (
+	"container/list"
 	"context"
 	"database/sql"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -23,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	_ "modernc.org/sqlite" // the driver
 )
@@ -30,19 +35,37 @@ import (
 //go:embed schema.sql
 var schema string
 
-// schemaVersion is written into the file. A later one is refused: an older
-// program does not know what it would break.
-const schemaVersion = 1
-
 // Options says how a store is opened.
 type Options struct {
 	// Path of the file. It and its folder are made if they are missing, readable
 	// by their owner alone, since the file holds the integration keys.
 	Path string
 
-	// MaxQueued bounds the undelivered events. Its last hundredth is kept for
-	// critical ones. Defaults to 2,000,000, about 2 GB.
+	// MaxQueued bounds the undelivered events. Its last hundredth is reserved for
+	// critical ones, and beside others a lane has at most half of it. Defaults to
+	// 2,000,000, about 2 GB.
 	MaxQueued int
+
+	// MaxDead and MaxDeadBytes bound the dead letters: the oldest and least severe
+	// ones go first. Default to 100,000 and 1 GB.
+	MaxDead      int
+	MaxDeadBytes int64
+
+	// MaxLanes bounds the lanes of keys that the configuration does not name.
+	// Defaults to 20,000.
+	MaxLanes int
+
+	// MaxDisk returns how many bytes the file and its write-ahead log may take; 0 is
+	// for the smaller of 20 GB and what leaves a tenth of the file system free.
+	// Defaults to 0.
+	MaxDisk func() int64
+
+	// Listed reports whether the configuration names a key. Defaults to no.
+	Listed func(eventsv2.Key) bool
+
+	// Keys returns the keys that the configuration names: they help to take over
+	// what is left of a damaged file.
+	Keys func() []eventsv2.Key
 
 	// Now gives the time. Defaults to time.Now.
 	Now func() time.Time
@@ -50,12 +73,82 @@ type Options struct {
 	// OnReady is called after a commit that made an event ready, and must not
 	// block nor call the store.
 	OnReady func(lane int64, rank queue.Rank)
+	// OnLane is called with the key of each lane before anything else knows the lane, and must not block.
+	OnLane func(eventsv2.Key)
 
-	vfs  string // tests put their own file system below SQLite
-	disk disk   // and beside it
+	// OnForget is called after lanes were forgotten, and must not block nor call the
+	// store.
+	OnForget func([]queue.Lane)
+
+	// Report hears what the store has found in its data and dealt with. It must not
+	// block nor call the store.
+	Report func(Incident)
+
+	checking    bool          // the caller examines the queue, so that it gets all findings
+	slowAfter   time.Duration // how old a transaction may be before the disk counts as hanging; tests make it shorter
+	synchronous string        // a negative control sets NORMAL
+	vfs         string        // tests put their own file system below SQLite
+	disk        disk          // and beside it
+	fileSystem  func(string) (total, free int64, err error)
 }
 
-const defaultMaxQueued = 2_000_000
+const (
+	defaultMaxQueued    = 2_000_000
+	defaultMaxDead      = 100_000
+	defaultMaxDeadBytes = 1e9
+	defaultMaxLanes     = 20_000
+
+	// SlowAfter is how old a transaction may be before the disk counts as hanging:
+	// nothing is accepted until it has ended.
+	SlowAfter = 5 * time.Second
+)
+
+func (o *Options) complete() {
+	for value, standard := range map[*int]int{&o.MaxQueued: defaultMaxQueued, &o.MaxDead: defaultMaxDead, &o.MaxLanes: defaultMaxLanes} {
+		if *value <= 0 {
+			*value = standard
+		}
+	}
+	if o.MaxDeadBytes <= 0 {
+		o.MaxDeadBytes = defaultMaxDeadBytes
+	}
+	if o.MaxDisk == nil {
+		o.MaxDisk = func() int64 { return 0 }
+	}
+	if o.Listed == nil {
+		o.Listed = func(eventsv2.Key) bool { return false }
+	}
+	if o.Keys == nil {
+		o.Keys = func() []eventsv2.Key { return nil }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OnReady == nil {
+		o.OnReady = func(int64, queue.Rank) {}
+	}
+	if o.OnLane == nil {
+		o.OnLane = func(eventsv2.Key) {}
+	}
+	if o.OnForget == nil {
+		o.OnForget = func([]queue.Lane) {}
+	}
+	if o.Report == nil {
+		o.Report = func(Incident) {}
+	}
+	if o.slowAfter <= 0 {
+		o.slowAfter = SlowAfter
+	}
+	if o.synchronous == "" {
+		o.synchronous = "FULL"
+	}
+	if o.fileSystem == nil {
+		o.fileSystem = fileSystem
+	}
+	if o.disk == nil {
+		o.disk = realDisk{}
+	}
+}
 
 // Store is an open queue. It may be used by several goroutines at once.
 type Store struct {
@@ -64,20 +157,48 @@ type Store struct {
 	write       *sql.DB
 	read        *sql.DB
 	clean       bool
+	unsure      int64 // events up to this number may have been in flight when a process ended; the writer's own
 	quarantined []string
 
-	requests chan *request
+	requests chan *request // to the writer
+	large    chan *request // those that keep a large event, see largeRequest
 	stop     chan struct{}
 	stopped  chan struct{}
 	failure  atomic.Pointer[error] // why nothing can be kept now
 	brokenBy atomic.Pointer[error] // why nothing will ever be
+	noRoom   atomic.Pointer[error] // why the disk takes no more ordinary events
 	brokenC  chan struct{}
 
-	mu     sync.RWMutex
-	lanes  map[string]*laneState // by key
-	byID   map[int64]*laneState
-	claims map[int64]claim
-	queued int // undelivered events
+	busySince  atomic.Int64 // when the transaction in hand began, in nanoseconds since 1970; 0 between two
+	truncating atomic.Bool  // the WAL is to be cut
+	usage      usage
+	examineC   chan struct{} // an examination is wanted
+	examined   chan struct{} // closed when no more are made
+	endExamine context.CancelFunc
+	repairing  sync.Mutex
+	salvaged   *Salvaged // what was taken over of a damaged file; nil if none was
+
+	mu        sync.RWMutex
+	lanes     map[string]*laneState // by key, in lower case
+	byID      map[int64]*laneState
+	unproven  *list.List // empty lanes of which PagerDuty never accepted anything, the longest unused first
+	proven    *list.List // the other empty lanes
+	rejected  *list.List // lanes of which PagerDuty never accepted anything and whose key it rejects
+	busy      *list.List // lanes that people should see, see [laneRow.busy]; the latest to become so first
+	idle      *list.List // all others, the latest to become so first
+	unlisted  int        // lanes that the configuration does not name
+	claims    map[int64]claim
+	flying    map[int64]int // claims of each lane
+	queued    int           // undelivered events
+	dead      int           // dead letters
+	deadBytes int64         // of their bodies
+	evicted   int           // dead letters that had to go since the start
+	givenUp   int           // events of lanes that made room since the start
+	counted   []counted     // of the last minute, in the order in which they were settled
+
+	// configured are the keys that the configuration names, as they were when it was read
+	// last: there may be thousands, and each event needs them.
+	configured []eventsv2.Key
 
 	closing sync.Once
 }
@@ -87,18 +208,7 @@ type Store struct {
 // pages of tonight are worth more than those that nobody can read
 // ([Store.Quarantined] tells). queue.ErrLocked says that another relay has it open.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.MaxQueued <= 0 {
-		o.MaxQueued = defaultMaxQueued
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.OnReady == nil {
-		o.OnReady = func(int64, queue.Rank) {}
-	}
-	if o.disk == nil {
-		o.disk = realDisk{}
-	}
+	o.complete()
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the queue's folder: %w", err)
 	}
@@ -108,9 +218,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, lock: lock,
-		requests: make(chan *request, maxBatch), stop: make(chan struct{}), stopped: make(chan struct{}),
-		brokenC: make(chan struct{}),
-		lanes:   map[string]*laneState{}, byID: map[int64]*laneState{}, claims: map[int64]claim{},
+		requests: make(chan *request, maxBatch), large: make(chan *request, maxBatch), stop: make(chan struct{}), stopped: make(chan struct{}),
+		brokenC: make(chan struct{}), examineC: make(chan struct{}, 1), examined: make(chan struct{}),
+		claims: map[int64]claim{}, flying: map[int64]int{},
 	}
 	if err := s.open(ctx); err != nil {
 		s.closeFiles()
@@ -122,9 +232,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // open opens the file, or after setting aside one that is damaged a new one.
 func (s *Store) open(ctx context.Context) error {
 	w, err := s.openWhole(ctx)
-	if err == nil {
-		w.syncer, err = s.startSync()
-	}
 	if err == nil { // what was taken over is on the disk now
 		err = forgetPlan(s.o.Path)
 	}
@@ -135,7 +242,20 @@ func (s *Store) open(ctx context.Context) error {
 		return fmt.Errorf("open the queue %s: %w", s.o.Path, err)
 	}
 	s.quarantined = asides(s.o.Path)
+	if text, _ := w.meta("salvage"); text != "" { // it is for people; the events are there
+		_ = json.Unmarshal([]byte(text), &s.salvaged)
+	}
+	if !s.o.checking {
+		w.lookForRoom() // so that it is not ready from the start if the limit was lowered or others have filled the disk
+	}
 	go w.run()
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.endExamine = end
+	if s.o.checking {
+		close(s.examined)
+		return nil
+	}
+	go s.examineAll(background)
 	return nil
 }
 
@@ -148,9 +268,10 @@ func (s *Store) openWhole(ctx context.Context) (*writer, error) {
 	}
 	if aside == "" {
 		w, err := s.openFile(ctx)
-		if !isDamage(err) {
+		if err == nil || !isDamage(err) && !isOfTheData(err) {
 			return w, err
 		}
+		s.o.Report(Incident{What: "the queue's file is damaged", Why: err.Error()})
 		s.closeDatabases()
 		if aside, err = planAside(s.o.Path, s.o.Now()); err != nil {
 			return nil, err
@@ -160,7 +281,7 @@ func (s *Store) openWhole(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	w, err := s.openFile(ctx)
-	if isDamage(err) { // the new one of an earlier process, which has accepted nothing
+	if err != nil && (isDamage(err) || isOfTheData(err)) { // the new one of an earlier process, which has accepted nothing
 		s.closeDatabases()
 		if err := setAside(s.o.Path, aside+"-unfinished"); err != nil {
 			return nil, err
@@ -174,11 +295,15 @@ func (s *Store) openWhole(ctx context.Context) (*writer, error) {
 }
 
 func (s *Store) openFile(ctx context.Context) (*writer, error) {
+	// What the memory holds of a file that turned out to be damaged is not in the next.
+	s.lanes, s.byID, s.unproven, s.proven, s.rejected = map[string]*laneState{}, map[int64]*laneState{}, list.New(), list.New(), list.New()
+	s.busy, s.idle = list.New(), list.New()
+	s.configured, s.unlisted, s.queued, s.dead, s.deadBytes = s.o.Keys(), 0, 0, 0, 0
 	fresh, err := create(s.o.Path)
 	if err != nil {
 		return nil, err
 	}
-	if err := examineHeader(s.o.Path); err != nil {
+	if err := s.examineHeader(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.renewWAL(); err != nil {
@@ -190,8 +315,9 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	}
 	s.write = s.database(1, append(vacuum,
 		"journal_mode(WAL)",
-		"synchronous(NORMAL)", // syncer does the rest
-		"cache_size(-24576)",  // the system caches the file as well
+		"synchronous("+s.o.synchronous+")",
+		"secure_delete(1)",   // what was purged holds other people's texts
+		"cache_size(-24576)", // the system caches the file as well
 		// The writer checkpoints between two transactions: as a part of COMMIT its
 		// failure would look like one of the commit.
 		"wal_autocheckpoint(0)",
@@ -201,12 +327,12 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, conn: conn, statements: map[string]statement{}, dirty: map[*laneState]bool{}}
+	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, tx: transaction{dirty: map[*laneState]bool{}}}
 	if err := w.prepare(ctx); err != nil {
 		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err
 	}
-	s.read = s.database(4, "cache_size(-4096)", "query_only(1)")
+	s.read = s.database(6, "cache_size(-4096)", "query_only(1)")
 	return w, nil
 }
 
@@ -247,6 +373,17 @@ func (s *Store) Clean() bool { return s.clean }
 // Quarantined lists the files that were set aside because they are damaged.
 func (s *Store) Quarantined() []string { return s.quarantined }
 
+// Salvaged says what was taken over of the damaged file that was set aside last;
+// nil if none ever was.
+func (s *Store) Salvaged() *Salvaged { return s.salvaged }
+
+// Evicted is how many dead letters had to go since the start, as there were too many.
+func (s *Store) Evicted() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.evicted
+}
+
 // Healthy returns nil while the store can keep events durably, else why not.
 func (s *Store) Healthy() error {
 	if broken := s.brokenBy.Load(); broken != nil {
@@ -254,6 +391,12 @@ func (s *Store) Healthy() error {
 	}
 	if failure := s.failure.Load(); failure != nil {
 		return *failure
+	}
+	if err := s.slow(); err != nil {
+		return err
+	}
+	if full := s.noRoom.Load(); full != nil {
+		return *full
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -263,8 +406,31 @@ func (s *Store) Healthy() error {
 	return nil
 }
 
-// ordinary is how many events may wait before only critical ones are kept.
-func (o *Options) ordinary() int { return o.MaxQueued - o.MaxQueued/100 }
+// began and ended say that the writer depends on the disk.
+func (s *Store) began() { s.busySince.Store(s.o.disk.Now().UnixNano()) }
+func (s *Store) ended() { s.busySince.Store(0) }
+
+// Hanging is how long the transaction in hand has been waiting for the disk; 0 if
+// there is none.
+func (s *Store) Hanging() time.Duration {
+	since := s.busySince.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(0, time.Duration(s.o.disk.Now().UnixNano()-since))
+}
+
+// slow says that the disk does not answer.
+func (s *Store) slow() error {
+	if s.Hanging() < s.o.slowAfter {
+		return nil
+	}
+	return s.hangs()
+}
+
+func (s *Store) hangs() error {
+	return fmt.Errorf("%w: the disk has not answered for %s", queue.ErrUnavailable, s.Hanging().Round(time.Second))
+}
 
 // Broken returns a channel that is closed when the store cannot be trusted any
 // more: an fsync has failed, or the file is damaged. The process should end then,
@@ -275,8 +441,10 @@ func (s *Store) Broken() <-chan struct{} { return s.brokenC }
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
+		s.endExamine()
 		close(s.stop)
 		<-s.stopped
+		<-s.examined
 		err = s.closeFiles()
 	})
 	return err
@@ -307,4 +475,23 @@ func (s *Store) unsynced() bool {
 
 func (s *Store) closeFiles() error {
 	return errors.Join(s.closeDatabases(), s.lock.Close())
+}
+
+// fail notes why nothing is kept. After a failed fsync it is not known what is on the
+// disk (the kernel may have thrown the pages away and say success the next time), so
+// the store takes nothing more and the process has to start anew.
+func (s *Store) fail(err error) error {
+	if isDamage(err) {
+		s.suspect()
+	}
+	if !isFailedSync(err) && !isDamage(err) {
+		wrapped := fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
+		s.failure.Store(&wrapped)
+		return wrapped
+	}
+	wrapped := fmt.Errorf("%w: %w", queue.ErrBroken, err)
+	if s.brokenBy.CompareAndSwap(nil, &wrapped) {
+		close(s.brokenC)
+	}
+	return wrapped
 }

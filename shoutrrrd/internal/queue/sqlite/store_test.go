@@ -11,6 +11,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 )
 
 const testKey = "0123456789abcdef0123456789abcdef"
@@ -71,26 +72,26 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("event %d: %+v", i, placed)
 		}
 	}
-	claimed, err := s.Claim(ctx, lane, queue.MostUrgent, 5)
+	claimed, err := queuetest.Claim(ctx, s, lane, queue.MostUrgent, 5)
 	if err != nil || len(claimed) != 2 || claimed[0].DedupKey != "a" || claimed[0].Repeats != 1 || claimed[0].Priority != queue.Critical {
 		t.Fatalf("%v %+v", err, claimed)
 	}
-	again, err := s.Claim(ctx, lane, queue.MostUrgent, 5)
+	again, err := queuetest.Claim(ctx, s, lane, queue.MostUrgent, 5)
 	if err != nil || len(again) != 0 {
 		t.Fatalf("%v %+v", err, again)
 	}
 	x := queue.Settlement{ID: claimed[0].ID, Claim: claimed[0].Claim, State: queue.Delivered, At: time.Now(), Status: 202, Attempts: 1, Tried: true}
-	if err := s.Settle(ctx, []queue.Settlement{x}); err != nil {
+	if err := queuetest.Settle(ctx, s, x); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Settle(ctx, []queue.Settlement{x}); !errors.Is(err, queue.ErrStale) {
+	if err := queuetest.Settle(ctx, s, x); !errors.Is(err, queue.ErrStale) {
 		t.Errorf("settled twice: %v", err)
 	}
 	page, err := s.Events(ctx, queue.Filter{})
 	if err != nil || len(page.Events) != 4 {
 		t.Fatalf("%v %+v", err, page)
 	}
-	counts, err := s.Counts(ctx)
+	counts, err := s.Totals(ctx)
 	if err != nil || counts[0].Delivered != 1 || counts[0].Waiting != [4]int{1, 1, 0, 1} {
 		t.Errorf("%v %+v", err, counts)
 	}

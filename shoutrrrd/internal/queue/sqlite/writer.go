@@ -5,10 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -23,25 +20,39 @@ const (
 	// the file: some tens of milliseconds of work.
 	checkpointBytes = 16 << 20
 
-	// statementBytes is what one statement writes, roughly: a row and its share of
-	// the pages that change with it.
-	statementBytes = 2 << 10
+	// transactionBytes is how many bytes of events one transaction takes: of a queue
+	// on a small disk the WAL may not grow beyond what is left for it.
+	transactionBytes = checkpointBytes / 4
+
+	// largeRequest is from which size on an event waits in a line of its own, behind
+	// the others: whoever posts such events over many connections is not to keep a page
+	// or a claim waiting for seconds on a slow disk.
+	largeRequest = 64 << 10
+
+	// largeBytes is how much of that line goes into one transaction.
+	largeBytes = transactionBytes / 4
 
 	// probeAfter is how long the writer waits before it looks whether a disk that
 	// failed works again.
 	probeAfter = time.Second
+
+	// maxInternal is how many requests in a row may fail for reasons of the data
+	// before the whole file counts as damaged: then it is an index or a table that
+	// all of them need.
+	maxInternal = 100
 )
 
 // request is what one caller wants to have done within a transaction.
 type request struct {
 	ctx  context.Context
 	do   func(*writer) error
+	size int // bytes of the event that it keeps
 	err  error
 	done chan struct{}
 }
 
-// verdict marks an error that is an answer: the request changed nothing, and the
-// transaction goes on.
+// verdict marks an error that is an answer: nothing of what was asked for was done, and
+// the transaction goes on, with the room that was made so far.
 type verdict struct{ error }
 
 func (v verdict) Unwrap() error { return v.error }
@@ -50,47 +61,67 @@ func (v verdict) Unwrap() error { return v.error }
 type writer struct {
 	s          *Store
 	conn       *sql.Conn
-	syncer     *syncer
-	statements map[string]statement
+	statements map[string]*sql.Stmt
 	last       int64 // the highest event ID given out
+	lastLane   int64 // the highest lane ID given out
 	token      uint64
 	written    int // bytes since the last checkpoint, roughly
+	growth     growth
+	internal   int       // requests in a row that the data made fail
+	unused     [2]string // pool and dedup key up to which forgetUnused has looked
+	leftovers  bool      // what was deleted may still stand in the WAL
 
-	// Of the transaction in hand:
-	dirty    map[*laneState]bool // lanes whose counts have changed
-	after    []func()            // what the memory learns once it is committed
-	undo     []func()            // what the memory takes back if it is not
-	announce []announcement      // what became ready
-	queued   int                 // undelivered events
-	wrote    bool                // for certain, so that its success says that the disk works
-	changed  bool                // something, perhaps
-}
-
-// announcement is an event that became ready.
-type announcement struct {
-	lane int64
-	rank queue.Rank
+	tx transaction
 }
 
 // submit hands a request to the writer and waits for its commit.
 func (s *Store) submit(ctx context.Context, do func(*writer) error) error {
-	r := &request{ctx: ctx, do: do, done: make(chan struct{})}
+	return s.submitWithin(ctx, 0, 0, do)
+}
+
+// submitWithin is submit for callers that cannot wait for a disk that does not
+// answer: after the patience, if the writer hangs, the outcome is unknown. size is
+// that of the event that the request keeps, if it keeps one.
+func (s *Store) submitWithin(ctx context.Context, patience time.Duration, size int, do func(*writer) error) error {
+	r := &request{ctx: ctx, do: do, size: size, done: make(chan struct{})}
+	var late <-chan time.Time
+	if patience > 0 {
+		if err := s.slow(); err != nil {
+			return err
+		}
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	line := s.requests
+	if size >= largeRequest {
+		line = s.large
+	}
 	select {
-	case s.requests <- r:
+	case line <- r:
 	case <-s.stop:
 		return fmt.Errorf("%w: the relay is stopping", queue.ErrUnavailable)
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-late:
+		return s.hangs()
 	}
-	select {
-	case <-r.done: // from here on the request is carried out, whether its caller waits or not
-		return r.err
-	case <-s.stopped:
+	for {
 		select {
-		case <-r.done:
+		case <-r.done: // from here on the request is carried out, whether its caller waits or not
 			return r.err
-		default:
-			return fmt.Errorf("%w: the relay is stopping", queue.ErrUnavailable)
+		case <-late:
+			if s.slow() != nil {
+				return s.hangs()
+			}
+			late = time.After(patience) // the disk works, there is much to do
+		case <-s.stopped:
+			select {
+			case <-r.done:
+				return r.err
+			default:
+				return fmt.Errorf("%w: the relay is stopping", queue.ErrUnavailable)
+			}
 		}
 	}
 }
@@ -98,71 +129,133 @@ func (s *Store) submit(ctx context.Context, do func(*writer) error) error {
 // run carries out requests until the store is closed.
 func (w *writer) run() {
 	defer close(w.s.stopped)
+	requests := make([]*request, 0, maxBatch)
+	lookAfter := probeAfter
 	for {
-		var probe <-chan time.Time
+		var probe, look <-chan time.Time
 		if w.s.failure.Load() != nil && w.s.brokenBy.Load() == nil {
 			probe = time.After(probeAfter)
+		} else if w.s.noRoom.Load() != nil {
+			look = time.After(lookAfter)
 		}
+		requests = requests[:0]
 		select {
 		case r := <-w.s.requests:
-			b := <-w.syncer.free
-			b.requests = append(b.requests, r)
-			w.commit(b)
+			requests = append(requests, r)
+		case r := <-w.s.large:
+			requests = append(requests, r)
 		case <-probe:
 			w.probe()
+			continue
+		case <-look:
+			lookAfter = probeAfter
+			if w.lookForRoom() {
+				lookAfter = 0
+			}
 		case <-w.s.stop:
 			w.finish()
 			return
 		}
+		if len(requests) > 0 {
+			requests = w.gather(requests)
+			w.commit(requests)
+			clear(requests)
+		}
+		w.tidy()
 	}
 }
 
-// commit carries out a batch in one transaction and hands it on to be made durable.
-func (w *writer) commit(b *batch) {
-	b.err = w.transact(func() error {
-		for i := 0; i < len(b.requests) || w.gather(b); i++ {
-			if err := w.carryOut(b.requests[i]); err != nil {
+// gather takes what waits into one batch: what came while the disk was busy with
+// the last one. Large events take part in each, but few of them.
+func (w *writer) gather(requests []*request) []*request {
+	take := func(line chan *request, most int) {
+		for n, size := 0, 0; n < maxBatch && size < most; n++ {
+			select {
+			case r := <-line:
+				requests = append(requests, r)
+				size += r.size
+			default:
+				return
+			}
+		}
+	}
+	take(w.s.requests, transactionBytes-largeBytes)
+	take(w.s.large, largeBytes)
+	return requests
+}
+
+// commit carries out a batch in one transaction and answers once that is on the
+// disk. If the data of one request makes it fail, each of them gets a transaction
+// of its own: only that one fails.
+func (w *writer) commit(requests []*request) {
+	w.s.began()
+	err := w.transact(func() error {
+		for _, r := range requests {
+			if err := w.carryOut(r); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	b.changed = w.changed
-	b.announce, w.announce = w.announce, b.announce
-	w.syncer.committed <- b
-	runtime.Gosched() // or the syncer, which is next on this thread, begins once this goroutine waits for something
-	w.checkpoint(checkpointBytes)
+	w.s.ended()
+	if err != nil && isOfTheData(err) {
+		for _, r := range requests {
+			w.s.began()
+			err := w.commitAlone(r)
+			w.s.ended()
+			r.answer(err)
+		}
+		return
+	}
+	w.internal = 0
+	for _, r := range requests {
+		r.answer(err)
+	}
 }
 
-// gather takes one more request into a batch. It reports false once the batch has
-// to be committed: when nothing waits and the disk is idle. While the disk is busy
-// with the last batch, this one could not be made durable anyway.
-func (w *writer) gather(b *batch) bool {
-	for len(b.requests) < maxBatch {
-		select {
-		case r := <-w.s.requests:
-			b.requests = append(b.requests, r)
-			return true
-		default:
+// commitAlone carries out one request in a transaction of its own. What
+// contradicts itself is quarantined, and the request tried again without it.
+func (w *writer) commitAlone(r *request) error {
+	const chains = 64 // that one request may meet; a claim or a batch of settlements has so many
+	var err error
+	for range chains {
+		err = w.transact(func() error { return w.carryOut(r) })
+		var bad *contradiction
+		if !errors.As(err, &bad) {
+			break
 		}
-		if len(w.syncer.free) > 0 {
-			return false
-		}
-		select {
-		case r := <-w.s.requests:
-			b.requests = append(b.requests, r)
-			return true
-		case idle := <-w.syncer.free:
-			w.syncer.free <- idle
+		if quarantined := w.transact(func() error { return w.quarantine(bad) }); quarantined != nil {
+			err = quarantined
+			break
 		}
 	}
-	return false
+	if err == nil || !isOfTheData(err) {
+		w.internal = 0
+		return err
+	}
+	w.s.o.Report(Incident{What: "a request failed, and nothing of it was kept", Why: err.Error()})
+	w.s.examineSoon() // what waits for the event concerned is found that way
+	if w.internal++; w.internal >= maxInternal {
+		err = w.s.fail(fmt.Errorf("%w: %d requests in a row have failed, the last one with: %w", errDamaged, w.internal, err))
+	}
+	return fmt.Errorf("%w: %w", queue.ErrInternal, err)
+}
+
+// answer tells the caller how it went. A verdict stays what it is: the disk has
+// nothing to do with it.
+func (r *request) answer(err error) {
+	if no := (verdict{}); errors.As(r.err, &no) {
+		r.err = no.error
+	} else if err != nil {
+		r.err = err
+	}
+	close(r.done)
 }
 
 // carryOut does what one caller wants. Its error ends the transaction.
 func (w *writer) carryOut(r *request) error {
 	if r.err = r.ctx.Err(); r.err != nil {
-		return nil // whoever asked has left before anything was done
+		return nil // the caller has left before anything was done
 	}
 	r.err = r.do(w)
 	if no := (verdict{}); r.err != nil && !errors.As(r.err, &no) {
@@ -171,83 +264,38 @@ func (w *writer) carryOut(r *request) error {
 	return nil
 }
 
-// transact runs do within a transaction. The memory learns of it after the commit,
-// and never if that fails.
-func (w *writer) transact(do func() error) error {
-	clear(w.dirty)
-	w.wrote, w.changed = false, false
-	w.after, w.undo, w.announce, w.queued = w.after[:0], w.undo[:0], w.announce[:0], w.s.queued
-	if broken := w.s.brokenBy.Load(); broken != nil {
-		return *broken
-	}
-	err := w.exec("BEGIN IMMEDIATE")
-	if err == nil {
-		if err = do(); err == nil {
-			err = w.saveCounts()
-		}
-		if err == nil {
-			err = w.exec("COMMIT")
-		}
-		if err != nil {
-			w.rollBack()
-		}
-	}
-	if err != nil {
-		return w.s.fail(err)
-	}
-	if w.wrote { // an UPDATE of no row says nothing about the disk
-		w.s.failure.Store(nil)
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	w.s.queued = w.queued
-	for _, learn := range w.after {
-		learn()
-	}
-	return nil
-}
-
-// rollBack ends a failed transaction. SQLite has ended it already after most
-// failures of the disk, so an error says nothing.
-func (w *writer) rollBack() {
-	_ = w.exec("ROLLBACK")
-	for l := range w.dirty {
-		l.counts = l.committed
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	for _, takeBack := range slices.Backward(w.undo) {
-		takeBack()
-	}
-}
-
-// probe writes something that nobody needs, to learn whether the disk works again.
+// probe writes something that nothing needs, to learn whether the disk works again.
 func (w *writer) probe() {
+	w.s.began()
+	defer w.s.ended()
 	_ = w.transact(func() error { // its failure is kept where Healthy looks
-		w.wrote = true
-		return w.exec(`INSERT INTO meta (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value`,
-			strconv.FormatInt(w.s.o.Now().UnixNano(), 10))
+		w.tx.wrote = true
+		return w.setMeta("probe", strconv.FormatInt(w.s.o.Now().UnixNano(), 10))
 	})
 }
 
-// checkpoint moves the WAL into the file once about that many bytes stand in it.
-// The size of the WAL's file says nothing: it is written from its beginning again
-// and does not shrink. An fsync of ours that fails tells SQLite nothing, and it
-// must not rely on a WAL that the disk does not have, so those come first.
+// tidy keeps the WAL within its part of the disk, between two transactions.
+func (w *writer) tidy() {
+	w.checkpoint(min(checkpointBytes, int(forWAL(w.s.measured().Limit)/2)))
+	w.truncate()
+}
+
+// checkpoint moves the WAL into the file once about that many bytes are in it. The
+// size of the WAL's file says nothing: it is written from its beginning again and
+// does not shrink.
 func (w *writer) checkpoint(atLeast int) {
-	if w.written < atLeast {
+	if w.written < atLeast || w.s.brokenBy.Load() != nil {
 		return
 	}
-	w.syncer.still(func() {
-		if w.s.brokenBy.Load() == nil {
-			w.moveWAL()
-		}
-	})
+	w.s.began()
+	defer w.s.ended()
+	w.moveWAL("PASSIVE")
 }
 
-func (w *writer) moveWAL() {
+// moveWAL reports whether no reader kept it from doing all of that.
+func (w *writer) moveWAL(how string) bool {
 	var busy, pages, moved int
-	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &moved)
+	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+how+")").Scan(&busy, &pages, &moved)
 	switch {
 	case err != nil:
 		_ = w.s.fail(err)
@@ -256,24 +304,61 @@ func (w *writer) moveWAL() {
 	default:
 		w.written = 0
 	}
+	return err == nil && busy == 0
 }
 
-// finish ends in order: those who still wait are told, the WAL is moved into the
-// file, and the file says that all is well.
+// truncate cuts the WAL after a purge, when nothing waits and no reader needs it:
+// what was deleted would stay in it until it is written over. If a reader needs it, the
+// next purge has it cut.
+func (w *writer) truncate() {
+	if !w.s.truncating.Load() || len(w.s.requests)+len(w.s.large) > 0 || w.s.brokenBy.Load() != nil {
+		return
+	}
+	w.s.truncating.Store(false)
+	w.s.began()
+	defer w.s.ended()
+	if err := w.exec("PRAGMA busy_timeout(0)"); err != nil { // a reader must not hold up the writer
+		_ = w.s.fail(err)
+		return
+	}
+	w.leftovers = !w.moveWAL("TRUNCATE")
+	if err := w.exec("PRAGMA busy_timeout(5000)"); err != nil {
+		_ = w.s.fail(err)
+	}
+}
+
+// turnAway answers a request that comes too late.
+func (r *request) turnAway() {
+	r.err = fmt.Errorf("%w: the relay is stopping", queue.ErrUnavailable)
+	close(r.done)
+}
+
+// finish ends in order: those who still wait get an answer, the WAL is moved into
+// the file, and the file says that all is well.
 func (w *writer) finish() {
 	for {
 		select {
 		case r := <-w.s.requests:
-			r.err = fmt.Errorf("%w: the relay is stopping", queue.ErrUnavailable)
-			close(r.done)
+			r.turnAway()
+			continue
+		case r := <-w.s.large:
+			r.turnAway()
 			continue
 		default:
 		}
 		break
 	}
-	w.syncer.stop()
+	w.s.began()
+	defer w.s.ended()
 	if w.s.brokenBy.Load() == nil {
-		_ = w.transact(func() error { return w.setMeta("clean", "yes") }) // if it fails, the next start is careful
+		_ = w.transact(func() error { // if it fails, the next start is careful
+			if len(w.s.claims) > 0 {
+				if err := w.noteUnsure(); err != nil {
+					return err
+				}
+			}
+			return errors.Join(w.keepCounted(), w.setMeta("clean", "yes"))
+		})
 		w.checkpoint(0)
 	}
 	if !w.s.unsynced() {
@@ -286,71 +371,4 @@ func (w *writer) close() {
 		_ = statement.Close()
 	}
 	_ = w.conn.Close()
-}
-
-func (w *writer) setMeta(name, value string) error {
-	return w.exec(`INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value`, name, value)
-}
-
-// statement is a text that was prepared.
-type statement struct {
-	*sql.Stmt
-	changes bool
-}
-
-// statement prepares each text once.
-func (w *writer) statement(text string) (*sql.Stmt, error) {
-	known, ok := w.statements[text]
-	if !ok {
-		prepared, err := w.conn.PrepareContext(context.Background(), text)
-		if err != nil {
-			return nil, err
-		}
-		known = statement{prepared, changes(text)}
-		w.statements[text] = known
-	}
-	w.changed = w.changed || known.changes
-	return known.Stmt, nil
-}
-
-// changes reports whether a statement may change the file.
-func changes(text string) bool {
-	verb, _, _ := strings.Cut(text, " ")
-	return !slices.Contains([]string{"SELECT", "BEGIN", "COMMIT", "ROLLBACK"}, verb)
-}
-
-// The writer's statements have no context: a transaction that a caller could cut
-// off would take the others of its batch with it.
-func (w *writer) exec(text string, args ...any) error {
-	_, err := w.execCount(text, args...)
-	return err
-}
-
-func (w *writer) execCount(text string, args ...any) (int64, error) {
-	statement, err := w.statement(text)
-	if err != nil {
-		return 0, err
-	}
-	w.written += statementBytes
-	result, err := statement.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-func (w *writer) queryRow(text string, args, into []any) error {
-	statement, err := w.statement(text)
-	if err != nil {
-		return err
-	}
-	return statement.QueryRowContext(context.Background(), args...).Scan(into...)
-}
-
-func (w *writer) query(text string, args ...any) (*sql.Rows, error) {
-	statement, err := w.statement(text)
-	if err != nil {
-		return nil, err
-	}
-	return statement.QueryContext(context.Background(), args...)
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package access
+
+// NetworkFilesystem knows none here.
+func NetworkFilesystem(string) string { return "" }

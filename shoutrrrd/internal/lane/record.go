@@ -1,0 +1,379 @@
+package lane
+
+import (
+	"container/list"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+const (
+	// remembered is how many of the latest attempts a record keeps. Of ten requests in a
+	// hundred that fail, 32 show at least one in 97 of a hundred cases.
+	remembered = 32
+
+	// recordFor is for how long an attempt says something about the next one. PagerDuty's
+	// brown-outs took hours, and their shares changed within minutes.
+	recordFor = 5 * time.Minute
+
+	// chanceOfEnd is how often an outage may be taken for over that is not: then the time
+	// to page is told too short until the next failure.
+	chanceOfEnd = 0.001
+
+	// longestWhy bounds an error's text: a server chooses it.
+	longestWhy = 200
+)
+
+// Failure is a kind of failed attempt, in one word: a label of metrics, and what sentences
+// for people are made of.
+type Failure string
+
+// The kinds.
+const (
+	ServerError    Failure = "server_error"    // 408 or 5xx, of PagerDuty's or of something on the way
+	TimedOut       Failure = "timed_out"       // no answer in time
+	ConnectionLost Failure = "connection_lost" // after it stood
+	CannotReach    Failure = "unreachable"     // no connection
+	NotPagerDuty   Failure = "not_pagerduty"   // what answers is a proxy, a captive portal or a firewall
+	LimitMet       Failure = "rate_limited"    // 429
+	KeyDenied      Failure = "key_rejected"    // 401, 403, or a 400 about the key
+	EventDenied    Failure = "rejected"        // any other 4xx: PagerDuty will never take the event
+	Canceled       Failure = "canceled"        // the relay gave the attempt up
+)
+
+// Failures are all kinds.
+var Failures = []Failure{ServerError, TimedOut, ConnectionLost, CannotReach, NotPagerDuty, LimitMet, KeyDenied, EventDenied, Canceled}
+
+// failureOf names the kind of a failed attempt.
+func failureOf(err *eventsv2.Error) Failure {
+	var timeout interface{ Timeout() bool }
+	switch judge(err) {
+	case rateLimited:
+		return LimitMet
+	case serverError:
+		return ServerError
+	case notPagerDuty:
+		return NotPagerDuty
+	case canceled:
+		return Canceled
+	case rejected:
+		if errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden) {
+			return KeyDenied
+		}
+		return EventDenied
+	case unreachable:
+		return CannotReach
+	}
+	if errors.As(err.Err, &timeout) && timeout.Timeout() {
+		return TimedOut
+	}
+	return ConnectionLost
+}
+
+// outcome is how one attempt ended: accepted or failed, and nothing else.
+type outcome struct {
+	at    time.Time // of its end
+	took  time.Duration
+	asked time.Duration // Retry-After of a failure, as far as the relay obeys it
+	of    chain
+	ok    bool
+	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
+}
+
+// record remembers how the latest attempts of a lane, or of a host, have ended. A 5xx, a
+// time-out, a lost connection and an answer that is not PagerDuty's are failures. A 429
+// or a rejection is an answer of PagerDuty's about the lane or the event, and neither.
+type record struct {
+	latest   []outcome  // at most remembered, the oldest first
+	accepted time.Time  // the last acceptance
+	failed   time.Time  // the last failure
+	since    time.Time  // the first failure after the last acceptance
+	failures int        // after the last acceptance
+	chains   []chain    // different ones of these failures, two at most
+	why      string     // of the last failure
+	kind     Failure    // of the last failure
+	status   int        // of the last failure's answer, 0 if there was none
+	roomy    bool       // the last 429 came although most of the window was free; false since an acceptance
+	sent     *list.List // attempts that are in flight, the oldest first, as their times
+	copies   int        // second copies that are in flight
+}
+
+// left notes that an attempt begins. What it returns is handed back to ended.
+func (r *record) left(now time.Time) *list.Element {
+	if r.sent == nil {
+		r.sent = list.New()
+	}
+	return r.sent.PushBack(now)
+}
+
+func (r *record) add(o outcome) {
+	if len(r.latest) == remembered {
+		r.latest = slices.Delete(r.latest, 0, 1)
+	}
+	r.latest = append(r.latest, o)
+}
+
+func (r *record) succeeded(o outcome) {
+	r.roomy = false
+	r.accepted, r.since, r.failures, r.chains = o.at, time.Time{}, 0, r.chains[:0]
+	r.add(o)
+}
+
+func (r *record) failedWith(o outcome, err *eventsv2.Error, why string) {
+	if r.failures == 0 {
+		r.since = o.at
+	}
+	r.failed, r.failures, r.why = o.at, r.failures+1, why
+	r.kind, r.status = failureOf(err), err.Status
+	if len(r.chains) < 2 && !slices.Contains(r.chains, o.of) {
+		r.chains = append(r.chains, o.of)
+	}
+	r.add(o)
+}
+
+// note puts the end of an attempt into the records of its lane and its host, and says of
+// which kind it is if it failed.
+func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failure {
+	f.host.record.sent.Remove(f.sent)
+	l.record.sent.Remove(f.sentOfLane)
+	o := outcome{at: now, took: now.Sub(f.started), of: chainOf(&f.event)}
+	o.hung = err != nil && o.took >= hedgeAfter && f.hedge == nil
+	if err == nil {
+		o.ok = true
+		l.record.succeeded(o)
+		f.host.record.succeeded(o)
+		return ""
+	}
+	switch judge(err) {
+	case rateLimited:
+		l.record.roomy = l.record.roomy || l.used(now)*4 < l.rate()
+	case serverError:
+		o.asked = min(err.RetryAfter, maxRetry)
+		fallthrough
+	case lost, unreachable, notPagerDuty:
+		why := err.Error()
+		if len(why) > longestWhy {
+			why = strings.ToValidUTF8(why[:longestWhy], "") + "…"
+		}
+		l.record.failedWith(o, err, why)
+		f.host.record.failedWith(o, err, why)
+	}
+	return failureOf(err)
+}
+
+// Record is how the latest attempts of a lane or of an upstream have ended, for
+// package outlook to judge.
+type Record struct {
+	Accepted time.Time     // the last acceptance; zero if there was none since the start
+	Failed   time.Time     // the last failure: a 5xx, a time-out, a lost connection, or not PagerDuty's answer
+	Since    time.Time     // the first failure after the last acceptance; zero if there is none
+	Failures int           // after the last acceptance
+	Chains   int           // different dedup keys among these failures; 2 stands for more
+	Why      string        // of the last one of these failures, without any key; text of others
+	Kind     Failure       // of the last one of these failures
+	Status   int           // of its answer; 0 if there was none
+	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed
+	Broken   int           // of these, failed; 0 if all of them were of one dedup key while others were accepted
+	Hung     int           // of Broken: what has no second copy, and failed after a page would have had one
+	Took     time.Duration // the longest that one of these took, but for Hung
+	Own      time.Duration // what the next critical attempt takes that is accepted, by these; 0 if none was
+	Lost     time.Duration // the longest that a failed one of these took, but for Hung
+	Asked    time.Duration // the longest Retry-After of these
+	Silent   time.Duration // the age of the oldest attempt in flight, if nothing was accepted since it began
+	Oldest   time.Duration // the age of the oldest attempt in flight
+	Flying   int           // requests in flight, second copies included
+}
+
+// report sums a record up.
+func (r *record) report(now time.Time) Record {
+	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
+	if !r.since.IsZero() {
+		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
+	}
+	latest := r.latest
+	for len(latest) > 0 && now.Sub(latest[0].at) > recordFor {
+		latest = latest[1:]
+	}
+	over := ended(latest)
+	var broken []chain
+	var took []time.Duration // by those that were accepted
+	for at, o := range latest {
+		if !o.ok && !slices.Contains(broken, o.of) {
+			broken = append(broken, o.of)
+		}
+		if at < over {
+			continue
+		}
+		s.Tried++
+		if !o.ok {
+			s.Broken++
+		}
+		if at == over && over > 0 { // what it took is over with the rest
+			continue
+		}
+		switch {
+		case o.ok:
+			took = append(took, o.took)
+		case o.hung:
+			s.Hung++
+		default:
+			s.Lost = max(s.Lost, o.took)
+		}
+		s.Asked = max(s.Asked, o.asked)
+		if !o.hung {
+			s.Took = max(s.Took, o.took)
+		}
+	}
+	if n := len(took); n > 0 { // the longest, but not longer than with a second copy
+		slices.Sort(took)
+		s.Own = min(took[n-1], hedgeAfter+took[n/2])
+	}
+	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
+	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
+		s.Broken, s.Hung = 0, 0
+	}
+	if r.sent != nil && r.sent.Len() > 0 {
+		began := r.sent.Front().Value.(time.Time)
+		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
+		if !r.accepted.After(began) {
+			s.Silent = s.Oldest
+		}
+	}
+	return s
+}
+
+// ended returns where the attempts begin that say something of the next one: 0 for all, or
+// the last failure if it was the end of an outage. It was, if as many acceptances have
+// followed as would come once in a thousand times while attempts go on to fail as before.
+func ended(latest []outcome) int {
+	last := len(latest) - 1
+	for last >= 0 && latest[last].ok {
+		last--
+	}
+	share, failed := 0.0, 0
+	for at := last; at >= 0; at-- {
+		if !latest[at].ok {
+			failed++
+		}
+		share = max(share, float64(failed)/float64(last-at+2))
+	}
+	chance := 1.0 // of so many acceptances in a row
+	for range len(latest) - 1 - last {
+		chance *= 1 - share
+	}
+	if last > 0 && chance < chanceOfEnd {
+		return last
+	}
+	return 0
+}
+
+// Upstream is how what lanes send to stands.
+type Upstream struct {
+	Name   string
+	Lanes  int       // that send to it and are open
+	Down   bool      // nobody takes the connection, or what answers is not PagerDuty
+	Next   time.Time // the next probe while it is down
+	Record Record
+
+	Account int       // what it takes in a minute from all lanes together, as 429s have taught; 0 if none did
+	Pauses  int       // 429s in a row to all lanes together
+	Pace    int       // requests that it gets in a second, as most attempts fail or did so until now; 0 for any number
+	Free    int       // critical events that may go to it now
+	FreeAt  time.Time // when that changes by itself, if there is none
+	Rate    int       // critical events that may go to it in a minute
+	Waiting int       // lanes that have critical events which may go
+}
+
+// Upstreams tells how every upstream stands that a lane sends to, by name.
+func (c *Core) Upstreams(now time.Time) []Upstream {
+	all := make([]Upstream, 0, len(c.ordered))
+	for _, h := range c.ordered {
+		all = append(all, h.report(now))
+	}
+	return all
+}
+
+func (h *host) report(now time.Time) Upstream {
+	b := &h.budget
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.probeAt, Record: h.record.report(now), Account: b.account.limit, Pauses: b.account.pauses}
+	u.Rate = max(1, b.limits)
+	if pace, _, slow := b.pace(now); slow {
+		u.Pace, u.Rate = pace, min(u.Rate, pace*60)
+	}
+	if u.Account > 0 {
+		u.Rate = min(u.Rate, u.Account)
+	}
+	room, at := b.room(now)
+	if u.Free = room[severe]; u.Free == 0 {
+		u.FreeAt = at
+	}
+	for _, lanes := range h.lanes[:milder] {
+		u.Waiting += lanes.Len()
+	}
+	return u
+}
+
+// frees is how many slots of the lane's window become free within each second from now
+// on; those of attempts in flight stand in the last one.
+func (l *lane) frees(now time.Time) []int {
+	if l.used(now) == 0 {
+		return nil
+	}
+	list := make([]int, int(l.rules.window/time.Second)+1)
+	for _, w := range l.windows {
+		for _, s := range w.slots {
+			list[min(len(list)-1, int(s.until.Sub(now)/time.Second))]++
+		}
+		list[len(list)-1] += w.flying
+	}
+	return list
+}
+
+// place reports whether the relay has a place for a critical event of the lane.
+func (c *Core) place(l *lane) bool {
+	for of := range shares {
+		switch {
+		case of == trusted && !l.listed && !l.stored.Proven, of == listed && !l.listed:
+		case c.places[of] > c.taken[of] && c.free(l.host, of) > 0:
+			return true
+		}
+	}
+	return false
+}
+
+// turns is how many lanes have critical events that have their turn before those of a lane,
+// and how many places there are for all of them.
+func (c *Core) turns(l *lane) (before, places int) {
+	for _, h := range c.ordered {
+		for q, lanes := range h.lanes[:milder] {
+			if q&^1 <= c.queueOf(l, queue.Critical) {
+				before += lanes.Len()
+			}
+		}
+	}
+	if l.queue != nil && before > 0 {
+		before--
+	}
+	for of := range shares {
+		if of == trusted && !l.listed && !l.stored.Proven || of == listed && !l.listed {
+			continue
+		}
+		places += c.places[of] * c.rules.hostShare / (c.rules.hostShare + 1)
+	}
+	return before, max(1, places)
+}
+
+// RetryWait is the longest wait before an attempt after so many failed ones in a row, of a
+// critical event of a lane with that longest wait of all, which is at least that of an
+// ordinary day.
+func RetryWait(failed int, most time.Duration) time.Duration {
+	most = max(most, maxCriticalRetry*5/4) // see spread
+	return min(most, double(firstRetry, most, failed)*5/4)
+}
+
+// HedgeAfter is how long a critical event has no answer before it goes out once more.
+const HedgeAfter = hedgeAfter

@@ -1,0 +1,174 @@
+package lane_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// A lane is failing from the first failure after an acceptance until the next acceptance,
+// and tells since when, how often and why.
+func TestFailing(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.open(2, "pagerduty", 60)
+	s.acceptAll(1, queue.Error, 1)
+	began := s.now
+	for range 3 {
+		s.arrive(1, queue.Error, 1)
+		s.answer(&eventsv2.Error{Status: 502, Message: strings.Repeat("bad gateway ", 50)})
+		s.wait(10 * time.Second)
+	}
+	got := s.core.Statuses(s.now)[0]
+	if r := got.Record; got.Condition != lane.Failing || !r.Since.Equal(began) || r.Failures != 3 || r.Chains != 2 || r.Kind != lane.ServerError || r.Status != 502 || r.Tried != 4 || r.Broken != 3 || len(r.Why) > 210 || !strings.Contains(r.Why, "bad gateway") {
+		t.Errorf("%s: %+v", got.Condition, r)
+	}
+	other := s.core.Statuses(s.now)[1]
+	if other.Condition != lane.Idle || other.Record.Failures != 0 || other.Upstream.Record.Failures != 3 || other.Upstream.Lanes != 2 {
+		t.Errorf("another lane of the same upstream: %s, %+v", other.Condition, other.Upstream)
+	}
+	s.acceptAll(2, queue.Error, 1)
+	if up := s.core.Upstreams(s.now)[0]; up.Record.Failures != 0 || up.Record.Why != "" || up.Record.Broken != 3 {
+		t.Errorf("after an acceptance by another lane the upstream has %+v", up.Record)
+	}
+	if got := s.core.Statuses(s.now)[0]; got.Condition != lane.Failing {
+		t.Errorf("and the lane is %s", got.Condition)
+	}
+	s.acceptAll(1, queue.Error, 1)
+	if got := s.core.Statuses(s.now)[0]; got.Condition != lane.Idle || got.Record.Failures != 0 || !got.Record.Since.IsZero() {
+		t.Errorf("after an acceptance the lane is %s: %+v", got.Condition, got.Record)
+	}
+	s.wait(6 * time.Minute)
+	if r := s.core.Statuses(s.now)[0].Record; r.Tried != 0 || r.Broken != 0 {
+		t.Errorf("six minutes later it says %+v", r)
+	}
+}
+
+// What one chain alone meets says nothing about the others.
+func TestOwnBody(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	for range 4 {
+		s.again(queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, DedupKey: "poison", Fresh: s.now})
+		s.answer(&eventsv2.Error{Status: 500})
+		s.acceptAll(1, queue.Error, 1)
+	}
+	if r := s.core.Statuses(s.now)[0].Record; r.Tried != 8 || r.Broken != 0 {
+		t.Errorf("of one dedup key alone: %+v", r)
+	}
+	s.again(queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, DedupKey: "poison", Fresh: s.now})
+	s.answer(nil)
+	if r := s.core.Statuses(s.now)[0].Record; r.Tried != 9 || r.Broken != 4 {
+		t.Errorf("it was accepted itself, so it was not its body: %+v", r)
+	}
+}
+
+type timeout struct{ error }
+
+func (timeout) Timeout() bool { return true }
+
+// Each failed attempt has one kind, for metrics.
+func TestKindsOfFailure(t *testing.T) {
+	for _, tt := range []struct {
+		err  *eventsv2.Error
+		want lane.Failure
+	}{
+		{nil, ""},
+		{&eventsv2.Error{Status: 429}, lane.LimitMet},
+		{&eventsv2.Error{Status: 500}, lane.ServerError},
+		{&eventsv2.Error{Status: 408}, lane.ServerError},
+		{&eventsv2.Error{Err: timeout{errAway}, Sent: true}, lane.TimedOut},
+		{&eventsv2.Error{Err: context.DeadlineExceeded, Sent: true}, lane.TimedOut},
+		{&eventsv2.Error{Err: errAway, Sent: true}, lane.ConnectionLost},
+		{&eventsv2.Error{Err: errAway}, lane.CannotReach},
+		{&eventsv2.Error{Status: 302}, lane.NotPagerDuty},
+		{&eventsv2.Error{Status: 403, Page: true}, lane.NotPagerDuty},
+		{&eventsv2.Error{Status: 403}, lane.KeyDenied},
+		{&eventsv2.Error{Status: 400, Message: "Invalid routing key"}, lane.KeyDenied},
+		{&eventsv2.Error{Status: 400}, lane.EventDenied},
+		{&eventsv2.Error{Err: context.Canceled, Sent: true}, lane.Canceled},
+	} {
+		s := newScript(t, lane.Options{})
+		s.open(1, "pagerduty", 60)
+		s.again(queue.Event{ID: 1, Lane: 1, Action: eventsv2.Trigger, Fresh: s.now})
+		s.answer(tt.err)
+		if got := s.settled[1].Failure; got != string(tt.want) {
+			t.Errorf("%v is of the kind %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+// An outage that is over says little of the next attempt: after it few failures are
+// reckoned with, and not the time that they took. While attempts go on to fail the ones
+// that were accepted say nothing of an end.
+func TestOutageIsOver(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		outcomes      string // o accepted, x failed
+		tried, broken int
+	}{
+		{"all is well", "oooooooo", 8, 0},
+		{"one event that alone fails", "oooooooox", 9, 0},
+		{"two of them", "ooooooooxx", 10, 2},
+		{"an outage", "ooooxxxxxxxxxx", 14, 10},
+		{"its first acceptance", "ooooxxxxxxxxxxo", 15, 10},
+		{"three of them", "ooooxxxxxxxxxxooo", 4, 1},
+		{"of a few attempts", "ooooxxxooooo", 6, 1},
+		{"the next failure", "ooooxxxxxxxxxxooox", 18, 11},
+		{"one of five fails", "ooooxooooxooooxooooxoooo", 24, 4},
+		{"nine of ten fail", "xxxxoxxxxxxxxxxxoxxxxxxxxoo", 27, 23},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(t, lane.Options{})
+			s.open(1, "pagerduty", 1000)
+			for _, how := range tt.outcomes {
+				if how == 'o' {
+					s.acceptAll(1, queue.Critical, 1)
+					continue
+				}
+				s.arrive(1, queue.Critical, 1)
+				s.wait(2 * time.Second)
+				s.answer(&eventsv2.Error{Status: 500})
+			}
+			got := s.core.Statuses(s.now)[0]
+			for _, r := range []lane.Record{got.Record, got.Upstream.Record} {
+				if r.Tried != tt.tried || r.Broken != tt.broken {
+					t.Errorf("%d of %d attempts have failed, want %d of %d", r.Broken, r.Tried, tt.broken, tt.tried)
+				}
+				if tt.broken == 1 && tt.tried < len(tt.outcomes) && r.Lost > 0 {
+					t.Errorf("the failure that is over has taken %s", r.Lost)
+				}
+			}
+		})
+	}
+}
+
+// An attempt takes time itself, and one that hangs goes out once more.
+func TestOwnTime(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		took []time.Duration
+		want time.Duration
+	}{
+		{"none", nil, 0},
+		{"all are slow", []time.Duration{2 * time.Second, 2500 * time.Millisecond, 2 * time.Second}, 2500 * time.Millisecond},
+		{"one is", []time.Duration{0, 0, 0, 2 * time.Second}, 2 * time.Second},
+		{"one hangs", []time.Duration{time.Second, time.Second, time.Second, 20 * time.Second}, 4 * time.Second},
+	} {
+		s := newScript(t, lane.Options{})
+		s.open(1, "pagerduty", 1000)
+		for _, took := range tt.took {
+			s.arrive(1, queue.Info, 1)
+			s.now = s.now.Add(took)
+			s.answer(nil)
+		}
+		if got := s.core.Statuses(s.now)[0].Record.Own; got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package lane_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+func (s *script) status(id int64) lane.Status {
+	s.t.Helper()
+	status, ok := s.core.Status(s.now, id)
+	if !ok {
+		s.t.Fatalf("lane %d is not open", id)
+	}
+	return status
+}
+
+// The status of a lane of a pool has the lane by which new critical chains leave instead.
+func TestStatusHasTheSister(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "keys")
+	s.member(2, "keys")
+	if got := s.status(1).Sister; got != nil {
+		t.Errorf("while it can send: %+v", got)
+	}
+	s.step(lane.Hold{Lane: 1, Held: true})
+	if got := s.status(1).Sister; got == nil || got.Lane != 2 || got.Sister != nil {
+		t.Errorf("while it is paused: %+v", got)
+	}
+	s.step(lane.Hold{Lane: 2, Held: true})
+	if got := s.status(1).Sister; got != nil {
+		t.Errorf("while both are paused: %+v", got)
+	}
+}
+
+// Requests in flight are counted with second copies; what hung without one is told apart.
+func TestRecordOfWhatHangs(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.acceptAll(1, queue.Error, 3)
+	s.arrive(1, queue.Info, 1)
+	s.wait(10 * time.Second)
+	if r := s.status(1).Record; r.Flying != 1 || r.Silent != 10*time.Second {
+		t.Errorf("one hangs: %+v", r)
+	}
+	s.answer(timedOut)
+	if r := s.status(1).Record; r.Broken != 0 || r.Hung != 0 { // of one dedup key alone
+		t.Errorf("it has failed, and its own body may have caused that: %+v", r)
+	}
+	s.arrive(1, queue.Critical, 1)
+	s.wait(5 * time.Second)
+	if r := s.status(1).Record; r.Flying != 2 {
+		t.Errorf("both copies hang: %+v", r)
+	}
+	s.both(timedOut, timedOut)
+	if r := s.status(1).Record; r.Broken != 2 || r.Hung != 1 || r.Lost != 5*time.Second || r.Flying != 0 {
+		t.Errorf("both have failed: %+v", r)
+	}
+}
+
+// A lane that waits for what its account may have says so.
+func TestAtTheLimitOfTheAccount(t *testing.T) {
+	s := newScript(t, lane.Options{Capacity: 1000})
+	s.crowd(40, 120, 30)
+	for range 200 {
+		s.answer(nil)
+	}
+	for len(s.attempts) > 0 {
+		s.again(s.answer(&eventsv2.Error{Status: 429}))
+	}
+	limit := s.core.Upstreams(s.now)[0]
+	if limit.Account == 0 || limit.Rate != limit.Account {
+		t.Fatalf("nothing was learned of the account: %+v", limit)
+	}
+	together := 0
+	for _, l := range s.core.Statuses(s.now) {
+		if l.Condition == lane.AtLimit && l.Together {
+			together++
+		}
+		if l.Roomy {
+			t.Errorf("lane %d is said to be limited alone", l.Lane)
+		}
+	}
+	if together == 0 {
+		t.Errorf("no lane waits for its account: %+v", limit)
+	}
+}

@@ -1,0 +1,771 @@
+package relay_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+)
+
+// judge knows what was accepted, what PagerDuty has of it, and what must never happen.
+// Everything in it is behind the world's lock, but for the questions that it asks the
+// store.
+type judge struct {
+	w           *world
+	numbers     []event       // what was sent, by number
+	idOf        map[int]int64 // of the event that has the number, or that it was coalesced into
+	records     map[int64]*record
+	chains      map[chainID]*chain
+	lanes       map[int64]*laneSeen
+	hosts       map[string]*hostSeen
+	ways        map[int]map[string]bool // hosts that the configuration has ever named for a key
+	limits      map[int]*limitSeen      // by key
+	incidents   incidents
+	places      int
+	strained    map[string]bool   // services one of whose keys was rejected, or whose dead letters were requeued
+	waits       map[int64]*record // critical triggers whose last attempt has failed
+	undelivered map[int64]*record // critical triggers that PagerDuty has not taken
+	reached     map[string]int
+	forecasts   forecasts
+
+	pages    []*record // critical events that are queued, while an account is limited
+	infos    int       // attempts of infos
+	overtook int       // those that began while a critical event had waited for a second, in any lane
+}
+
+// chainID is an alert of a service, whatever keys it goes by.
+type chainID struct{ service, dedup string }
+
+// record is what became of an accepted event.
+type record struct {
+	id       int64
+	chain    chainID
+	action   eventsv2.Action
+	severity queue.Rank // of what it began with
+	lane     int64
+	place    int       // in the order in which events were accepted or requeued
+	latest   int       // its number, the last one if others were coalesced into it
+	kept     time.Time // or coalesced, or requeued
+	alone    bool      // no other event of its chain was undelivered
+	tries    int       // attempts, since it was requeued
+	ended    bool
+	state    queue.State     // if it has ended
+	takes    map[int]int     // numbers that PagerDuty has taken, with the place at that time
+	failed   *eventsv2.Error // the last answer
+	answered time.Time       // and its time
+	passed   int             // less severe events of its lane that were accepted since then
+	flying   bool
+	left     time.Time  // when the attempt in hand began, or the last one
+	leftAs   queue.Rank // the priority of its chain when it left last
+	maybe    bool       // PagerDuty may have it: an answer was lost, or a process
+	host     string     // and where it went
+	told     *forecast  // of a critical one, when it was accepted; nil for none
+	through  time.Time  // the answer that has accepted it
+	moved    bool
+	movedAt  time.Time
+}
+
+type chain struct {
+	records []*record
+	last    map[int]int // by key: the place of what PagerDuty has taken last
+	flying  map[int]int // by key: attempts of the present process
+	pending int         // undelivered
+	spoiled bool        // a row of it went bad
+}
+
+// laneSeen is what can be seen of a lane from outside.
+type laneSeen struct {
+	key            int
+	ends           []time.Time // of attempts, in the last 61 s: a slot is held for a minute from the end, as nobody knows when PagerDuty counted it
+	criticals      []time.Time // those of critical ones
+	arrivals       []time.Time // of critical events, in the last 61 s
+	flying         int
+	flyingCritical int
+	limited        time.Time // the last 429
+	rejected       time.Time // the last rejection of the key
+	trouble        time.Time // the last attempt that failed
+	accepted       time.Time // the last one that was accepted
+	resumed        time.Time // by an operator
+	held           time.Time // since then it is paused; zero if it is not
+}
+
+type hostSeen struct {
+	troubled time.Time       // the last time that a mood was over
+	trouble  time.Time       // the last attempt that failed
+	accepted time.Time       // the last one that was accepted
+	down     bool            // as the relay says
+	account  bool            // as the relay says, all lanes of it are paced together
+	changed  time.Time       // and since when
+	fails    map[string]bool // chains that failed since anything else was answered: in a pool, by each of its keys
+
+	starts       []time.Time // of attempts, in the last minute
+	ends         []ending    // of the last 20 attempts
+	failing      time.Time   // since when more than half of them have failed; zero if they do not
+	mostInSecond int         // attempts that began within one, while most of them failed
+	mostInMinute int
+}
+
+// ending is how an attempt ended.
+type ending struct {
+	at    time.Time
+	fails bool
+}
+
+type limitSeen struct {
+	now, before int
+	changed     time.Time
+}
+
+func newJudge(w *world) *judge {
+	return &judge{
+		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
+		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, strained: map[string]bool{}, reached: map[string]int{},
+	}
+}
+
+func (j *judge) host(name string) *hostSeen {
+	if j.hosts[name] == nil {
+		j.hosts[name] = &hostSeen{fails: map[string]bool{}}
+	}
+	return j.hosts[name]
+}
+
+func (j *judge) chain(of chainID) *chain {
+	if j.chains[of] == nil {
+		j.chains[of] = &chain{last: map[int]int{}, flying: map[int]int{}}
+	}
+	return j.chains[of]
+}
+
+// quietFor reports whether PagerDuty has taken nothing of a chain for so long.
+func (c *chain) quietFor(d time.Duration) bool {
+	return !slices.ContainsFunc(c.records, func(r *record) bool { return len(r.takes) > 0 && time.Since(r.answered) < d })
+}
+
+// priority is that of the most severe event of the chain that is undelivered in a lane:
+// whoever leaves first takes the reserved share for it. An acknowledge or resolve pages
+// nobody, and is never critical.
+func (c *chain) priority(lane int64) queue.Rank {
+	most := queue.Info
+	for _, r := range c.records {
+		if r.ended || r.lane != lane {
+			continue
+		}
+		weight := r.severity
+		if r.action == eventsv2.Acknowledge || r.action == eventsv2.Resolve {
+			weight = max(weight, queue.Error)
+		}
+		most = min(most, weight)
+	}
+	return most
+}
+
+func (j *judge) lane(id int64) *laneSeen {
+	if j.lanes[id] == nil {
+		j.lanes[id] = &laneSeen{key: -1}
+	}
+	return j.lanes[id]
+}
+
+// numbered gives an event its number.
+func (j *judge) numbered(e event) int {
+	e.n = len(j.numbers)
+	j.numbers = append(j.numbers, e)
+	return e.n
+}
+
+// heard sees the answer to a sender.
+func (j *judge) heard(e event, status int) {
+	j.reached[fmt.Sprint("answer ", status)]++
+	if _, kept := j.idOf[e.n]; status == http.StatusAccepted && !kept {
+		j.w.fail("event %d was answered with 202 and is not kept", e.n)
+	}
+}
+
+func (j *judge) laneIs(l queue.Lane) {
+	seen := j.lane(l.ID)
+	for i := 0; seen.key < 0 && i < len(j.w.keys); i++ {
+		if j.w.keys[i].Equal(l.Key) {
+			seen.key = i
+		}
+	}
+}
+
+// configured sees what the settings say of a key.
+func (j *judge) configured(key int, found settings.Lookup) {
+	if found.Listed {
+		if j.ways[key] == nil {
+			j.ways[key] = map[string]bool{}
+		}
+		j.ways[key][found.Upstream] = true
+	}
+	l := j.limits[key]
+	if l == nil {
+		l = &limitSeen{now: found.Rate}
+		j.limits[key] = l
+	}
+	if l.now != found.Rate {
+		l.before, l.now, l.changed = j.allowed(key), found.Rate, time.Now()
+	}
+}
+
+// allowed is the greatest limit of the last minute.
+func (j *judge) allowed(key int) int {
+	l := j.limits[key]
+	if l == nil {
+		return cmp.Or(j.w.o.limit, 300) // to which auto may grow
+	}
+	if !l.changed.IsZero() && time.Since(l.changed) <= time.Minute+time.Second {
+		return max(l.now, l.before)
+	}
+	return l.now
+}
+
+// started sees a new process.
+func (j *judge) started() {
+	j.reached["life"]++
+	for _, c := range j.chains {
+		clear(c.flying)
+	}
+	for _, l := range j.lanes {
+		l.flying, l.flyingCritical = 0, 0
+	}
+	for _, h := range j.hosts {
+		h.down, h.account, h.changed = false, false, time.Now()
+		clear(h.fails)
+	}
+	for _, r := range j.records {
+		r.flying = false
+		r.maybe = r.maybe || !r.ended // what was in flight a new process does not know
+	}
+}
+
+// kept sees the store take an event, in the order of its commits.
+func (j *judge) kept(e *queue.New, placed queue.Placed) {
+	var body struct {
+		Payload struct {
+			CustomDetails struct{ N int } `json:"custom_details"`
+		}
+	}
+	if err := json.Unmarshal(e.Body, &body); err != nil || body.Payload.CustomDetails.N == 0 {
+		j.w.fail("what is kept cannot be read: %v", err)
+		return
+	}
+	n := body.Payload.CustomDetails.N
+	j.idOf[n] = placed.ID
+	sent := j.numbers[n]
+	if placed.Coalesced {
+		j.reached["coalesced"]++
+		r := j.records[placed.ID]
+		if r == nil || r.ended || r.action != eventsv2.Trigger || sent.action != eventsv2.Trigger {
+			j.w.fail("event %d was coalesced into %d, which cannot take it", n, placed.ID)
+			return
+		}
+		r.latest, r.kept = n, time.Now()
+		r.severity = min(r.severity, sent.severity)
+		return
+	}
+	j.places++
+	r := &record{
+		id: placed.ID, chain: chainID{j.w.serviceOf(sent.key), sent.dedup}, action: sent.action, severity: sent.severity, lane: placed.Lane,
+		place: j.places, latest: n, kept: time.Now(), takes: map[int]int{},
+	}
+	if sent.action == "" {
+		r.chain.dedup = fmt.Sprint("change ", placed.ID)
+	}
+	c := j.chain(r.chain)
+	r.alone = c.pending == 0
+	c.pending++
+	c.records = append(c.records, r)
+	j.records[r.id] = r
+	if r.action == eventsv2.Trigger && r.severity == queue.Critical {
+		j.undelivered[r.id] = r
+		if j.pages = slices.DeleteFunc(j.pages, func(r *record) bool { return r.ended }); j.w.up.account > 0 {
+			j.pages = append(j.pages, r)
+		}
+		l := j.lane(r.lane)
+		l.arrivals = append(recent(l.arrivals), time.Now())
+		if r.alone {
+			time.AfterFunc(time.Second+time.Millisecond, func() { j.late(r, r.kept) })
+			time.AfterFunc(mostInPool+time.Millisecond, func() { j.idleSister(r, mostInPool) })
+		}
+	}
+}
+
+func recent(times []time.Time) []time.Time {
+	for len(times) > 0 && time.Since(times[0]) > 61*time.Second {
+		times = times[1:]
+	}
+	return times
+}
+
+// departed sees an attempt begin.
+func (j *judge) departed(r *request) {
+	x := j.records[j.idOf[r.n]]
+	if x == nil {
+		j.w.fail("event %d leaves and was not kept", r.n)
+		return
+	}
+	c, l := j.chain(x.chain), j.lane(x.lane)
+	if r.copies != nil {
+		r.copies.flying++
+	}
+	if r.second {
+		j.again(x, r)
+		return
+	}
+	if c.flying[r.key]++; c.flying[r.key] > 1 {
+		j.w.fail("two events of %v are in flight at once, the second is %d", x.chain, x.id)
+	}
+	x.left = time.Now()
+	if x.ended {
+		j.w.fail("event %d leaves although it has ended as %s", x.id, x.state)
+	}
+	if ways := j.ways[r.key]; ways != nil && !ways[r.host] {
+		j.w.fail("event %d of key %d goes to %s, which the configuration has never named for that key", x.id, r.key, r.host)
+	}
+	if !l.held.IsZero() && time.Since(l.held) > 2*time.Second {
+		j.w.fail("event %d left a lane that has been paused for %s", x.id, time.Since(l.held))
+	}
+	if x.failed != nil && x.failed.Status != 429 && time.Since(x.answered) > 3*time.Minute {
+		j.reached["a late attempt"]++
+	}
+	j.bounded(r)
+	j.overtakes(x)
+	x.tries++
+	x.flying, x.left, x.host = true, time.Now(), r.host
+	l.flying++
+	if x.leftAs = c.priority(x.lane); x.leftAs == queue.Critical {
+		l.flyingCritical++
+	}
+}
+
+// again sees the second copy of an event leave, while the first one has no answer.
+func (j *judge) again(x *record, r *request) {
+	j.reached["sent twice"]++
+	j.bounded(r)
+	c, l := j.chain(x.chain), j.lane(x.lane)
+	critical := slices.ContainsFunc(c.records, func(other *record) bool { return !other.ended && other.severity == queue.Critical })
+	switch waited := time.Since(x.left); {
+	case r.action == "" || !critical:
+		j.w.fail("event %d (%s, %s) leaves a second time, and is no critical alert", x.id, r.action, x.severity)
+	case waited < 3*time.Second-time.Millisecond:
+		j.w.fail("event %d leaves a second time %s after the first", x.id, waited)
+	case !l.held.IsZero() && time.Since(l.held) > 2*time.Second:
+		j.w.fail("event %d left a second time, by a lane that has been paused for %s", x.id, time.Since(l.held))
+	}
+	l.flying++
+	if x.leftAs == queue.Critical {
+		l.flyingCritical++
+	}
+}
+
+// bounded looks whether a host gets more than the limits of its lanes allow, and more than
+// a few in a second while most attempts fail. Probes while it is down are not counted.
+func (j *judge) bounded(r *request) {
+	h, now := j.host(r.host), time.Now()
+	if h.down || now.Sub(h.changed) <= 20*time.Millisecond { // the claim of a probe may have been out
+		return
+	}
+	h.starts = append(h.starts, now)
+	for now.Sub(h.starts[0]) >= time.Minute {
+		h.starts = h.starts[1:]
+	}
+	limits := 0
+	for key := range j.w.keys {
+		limits += j.allowed(key)
+	}
+	h.mostInMinute = max(h.mostInMinute, len(h.starts))
+	if len(h.starts) > limits {
+		j.w.fail("%s has got %d requests within a minute, all its lanes may send %d", r.host, len(h.starts), limits)
+	}
+	if h.failing.IsZero() {
+		return
+	}
+	n := 0
+	for i := len(h.starts) - 1; i >= 0 && now.Sub(h.starts[i]) < time.Second; i-- {
+		if h.starts[i].Sub(h.failing) > 20*time.Millisecond { // a claim may have been out
+			n++
+		}
+	}
+	if h.mostInSecond = max(h.mostInSecond, n); n > 20 {
+		j.w.fail("%s has got %d requests within a second while more than half of them fail", r.host, n)
+	}
+}
+
+// seen notes how an attempt ended at its host.
+func (h *hostSeen) seen(fails bool) {
+	h.ends = append(h.ends, ending{time.Now(), fails})
+	h.ends = h.ends[max(0, len(h.ends)-20):]
+	n, failed := 0, 0
+	for _, e := range h.ends {
+		if time.Since(e.at) <= 10*time.Second {
+			n++
+			if e.fails {
+				failed++
+			}
+		}
+	}
+	switch {
+	case n < 10 || 2*failed <= n:
+		h.failing = time.Time{}
+	case h.failing.IsZero():
+		h.failing = time.Now()
+	}
+}
+
+// overtakes counts infos that leave while a critical event of any lane has waited for a
+// second, and has not just been answered.
+func (j *judge) overtakes(x *record) {
+	if j.w.up.account == 0 || x.severity != queue.Info {
+		return
+	}
+	j.infos++
+	for _, other := range j.pages {
+		if !other.ended && !other.flying && other.through.IsZero() && time.Since(other.kept) > time.Second && time.Since(other.answered) > time.Second {
+			j.overtook++
+			return
+		}
+	}
+}
+
+// taken sees PagerDuty take an event; its answer may be lost.
+func (j *judge) taken(r *request, lost *eventsv2.Error) {
+	x := j.records[j.idOf[r.n]]
+	if x == nil {
+		return
+	}
+	c := j.chain(x.chain)
+	if x.place < c.last[r.key] {
+		j.w.fail("event %d (%s) of %v was accepted by PagerDuty behind one that came after it: %s", x.id, r.action, x.chain, j.story(c))
+	}
+	if x.takes[r.n] > 0 {
+		j.reached["taken twice"]++
+	}
+	c.last[r.key] = x.place
+	x.takes[r.n] = x.place
+	j.arrived(x)
+	delete(j.undelivered, x.id)
+	if r.action != "" {
+		j.incidents.take(r.key, r.dedup, r.action)
+	}
+	// After a crash a process knows nothing of lost answers, and not all of the others.
+	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) && lost == nil {
+		if n, most := len(j.w.up.recent(r.key)), j.allowed(r.key); n > most {
+			j.w.fail("PagerDuty has accepted %d events of key %d within 60 s, %d are allowed", n, r.key, most)
+		}
+	}
+}
+
+// answered sees the end of an attempt, before the relay does.
+func (j *judge) answered(r *request, err *eventsv2.Error) {
+	x := j.records[j.idOf[r.n]]
+	if x == nil {
+		return
+	}
+	c, l, h := j.chain(x.chain), j.lane(x.lane), j.host(r.host)
+	l.flying--
+	l.ends = append(recent(l.ends), time.Now())
+	if x.leftAs == queue.Critical {
+		l.flyingCritical--
+		l.criticals = append(recent(l.criticals), time.Now())
+	}
+	if err != nil && err.Status == 429 {
+		l.limited = time.Now()
+	}
+	x.maybe = x.maybe || err != nil && err.Status != 429 && (err.Page || err.Status != 400 && err.Status != 401 && err.Status != 403)
+	if r.copies != nil {
+		if err = r.copies.ended(err); r.copies.flying > 0 {
+			return // the event is in flight until both have ended
+		}
+	}
+	h.seen(err != nil && (err.Status != 429 && err.Status != 400 && (err.Status != 401 && err.Status != 403 || err.Page)))
+	c.flying[r.key]--
+	x.flying = false
+	x.failed, x.answered = err, time.Now()
+	if delete(j.waits, x.id); err != nil && (err.Status == 0 || err.Status >= 500) && x.severity == queue.Critical && x.action == eventsv2.Trigger {
+		j.waits[x.id], x.passed = x, 0
+	}
+	if err != nil && err.Status != 429 && !errors.Is(err.Err, context.Canceled) {
+		h.trouble, l.trouble = time.Now(), time.Now()
+	}
+	switch {
+	case err == nil:
+		h.accepted, l.accepted = time.Now(), time.Now()
+		x.through = time.Now()
+		clear(h.fails)
+		j.passedBy(x, r.host)
+	case err.Status == 429:
+		clear(h.fails)
+	case errors.Is(err.Err, context.Canceled):
+	case err.Status >= 500 || err.Status == 400 || !err.Page && (err.Status == 401 || err.Status == 403):
+		if err.Status == 401 || err.Status == 403 {
+			l.rejected = time.Now()
+			j.strained[x.chain.service] = true
+		}
+		clear(h.fails)
+	default:
+		h.fails[fmt.Sprint(x.chain, " by key ", r.key)] = true
+	}
+}
+
+// settled sees the store keep how an attempt has ended.
+func (j *judge) settled(s queue.Settlement) {
+	x := j.records[s.ID]
+	if x == nil {
+		return
+	}
+	if s.Lane != 0 {
+		j.relocate(x, s.Lane)
+	}
+	if !s.State.Ended() {
+		return
+	}
+	j.reached["ended as "+s.State.String()]++
+	if s.State == queue.Delivered && x.takes[x.latest] == 0 {
+		j.w.fail("event %d was settled as delivered, and PagerDuty has not taken its number %d", x.id, x.latest)
+	}
+	if age := time.Since(x.kept); s.State == queue.Expired && age < j.w.o.maxAge-3*time.Hour {
+		j.w.fail("event %d has expired %s after it was accepted, its age may be %s", x.id, age, j.w.o.maxAge)
+	}
+	j.end(x, s.State)
+}
+
+// moved sees the store move a chain of which nothing may have been accepted.
+func (j *judge) moved(head int64, m queue.Move) {
+	x := j.records[head]
+	if x == nil {
+		return
+	}
+	j.reached["moved: "+m.Why[strings.LastIndex(m.Why, ":")+2:]]++
+	c := j.chain(x.chain)
+	known := c.scattered() && j.strained[x.chain.service] // among the known failures, as in verdicts
+	known = known || c.quietFor(retention)                // by then a pool has forgotten by which key it was opened
+	if key := j.lane(m.From).key; !known && (x.flying || len(x.takes) > 0 || j.incidents[incident{key, x.chain.dedup}] != "") {
+		j.w.fail("event %d of %v has moved from lane %d to %d, and PagerDuty has its incident open, or may have: %s", head, x.chain, m.From, m.To, j.story(c))
+	}
+	j.relocate(x, m.To)
+}
+
+// relocate notes that a whole chain is in another lane now.
+func (j *judge) relocate(x *record, to int64) {
+	from := x.lane
+	if from == to {
+		return
+	}
+	j.reached["moved"]++
+	for _, other := range j.chain(x.chain).records {
+		if !other.ended && other.lane == from {
+			other.lane, other.moved, other.movedAt = to, true, time.Now()
+		}
+	}
+}
+
+func (j *judge) end(x *record, state queue.State) {
+	if !x.ended {
+		j.chain(x.chain).pending--
+	}
+	x.ended, x.state = true, state
+	delete(j.undelivered, x.id)
+	delete(j.waits, x.id)
+}
+
+// requeued sees an operator send an event anew: it goes behind what is there.
+func (j *judge) requeued(id int64, place int) {
+	j.reached["requeue"]++
+	x := j.records[id]
+	if x == nil {
+		return
+	}
+	j.chain(x.chain).pending++
+	j.strained[x.chain.service] = true
+	x.place, x.ended, x.kept, x.tries, x.failed = place, false, time.Now(), 1, nil
+}
+
+func (j *judge) dropped(id int64) {
+	j.reached["drop"]++
+	if x := j.records[id]; x != nil {
+		j.end(x, queue.Dropped)
+	}
+}
+
+// incident hears what the store has found in its data.
+func (j *judge) incident(i sqlite.Incident) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	j.reached["incident of the store: "+i.What]++
+	if !j.w.o.damage {
+		j.w.fail("the store has found something in its data: %+v", i)
+	}
+}
+
+// logged hears the relay.
+func (j *judge) logged(message, host, attrs string) {
+	j.reached["log: "+message]++
+	switch message {
+	case "upstream down":
+		h := j.host(host)
+		h.down, h.changed = true, time.Now()
+		if len(h.fails) < 2 {
+			j.w.fail("the breaker of %s has opened although only the chains %v have failed since the last answer", host, h.fails)
+		}
+	case "upstream up":
+		h := j.host(host)
+		h.down, h.changed = false, time.Now()
+	case "account rate limited":
+		j.host(host).account = true
+	case "account not rate limited any more":
+		j.host(host).account = false
+	case "internal error: the scheduler goes on; please report this":
+		j.w.fail("the scheduler says of itself:%s", attrs)
+	case "cannot keep how an event ended; the other events go on", "an event's end was not kept":
+		if !j.w.o.damage {
+			j.w.fail("%s:%s", message, attrs)
+		}
+	}
+}
+
+// expected is how many incidents a chain may have open: what was accepted, and has not
+// become a dead letter, one after the other.
+func (j *judge) expected(c *chain) (open int) {
+	type step struct {
+		place  int
+		action eventsv2.Action
+	}
+	var steps []step
+	for _, r := range c.records {
+		if r.ended && r.state == queue.Delivered {
+			steps = append(steps, step{r.place, r.action})
+			continue
+		}
+		for _, place := range r.takes { // given up after PagerDuty had taken it and its answer was lost
+			steps = append(steps, step{place, r.action})
+		}
+	}
+	slices.SortFunc(steps, func(a, b step) int { return cmp.Compare(a.place, b.place) })
+	one := incidents{}
+	for _, s := range steps {
+		one.take(0, "", s.action)
+	}
+	return len(one)
+}
+
+// scattered reports whether the events of a chain went by several keys of a pool.
+func (c *chain) scattered() bool { return len(c.last) > 1 }
+
+// open counts the incidents of each chain that PagerDuty has open, over all keys of its
+// service.
+func (j *judge) open() map[chainID]int {
+	open := map[chainID]int{}
+	for at := range j.incidents {
+		open[chainID{j.w.serviceOf(at.key), at.dedup}]++
+	}
+	return open
+}
+
+// verdicts looks at everything once all is quiet and the queue is empty.
+func (j *judge) verdicts(dead map[int64]queue.State) {
+	for _, r := range j.byPlace() {
+		if state, is := dead[r.id]; is {
+			j.end(r, state) // the store has set it aside
+			continue
+		}
+		if !r.ended {
+			j.w.fail("event %d of %v is lost: it was accepted, and is neither delivered nor a dead letter", r.id, r.chain)
+		}
+	}
+	open := j.open()
+	for id, c := range j.chains {
+		// Among the known failures, which have worlds of their own: what a rejected key and
+		// a requeue do to the chains of a pool.
+		if j.w.o.every > 0 && c.scattered() && j.strained[id.service] {
+			j.reached["chain by several keys"]++
+			continue
+		}
+		if want := j.expected(c); open[id] != want {
+			j.w.fail("PagerDuty has %d incidents of %v open, want %d: %s", open[id], id, want, j.story(c))
+		}
+	}
+}
+
+func (j *judge) byPlace() []*record {
+	var all []*record
+	for _, r := range j.records {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.place, b.place) })
+	return all
+}
+
+// story tells of a chain.
+func (j *judge) story(c *chain) string {
+	records := slices.SortedFunc(slices.Values(c.records), func(a, b *record) int { return cmp.Compare(a.place, b.place) })
+	var steps []string
+	for _, r := range records[max(0, len(records)-8):] {
+		state := "queued"
+		if r.ended {
+			state = r.state.String()
+		}
+		steps = append(steps, fmt.Sprintf("#%d %s %s lane %d kept %s taken %d times moved %v", r.id, cmp.Or(string(r.action), "change"), state, r.lane, r.kept.Sub(j.w.begun), len(r.takes), r.moved))
+	}
+	return strings.Join(steps, ", ")
+}
+
+// compare asks the store for lists, counts and groups. Beside the model that compares
+// them; alone it is looked at what they say of each other.
+func (j *judge) compare(s store) {
+	ctx := context.Background()
+	at := func(what string, err error) {
+		if err != nil {
+			j.w.fail("%s: %v", what, err)
+		}
+	}
+	script := j.w.script
+	filters := []queue.Filter{{Limit: 100_000}, {InFlight: true, Limit: 1000}, {States: []queue.State{queue.Refused, queue.Expired}, Limit: 1000}}
+	for range 3 {
+		f := queue.Filter{Lane: int64(script.IntN(4)), Limit: 1 + script.IntN(200)}
+		if script.IntN(2) == 0 {
+			f.DedupKey = fmt.Sprintf("issue-%d", script.IntN(20))
+		}
+		if rank := queue.Rank(script.IntN(4)); script.IntN(2) == 0 {
+			f.AtLeast = &rank
+		}
+		if script.IntN(3) == 0 {
+			f.Text = fmt.Sprintf("event %d", script.IntN(100))
+		}
+		if script.IntN(3) == 0 {
+			f.States = []queue.State{queue.State(script.IntN(3)), queue.Delivered}
+		}
+		filters = append(filters, f)
+	}
+	for _, f := range filters {
+		_, err := s.Events(ctx, f)
+		at("a list", err)
+	}
+	for _, others := range []int{math.MaxInt, 0, 2} {
+		_, err := s.Overview(ctx, []int64{2, 7}, others)
+		at("an overview", err)
+	}
+	_, err := s.Totals(ctx)
+	at("totals", err)
+	groups, err := s.Groups(ctx)
+	at("groups", err)
+	for _, g := range groups {
+		_, err := s.Members(ctx, g, 1000)
+		at("members", err)
+	}
+	if text := difference(s); text != "" {
+		j.w.fail("%s", text)
+	}
+}

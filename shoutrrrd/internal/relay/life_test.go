@@ -1,0 +1,243 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/routes"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+)
+
+// life is one process.
+type life struct {
+	w        *world
+	n        int
+	began    time.Time
+	blind    bool // it does not know all of what was sent in the minute before it
+	store    *watched
+	relay    *relay.Relay
+	door     *intake.Door
+	settings atomic.Pointer[settings.Settings]
+	cancel   context.CancelFunc
+	killed   chan struct{}
+	ended    chan struct{} // the relay has ended
+}
+
+// load reads the settings as the program does.
+func (w *world) load() *settings.Settings {
+	path := filepath.Join(w.dir, "shoutrrrd.yaml")
+	if err := os.WriteFile(path, []byte(w.config.text()), 0o600); err != nil {
+		panic(err)
+	}
+	s, err := settings.Load(settings.Sources{
+		File: path, Getenv: func(string) string { return "" },
+		Flags:  map[string]string{"queue": queueFile(w.dir), "rate": rateText(w.o.limit), "retention": retention.String(), "max_age": w.o.maxAge.String()},
+		Lookup: func(context.Context, string) ([]netip.Addr, error) { return nil, nil },
+		Proxy:  func(*http.Request) (*url.URL, error) { return nil, nil },
+	})
+	if err != nil {
+		panic(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, key := range w.keys[:w.listed()] {
+		w.judge.configured(i, s.Lookup(key))
+	}
+	return s
+}
+
+// start begins a process.
+func (w *world) start(blind bool) {
+	w.lives++
+	if w.wall().Before(w.latest) {
+		w.setBack, blind = true, true // what was delivered in its future counts as if it were now
+	}
+	l := &life{w: w, n: w.lives, began: time.Now(), blind: blind, killed: make(chan struct{}), ended: make(chan struct{})}
+	l.settings.Store(w.load())
+	l.store = &watched{w: w, life: l}
+	log := slog.New(&ear{w: w})
+	from := routes.Routes{Settings: l.settings.Load, Lane: l.store.Lane, Client: func(upstream string) relay.Poster { return poster{l, upstream} }}
+	l.relay = relay.New(relay.Options{
+		Store: l.store, Now: w.wall, Route: from.OfLane, Log: log, Other: from.Other, Seed: w.o.seed + uint64(w.lives), Capacity: w.o.capacity,
+		MaxAge:    func() time.Duration { return l.settings.Load().MaxAge },
+		Retention: func() time.Duration { return l.settings.Load().Retention },
+	})
+	l.relay.Break(w.o.plant)
+	l.door = intake.New(intake.Options{Store: l.store, Route: from.OfKey, Log: log, Now: w.wall, TryRejected: l.relay.TryRejectedKey, CanSend: l.relay.CanSend})
+	if err := l.open(); err != nil {
+		w.fail("the queue cannot be opened: %v", err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	w.mu.Lock()
+	w.life = l
+	w.judge.started()
+	w.mu.Unlock()
+	go func() {
+		defer close(l.ended)
+		if err := l.relay.Run(ctx, grace); err != nil {
+			w.fail("the relay has ended: %v", err)
+		}
+	}()
+}
+
+func (l *life) open() (err error) {
+	w := l.w
+	listed := func(key eventsv2.Key) bool { return w.o.store == "twin" || l.settings.Load().Lookup(key).Listed }
+	if w.o.store == "model" {
+		w.model.Restart(!l.blind)
+		if l.blind {
+			w.model.Crashed()
+		}
+		w.model.Shorten(w.wall().Add(time.Minute))
+		w.model.OnReady = l.ready
+		l.store.inner = &locked{model: w.model, clean: !l.blind}
+		return nil
+	}
+	if w.model != nil {
+		w.model.Restart(w.closed)
+		w.model.Shorten(cut(w.wall()).Add(time.Minute))
+	}
+	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack}, w.model)
+	if err == nil && w.model != nil && !l.store.inner.Clean() {
+		w.model.Crashed()
+	}
+	return err
+}
+
+// ready hands an announcement of the store to the relay.
+func (l *life) ready(lane int64, rank queue.Rank) {
+	if l.w.o.plant == "announcements are lost" && l.w.dice(int(lane), l.store.count()).IntN(20) == 0 {
+		return
+	}
+	l.relay.Ready(lane, rank)
+}
+
+func (l *life) forgotten(lanes []queue.Lane) {
+	var ids []int64
+	for _, lane := range lanes {
+		ids = append(ids, lane.ID)
+		l.store.forgets(lane)
+	}
+	l.relay.Forgotten(ids)
+	if l.w.o.plant == "forgotten lanes are announced" {
+		for _, id := range ids {
+			l.relay.Ready(id, queue.Info)
+		}
+	}
+}
+
+// reload is a SIGHUP.
+func (w *world) reload() {
+	s := w.load()
+	w.life.settings.Store(s)
+	w.life.relay.Reconfigure()
+	if file, ok := w.life.store.inner.(*sqlite.Store); ok {
+		file.Relist()
+	}
+}
+
+// kill ends the process as kill -9 does: what is on the disk stays, and nothing else.
+func (w *world) kill() {
+	l := w.life
+	w.closed = false
+	close(l.killed)
+	synctest.Wait() // no transaction is in hand
+	l.cancel()
+	<-l.ended
+	w.going.Wait()
+	w.over()
+	if w.o.store == "model" {
+		return
+	}
+	if err := abandon(queueFile(w.dir), l.store.inner.Close); err != nil {
+		w.fail("%v", err)
+	}
+}
+
+// stop ends the process as SIGTERM does, and reports whether that was clean.
+func (w *world) stop() bool {
+	l := w.life
+	l.door.Stop()
+	asked := time.Now()
+	l.cancel()
+	select {
+	case <-l.ended:
+	case <-time.After(grace + 2*time.Second): // the program ends whatever still waits for the disk
+		w.mu.Lock()
+		hangs := w.disk.troubled(asked)
+		w.mu.Unlock()
+		if !hangs {
+			w.fail("the relay has not ended %s after it was asked to", grace+2*time.Second)
+		}
+		w.kill()
+		return false
+	}
+	w.mu.Lock()
+	hangs := w.disk.troubled(asked)
+	w.mu.Unlock()
+	if n := l.relay.Claims(); n > 0 && !hangs {
+		w.fail("a relay that has ended still holds %d claims", n)
+	}
+	close(l.killed)
+	w.going.Wait()
+	w.over()
+	if err := l.store.inner.Close(); err != nil {
+		w.fail("%v", err)
+	}
+	w.closed = true
+	return !hangs
+}
+
+// over notes that there is no process.
+func (w *world) over() {
+	if w.wall().After(w.latest) {
+		w.latest = w.wall()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.life = nil
+}
+
+// ear hears what the relay logs.
+type ear struct{ w *world }
+
+func (e *ear) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (e *ear) WithAttrs([]slog.Attr) slog.Handler               { return e }
+func (e *ear) WithGroup(string) slog.Handler                    { return e }
+
+func (e *ear) Handle(ctx context.Context, r slog.Record) error {
+	switch r.Message { // by far the most
+	case "delivered", "will be sent again", "accepted":
+		return nil
+	}
+	var b strings.Builder
+	host := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "upstream" {
+			host = a.Value.String()
+		}
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		return true
+	})
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	e.w.judge.logged(r.Message, host, b.String())
+	return nil
+}

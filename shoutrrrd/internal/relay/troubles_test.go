@@ -1,0 +1,181 @@
+package relay_test
+
+import (
+	"database/sql"
+	"time"
+)
+
+var moods = []string{"away", "lossy", "sick", "slow", "walled", "elsewhere", "hanging"}
+
+// hostTrouble changes the mood of a host for a while.
+func (w *world) hostTrouble() {
+	if w.quiet {
+		return
+	}
+	host, mood := []string{common, europe, europe}[w.script.IntN(3)], moods[w.script.IntN(len(moods))]
+	again := []time.Duration{0, time.Duration(w.script.IntN(20)) * time.Second}[w.script.IntN(2)]
+	length := w.some(20 * time.Minute)
+	if w.script.IntN(10) == 0 {
+		length = w.some(4 * time.Hour)
+	}
+	w.mu.Lock()
+	w.up.moods[host] = mood
+	w.up.again[1] = again
+	w.judge.reached["host "+mood]++
+	w.mu.Unlock()
+	w.in(length, func() {
+		w.mu.Lock()
+		w.up.moods[host] = ""
+		w.judge.host(host).troubled = time.Now()
+		w.mu.Unlock()
+		w.in(w.some(4*time.Hour), w.hostTrouble)
+	})
+}
+
+// keyTrouble has PagerDuty reject or throttle one key for a while.
+func (w *world) keyTrouble() {
+	if w.quiet {
+		return
+	}
+	key, mood := 1+w.script.IntN(5), []string{"rejected", "throttled"}[w.script.IntN(2)]
+	again := []time.Duration{0, time.Duration(1+w.script.IntN(120)) * time.Second}[w.script.IntN(2)]
+	w.mu.Lock()
+	w.up.keys[key], w.up.again[key] = mood, again
+	if w.o.truth > 0 {
+		w.up.truth = []int{w.o.truth, w.o.truth, max(1, w.o.truth/2), 2 * w.o.truth}[w.script.IntN(4)]
+	}
+	w.judge.reached["key "+mood]++
+	w.mu.Unlock()
+	w.in(w.some(30*time.Minute), func() {
+		w.mu.Lock()
+		delete(w.up.keys, key)
+		w.mu.Unlock()
+		w.in(w.some(3*time.Hour), w.keyTrouble)
+	})
+}
+
+// poolTrouble has one key of the pool rejected, throttled or its lane paused for a while.
+// The next one may come before that is over.
+func (w *world) poolTrouble() {
+	if w.quiet {
+		return
+	}
+	key, mood := 2+w.script.IntN(2), []string{"rejected", "throttled", "throttled", "paused"}[w.script.IntN(4)]
+	again := []time.Duration{0, time.Duration(1+w.script.IntN(600)) * time.Second}[w.script.IntN(2)]
+	length := w.some(20 * time.Minute)
+	w.in(w.some(30*time.Minute), w.poolTrouble)
+	w.note("pool key " + mood)
+	if mood == "paused" {
+		w.holdKey(key, length)
+		return
+	}
+	w.mu.Lock()
+	w.up.keys[key], w.up.again[key] = mood, again
+	w.mu.Unlock()
+	w.in(length, func() {
+		w.mu.Lock()
+		delete(w.up.keys, key)
+		w.mu.Unlock()
+	})
+}
+
+// diskTrouble has the disk fail or hang for a while.
+func (w *world) diskTrouble() {
+	if w.quiet {
+		return
+	}
+	length := w.some(2 * time.Minute)
+	hangs := w.script.IntN(3) == 0
+	w.mu.Lock()
+	if hangs {
+		length = w.some(20 * time.Second) // above 30 s the program ends
+		w.disk.hanging = make(chan struct{})
+	}
+	w.disk.failing = !hangs
+	w.judge.reached[map[bool]string{true: "disk hangs", false: "disk fails"}[hangs]]++
+	w.mu.Unlock()
+	w.in(length, func() {
+		w.repairDisk()
+		w.in(w.some(6*time.Hour), w.diskTrouble)
+	})
+}
+
+func (w *world) repairDisk() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.disk.hanging != nil {
+		close(w.disk.hanging)
+	}
+	if w.disk.failing || w.disk.hanging != nil {
+		w.disk.last = time.Now()
+	}
+	w.disk.failing, w.disk.hanging = false, nil
+}
+
+// live lets the process end, mostly without a warning, and a new one begin, whose clock
+// is wrong by an hour now and then.
+func (w *world) live() {
+	if w.quiet {
+		return
+	}
+	clean := false
+	if w.script.IntN(4) == 0 {
+		clean = w.stop()
+		w.note("stopped")
+	} else {
+		w.kill()
+		w.note("killed")
+	}
+	skew := w.skew
+	if w.script.IntN(4) == 0 {
+		skew = []time.Duration{-time.Hour, 0, time.Hour}[w.script.IntN(3)]
+	}
+	w.in(time.Second+w.some(time.Minute), func() {
+		if w.life != nil { // peace came first
+			return
+		}
+		blind := !clean || skew != w.skew
+		if skew != w.skew {
+			w.note("clock set")
+		}
+		w.skew = skew
+		w.start(blind)
+		w.in(time.Minute+w.some(8*time.Hour), w.live)
+	})
+}
+
+// spoil has a row of the file go bad below the store, as a bad disk does.
+func (w *world) spoil() {
+	if w.quiet {
+		return
+	}
+	id := int64(0)
+	w.file(func(db *sql.DB) error {
+		err := db.QueryRow(`SELECT coalesce(max(id), 0) FROM event WHERE state < 4`).Scan(&id)
+		if err == nil {
+			_, err = db.Exec(`UPDATE event SET body = replace(body, 'event', 'Event') WHERE id = ?1`, id)
+		}
+		return err
+	})
+	w.mu.Lock()
+	if x := w.judge.records[id]; x != nil {
+		w.judge.chain(x.chain).spoiled = true
+		w.judge.reached["damage"]++
+	}
+	w.mu.Unlock()
+	w.in(w.some(time.Hour), w.spoil)
+}
+
+// file opens the queue's file beside the store.
+func (w *world) file(do func(*sql.DB) error) {
+	db, err := sql.Open("sqlite", "file:"+queueFile(w.dir)+"?_pragma=busy_timeout(5000)")
+	if err == nil {
+		err = do(db)
+		if closing := db.Close(); err == nil {
+			err = closing
+		}
+	}
+	if err != nil {
+		w.fail("cannot change the file: %v", err)
+	}
+}
