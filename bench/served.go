@@ -56,8 +56,17 @@ func (b *relayBench) startOwn(kind string) (*served, error) {
 
 // startRelay starts the relay on a queue.
 func (b *relayBench) startRelay(queue string, rate int) (*served, error) {
-	cmd := exec.Command(b.binary, "run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", queue, "--log-format", "json",
-		"--upstream", "http://"+b.upstream.addr, "--rate", strconv.Itoa(rate), "--log-level", "info")
+	return b.startRelayTo(b.upstream.addr, queue, rate)
+}
+
+func (b *relayBench) startRelayTo(upstream, queue string, rate int, more ...string) (*served, error) {
+	if rate > 0 { // else the default
+		more = append(more, "--rate", strconv.Itoa(rate))
+	}
+	cmd := exec.Command(b.binary, append([]string{
+		"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--queue", queue, "--log-format", "json",
+		"--upstream", "http://" + upstream, "--log-level", "info",
+	}, more...)...)
 	admin := ""
 	relay, err := startServed(cmd, cmd.StderrPipe, func(line string) string {
 		var entry struct{ Msg, At, Admin string }

@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
@@ -31,10 +34,10 @@ var pages = []struct{ name, path, says string }{
 	{"lane", "/lanes/db", "Learned limit"},
 }
 
-// Every page with no event, with one and with 100,000: it is there, in both modes and
+// Every page with no event, with one and with 100,000 (in make test 2,000): it is there, in both modes and
 // on a narrow screen, without an error, a request elsewhere or a barrier.
 func TestPages(t *testing.T) {
-	for _, n := range []int{0, 1, 100_000} {
+	for _, n := range []int{0, 1, prove.Share(t, 2000, 100_000, 100_000)} {
 		t.Run(fmt.Sprint(n, " events"), func(t *testing.T) {
 			r := startRelay(t, keys(1))
 			r.fill(t, n)
@@ -147,7 +150,7 @@ func TestLive(t *testing.T) {
 	list.until(`document.querySelectorAll("td .delivered").length === 2`)
 	overview.until(`document.querySelector("tbody th a")?.textContent === "db"`)
 	overview.says("2 of 300")
-	if title := eval[string](overview, "document.title"); !strings.Contains(title, "s to page") {
+	if title := eval[string](overview, "document.title"); !strings.HasPrefix(title, "Pages leave at once · ") {
 		t.Errorf("the title is %q", title)
 	}
 	if zone := eval[bool](overview, `[...document.querySelectorAll("time")].every(t => t.dateTime && t.title.endsWith("UTC"))`); !zone {
@@ -240,18 +243,54 @@ func TestRequeueByClick(t *testing.T) {
 	b.says("There are none.")
 }
 
-// An open form stays open and keeps what was typed, however much happens.
-func TestOpenFormStays(t *testing.T) {
+// openDead opens the page of the dead letters, where one event is. PagerDuty refuses so many of those that are sent, this one among them.
+func openDead(t *testing.T, refused int) (*relay, *tab) {
+	t.Helper()
 	r := startRelay(t, keys(300))
-	r.emulator.Inject(pagerdutytest.Fault{Name: "400", Count: 2})
+	r.emulator.Inject(pagerdutytest.Fault{Name: "400", Count: refused})
 	r.send(t, trigger(dbKey, "disk-0", "error", "Disk 0 is full"))
 	b := openTab(t, r)
 	b.open("/dead")
 	b.says("1 event:")
+	return r, b
+}
+
+// A page that has nothing new to say keeps its nodes, and with them the focus and what a click is aimed at, while the ages on it go on.
+func TestUnchangedPageKeepsItsNodes(t *testing.T) {
+	_, b := openDead(t, 1)
+	eval[bool](b, `window.node = document.querySelector(".act summary"), node.focus(), true`)
+	eval[bool](b, `window.updates = 0, window.original = show, window.show = (update) => { original(update); updates++; }, true`)
+	b.until("updates >= 3") // the ages have changed each time
+	if !eval[bool](b, "node.isConnected && document.activeElement === node") {
+		t.Error("an update that changed nothing has replaced the page's nodes")
+	}
+}
+
+// A click takes a tenth of a second, and works although the page changes between the press and the release.
+func TestClickWhileThePageChanges(t *testing.T) {
+	r, b := openDead(t, 2)
+	const link = `document.querySelector('section a[href^="/lanes/"]')`
+	box := eval[[]float64](b, link+`.scrollIntoView(), (r => [r.x + r.width / 2, r.y + r.height / 2])(`+link+`.getBoundingClientRect())`)
+	mouse := func(typ input.DispatchMouseEventType) chromedp.Action[chromedp.Void] {
+		return command(input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: typ, X: box[0], Y: box[1], Button: input.MouseButtonLeft, ClickCount: 1})
+	}
+	b.do(mouse(input.DispatchMouseEventTypeMousePressed))
+	r.send(t, trigger(dbKey, "disk-1", "error", "Disk 1 is full"))
+	b.until(`document.getElementById("bar").innerText.includes("2 dead letters")`) // the page's update came with it
+	b.do(mouse(input.DispatchMouseEventTypeMouseReleased))
+	b.until(`location.pathname.startsWith("/lanes/")`)
+	b.says("db")
+	b.open("/dead")
+	b.says("2 events:")
+}
+
+// An open form stays open and keeps what was typed, however much happens.
+func TestOpenFormStays(t *testing.T) {
+	r, b := openDead(t, 2)
 	b.do(click(".act summary"), enter(`.act[open] input[name=why]`, "because"))
 	r.send(t, trigger(dbKey, "disk-1", "error", "Disk 1 is full"))
 	b.until(`document.getElementById("bar").innerText.includes("2 dead letters")`)
-	b.says("Standing still, as a form is open.")
+	b.says("Live updates paused while a form is open.")
 	if typed := eval[string](b, `document.querySelector(".act[open] input[name=why]").value`); typed != "because" {
 		t.Errorf("what was typed is %q", typed)
 	}
@@ -272,11 +311,53 @@ func TestPauseByClick(t *testing.T) {
 	b.open("/")
 	b.says("paused by local: maintenance until five")
 	b.until(`document.getElementById("icon").getAttribute("href").includes("alarm")`) // after ten seconds
+	b.says("1 critical page is not being delivered; it has waited ")
+	b.says("db is paused by local")
+	b.until(`document.title.startsWith("1 critical page is not being delivered; ") && document.querySelector("#headline.bad") !== null`)
 	b.open("/lanes/db")
 	b.do(click(".act summary"), enter(`.act[open] input[name=why]`, "done"), click(".act[open] button"))
 	r.emulator.WantIncident(t, "second").Triggered()
 	b.says("resumed by local: done")
 	b.says("paused by local: maintenance until five")
+}
+
+// PagerDuty answers 500 to all: the header says so in red, and the upstream has its line.
+func TestOutage(t *testing.T) {
+	r := startRelay(t, keys(300))
+	r.emulator.Inject(pagerdutytest.Fault{Name: "500", Status: 500, Count: -1})
+	r.send(t, trigger(dbKey, "first", "critical", "It waits"))
+	r.send(t, trigger(dbKey, "second", "critical", "It waits, too"))
+	b := openTab(t, r)
+	b.open("/")
+	b.until(`document.querySelector("#headline.bad")?.textContent.startsWith("2 critical pages are not being delivered; the oldest has waited ")`)
+	b.until(`document.title.startsWith("2 critical pages are not being delivered; ") && document.getElementById("icon").getAttribute("href").includes("alarm")`)
+	b.says(" answers 500")
+	b.says("nothing was accepted since ")
+	b.says("failing: ")
+	b.noBarriers("outage")
+}
+
+// A relay that is killed, or stands still, under an open page: the page says so on top, in
+// its title and its icon, and takes it back when the relay answers again.
+func TestRelayGone(t *testing.T) {
+	const gone = `!document.getElementById("gone").hidden && document.title.startsWith("RELAY DOES NOT ANSWER") && document.getElementById("icon").getAttribute("href").includes("alarm")`
+	r := startRelay(t, keys(300))
+	r.send(t, trigger(dbKey, "first", "info", "Something"))
+	b := openTab(t, r)
+	b.open("/")
+	b.says("db")
+	_ = r.process.Signal(syscall.SIGSTOP)
+	stopped := time.Now()
+	b.until(gone)
+	t.Logf("a relay that stands still: after %v", time.Since(stopped))
+	b.says("THE RELAY DOES NOT ANSWER")
+	_ = r.process.Signal(syscall.SIGCONT)
+	b.until(`document.getElementById("gone").hidden && document.title.startsWith("Pages leave at once")`)
+	_ = r.process.Signal(syscall.SIGTERM)
+	stopped = time.Now()
+	b.until(gone)
+	t.Logf("a relay that has ended: after %v", time.Since(stopped))
+	b.forgive("ERR_")
 }
 
 // Whatever somebody sends, it stays text.

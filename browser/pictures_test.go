@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,13 +12,10 @@ import (
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 )
 
-// TestPictures makes the pictures of docs/console.md, of a night like any other, if
-// SHOUTRRR_PICTURES names a folder.
+// TestPictures makes the pictures of docs/console.md, of a night like any other, in the folder that SHOUTRRR_PICTURES names. Without it they are
+// made all the same, so that they can be made when they are needed.
 func TestPictures(t *testing.T) {
-	dir := os.Getenv("SHOUTRRR_PICTURES")
-	if dir == "" {
-		t.Skip("SHOUTRRR_PICTURES names no folder for them")
-	}
+	dir := cmp.Or(os.Getenv("SHOUTRRR_PICTURES"), t.TempDir())
 	r := startRelay(t, fmt.Sprintf("keys:\n  - {alias: db-oncall, key: %q}\n  - {alias: network, key: %q, rate: 60}\n  - {alias: shop, key: %q}", dbKey, webKey, "fedcba9876543210fedcba9876543210"))
 	const network, shop = webKey, "fedcba9876543210fedcba9876543210"
 	r.emulator.Inject(pagerdutytest.Fault{Name: "503", Count: 2}, pagerdutytest.Fault{Name: "400", Count: 3})
