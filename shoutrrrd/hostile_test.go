@@ -77,8 +77,8 @@ func TestHalfOpenSockets(t *testing.T) {
 		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 		for i := range 3 {
 			began := time.Now()
-			if status := p.post(t.Context(), client, trigger(fmt.Sprintf("page-%d-%d", len(text), i), "critical", "Database down")); status != http.StatusAccepted {
-				t.Errorf("page %d got %d:\n%s", i, status, p.log)
+			if status, err := p.submit(t.Context(), client, trigger(fmt.Sprintf("page-%d-%d", len(text), i), "critical", "Database down")); status != http.StatusAccepted {
+				t.Errorf("page %d got %d, %v:\n%s", i, status, err, p.log)
 			}
 			t.Logf("page %d: answered after %v", i, time.Since(began))
 		}

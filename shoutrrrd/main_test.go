@@ -182,17 +182,22 @@ func (p *process) stop(t testing.TB) error {
 
 // post sends an event and returns the answer's status, 0 for none.
 func (p *process) post(ctx context.Context, client *http.Client, body string) int {
+	status, _ := p.submit(ctx, client, body)
+	return status
+}
+
+// submit posts an event and returns the status of the answer, or why there is none.
+func (p *process) submit(ctx context.Context, client *http.Client, body string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.front+"/v2/enqueue", strings.NewReader(body))
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return resp.StatusCode, resp.Body.Close()
 }
 
 // getJSON reads something from the second door.

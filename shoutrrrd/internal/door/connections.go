@@ -41,9 +41,10 @@ type connections struct {
 const (
 	// grace is the time that a client has to send its first request before its
 	// connection can make room. Without it a burst of honest clients beyond the bound
-	// would cut each other before the relay could read what they have sent. It lets
-	// 4,096 places take 40,000 new connections a second; a client can open some 10,000.
-	grace = 100 * time.Millisecond
+	// would cut each other before the relay could read what they have sent, and so would
+	// one that is far away (TLS takes two round trips) or lacks processor time. It lets
+	// 4,096 places take 10,000 new connections a second, as many as a client can open.
+	grace = 400 * time.Millisecond
 
 	// unread is that time for a connection of which the relay has read nothing yet, as it
 	// lacks processor time: its request may have come. After a first read the other counts.
