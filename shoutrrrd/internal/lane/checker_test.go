@@ -175,8 +175,7 @@ func (c *checker) again(e queue.Event) {
 // grows sees whether an event goes beyond the common share, to try whether the account
 // takes more. Nothing critical may be around then.
 func (c *checker) grows(e queue.Event) {
-	lanes, _ := c.w.store.Lanes(context.Background())
-	rate, paged := c.w.routes[e.Lane].rate(lanes[e.Lane-1].Learned), c.paged[e.Lane]
+	rate, paged := c.rate(e.Lane), c.paged[e.Lane]
 	for len(paged) > 0 && c.w.now.Sub(paged[0]) > 95*time.Second { // an attempt takes 31 s at most
 		paged = paged[1:]
 	}
@@ -275,6 +274,16 @@ func (c *checker) answered(e queue.Event, err *eventsv2.Error, second *lane.Copy
 	}
 }
 
+// rate is what a lane uses of its limit. The store may have an older one: a changed
+// configuration is not kept there.
+func (c *checker) rate(id int64) int {
+	if s, open := c.w.core.Status(c.w.wall(), id); open {
+		return s.Learned
+	}
+	lanes, _ := c.w.store.Lanes(context.Background())
+	return c.w.routes[id].rate(lanes[id-1].Learned)
+}
+
 // says ranks answers: of two to one event that with the lower rank counts.
 func says(err *eventsv2.Error) int {
 	switch {
@@ -298,7 +307,7 @@ func (c *checker) pause(id int64, p *pause, err *eventsv2.Error, probe bool) tim
 	l, slots := lanes[id-1], c.held(id)
 	paused := c.w.wall().Before(l.PausedUntil)
 	if !paused && l.Pauses == 0 {
-		p.others = len(slots)*4 < c.w.routes[id].rate(l.Learned)
+		p.others = len(slots)*4 < c.rate(id)
 	}
 	switch {
 	case paused && (probe || err.RetryAfter == 0): // the others wait until it was told
@@ -432,15 +441,10 @@ func (c *checker) mayLeave(l queue.Lane, rank queue.Rank) bool {
 	if !l.KeyRefused.IsZero() || l.Held || c.down[route.host] || c.w.wall().Before(l.PausedUntil) || c.w.failing || c.w.stopped || c.w.now.Before(c.blind) {
 		return false
 	}
-	if !c.room(route.host) || c.hosts[route.host].slows(c.w.now) || len(c.hosts[route.host].starts) >= c.limits(route.host) {
+	if !c.room(route.host) || c.hosts[route.host].slows(c.w.now) || c.inMinute(route.host) >= c.budgetOf(route.host) {
 		return false
 	}
-	// The limits of lanes that are closed do not count in their host's budget: only the
-	// scheduler knows which those are.
-	if s, ok := c.w.core.Status(c.w.wall(), l.ID); ok && s.Together {
-		return false
-	}
-	rate := route.rate(l.Learned)
+	rate := c.rate(l.ID)
 	flying := 0
 	for _, e := range c.w.claimed {
 		if e.Lane == l.ID {
@@ -579,16 +583,33 @@ func (c *checker) limits(host string) (sum int) {
 	return sum
 }
 
+// budgetOf is what a host may get in a minute: the limits of its lanes together. Only the
+// scheduler knows which lanes are open, and the others do not count.
+func (c *checker) budgetOf(host string) (sum int) {
+	for _, s := range c.w.core.Statuses(c.w.wall()) {
+		if c.w.routes[s.Lane].host == host {
+			sum += s.Limit
+		}
+	}
+	return sum
+}
+
+// inMinute is how many requests a host got in the minute that ends now.
+func (c *checker) inMinute(host string) int {
+	h := c.hosts[host]
+	h.starts = slices.DeleteFunc(h.starts, func(at time.Time) bool { return c.w.now.Sub(at) >= time.Minute })
+	return len(h.starts)
+}
+
 // budget counts what a host gets.
 func (c *checker) budget(host string) {
 	if c.down[host] {
 		return
 	}
 	h, now := c.hosts[host], c.w.now
-	h.starts = slices.DeleteFunc(append(h.starts, now), func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	most := c.limits(host)
-	if len(h.starts) > most {
-		c.w.fatalf("%s has got %d requests within a minute, its lanes may send %d", host, len(h.starts), most)
+	h.starts = append(h.starts, now)
+	if n, most := c.inMinute(host), c.limits(host); n > most {
+		c.w.fatalf("%s has got %d requests within a minute, its lanes may send %d", host, n, most)
 	}
 	if !h.failing || now.Sub(h.slow) >= time.Minute {
 		return

@@ -52,9 +52,7 @@ func TestReplay(t *testing.T) {
 
 // Many worlds, whose parameters shrink when one of them fails.
 func TestWorlds(t *testing.T) {
-	// 300 worlds mostly hold one in which this checker knows less than the scheduler of a
-	// host's budget, or of a try for more: a share of them comes back when that is mended.
-	prove.Rapid(t, 20, 40, 10_000)
+	prove.Rapid(t, 20, 300, 10_000)
 	rapid.Check(t, func(t *rapid.T) {
 		o := options{
 			seed:     rapid.Uint64Range(0, 1<<40).Draw(t, "seed"),
