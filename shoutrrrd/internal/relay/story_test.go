@@ -38,6 +38,13 @@ func (w *world) note(what string) {
 	w.judge.reached[what]++
 }
 
+// times is how often something has happened.
+func (w *world) times(what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.judge.reached[what]
+}
+
 func (w *world) anything() event {
 	e := event{
 		key: []int{0, 1, 1, 2, 3, 2, 4, 5}[w.script.IntN(8)], severity: queue.Rank(w.script.IntN(4)),
