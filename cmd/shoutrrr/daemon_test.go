@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pagerdutytest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -345,7 +346,7 @@ func TestBulkAsks(t *testing.T) {
 // of 240,000 characters do not keep the relay from answering in time.
 func TestLargeEventsAreListedAndDropped(t *testing.T) {
 	t.Parallel()
-	const events, size = 400, 240_000
+	events, size := prove.Share(t, 100, 400, 400), 240_000
 	dir := t.TempDir()
 	d := newDaemon(t, dir, pagerdutytest.NewServer(t, pagerdutytest.Options{}))
 	env := []string{"SHOUTRRR_RELAY=" + d.admin}

@@ -119,6 +119,15 @@ func Seed(t testing.TB) uint64 {
 	return hash.Sum64()
 }
 
+// NoRace skips a test under the race detector, which makes a simulation, and SQLite without cgo, eight times as long. `make test` runs its package
+// once more without it (the Makefile's PLAIN).
+func NoRace(t testing.TB) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("RUN WITHOUT THE RACE DETECTOR")
+	}
+}
+
 // Need skips a test that needs a program which this machine lacks. With CI=true the test fails.
 func Need(t testing.TB, program string) {
 	t.Helper()
@@ -162,7 +171,7 @@ func calledByTest(t testing.TB) {
 	caller, _ := runtime.CallersFrames(pc).Next()
 	name := caller.Function[strings.LastIndex(caller.Function, "/")+1:] // package.TestName or package.TestName.func1
 	_, name, _ = strings.Cut(name, ".")
-	if !strings.HasPrefix(name, "Test") {
+	if !strings.HasPrefix(name, "Test") && !strings.HasPrefix(name, "Fuzz") {
 		t.Fatalf("%s calls prove.Long, Share, Stride or Rapid: call it in the test function itself, where scripts/prove looks for it", name)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/containrrr/shoutrrr/internal/bodies"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
 
@@ -40,6 +41,7 @@ func cost(tb testing.TB, body []byte) time.Duration {
 // 35 at times. So a ratio above the bound counts only if it stays there. Each run
 // takes another sixteenth of the shapes.
 func TestRepairIsLinear(t *testing.T) {
+	prove.Long(t) // the race detector would be measured as well
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// The collector would take its share of this thread whenever it likes.

@@ -153,7 +153,7 @@ func (a *asking) Overview(ctx context.Context, named []int64, others int) (queue
 // others, and totals over all. However many ask for it and for metrics, the queue and
 // the scheduler are asked once in a second; for the list the queue is asked once more.
 func TestStatusOfManyLanes(t *testing.T) {
-	const lanes = 2000
+	const lanes = 1000
 	var asked *asking
 	b := newBench(t, func(o *parts) {
 		asked = &asking{Store: o.told.Store, queries: map[int]int{}}

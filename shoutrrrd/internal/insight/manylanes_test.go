@@ -109,7 +109,7 @@ func TestIdleLanesCostNothing(t *testing.T) {
 		"lane":     func(ctx context.Context, i *Insight) error { _, err := i.Lane(ctx, "900"); return err },
 		"shape":    func(ctx context.Context, i *Insight) error { _, err := i.Shape(ctx); return err },
 	}
-	const few, many, times = 1000, 10_000, 20
+	const few, many, times = 1000, 4000, 5
 	bytes := map[string][2]uint64{}
 	for at, lanes := range []int{few, many} {
 		l := manyLanes(t, lanes)

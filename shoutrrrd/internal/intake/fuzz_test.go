@@ -13,6 +13,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/internal/bodies"
 	"github.com/containrrr/shoutrrr/internal/keyleak"
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
@@ -36,6 +37,8 @@ func (m *memory) Put(_ context.Context, e queue.New) (queue.Placed, error) {
 // Whatever bytes come: a 202 has exactly one Put behind it and anything else none,
 // a healthy store never makes a 5xx, and what is kept can be sent.
 func FuzzDoor(f *testing.F) {
+	// The race detector takes half a minute for the corpus with the largest bodies.
+	largest := prove.Share(f, eventsv2.MaxEventBytes/8, eventsv2.MaxEventBytes*5/4, eventsv2.MaxEventBytes*5/4)
 	for _, seed := range []string{
 		trigger("a", "critical", ""), trigger("", "CRIT", `,"links":[{"text":"x"}],"client_url":"::"`), change, "", "{", "[]", `{"routing_key":1}`,
 		`{"routing_key":"` + testKey + `","event_action":"resolve"}`,
@@ -48,12 +51,12 @@ func FuzzDoor(f *testing.F) {
 	}
 	for i, s := range bodies.Shapes() {
 		if i%8 == 3 {
-			body, from, to, times := s.Seed(eventsv2.MaxEventBytes / 4)
+			body, from, to, times := s.Seed(largest / 5)
 			f.Add(body, from, to, times, i%16 == 3)
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, from, to, times uint16, isChange bool) {
-		body = bodies.Grow(body, from, to, times, eventsv2.MaxEventBytes*5/4)
+		body = bodies.Grow(body, from, to, times, largest)
 		store := &memory{}
 		var log bytes.Buffer
 		d := New(Options{

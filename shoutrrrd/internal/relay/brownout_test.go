@@ -15,6 +15,7 @@ import (
 // Half of the pages are through within 30 s, eight of ten within 100 s, and the upstream
 // gets no more than it can bear.
 func TestNineOfTenFail(t *testing.T) {
+	prove.NoRace(t)
 	seed := prove.Seed(t)
 	var waits []time.Duration
 	worlds := prove.Share(t, 3, 20, 200)
@@ -47,6 +48,7 @@ func TestNineOfTenFail(t *testing.T) {
 // 502 for 38 minutes, and 18 % of them for 130 more. Twenty services send 300 events a
 // minute, of which one in twenty is critical.
 func TestAugust(t *testing.T) {
+	prove.NoRace(t)
 	worlds := prove.Share(t, 1, 2, 30) // of one day alone, one seed in 80 has too many pages that fail three times
 	phases, store := []time.Duration{38 * time.Minute, 130 * time.Minute}, "file"
 	whole := worlds > 1
@@ -88,6 +90,7 @@ func TestAugust(t *testing.T) {
 // An outage of ten minutes, in which all is answered with 500. When it ends, forty pages
 // leave at once, before what is less severe, and not in one burst.
 func TestOutageEnds(t *testing.T) {
+	prove.NoRace(t)
 	o := options{seed: prove.Seed(t), length: 30 * time.Minute, store: "file", limit: 120, maxAge: 3 * time.Hour, crowd: 10}
 	back := time.Time{}
 	w, verdict := simulate(t, o, func(w *world) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
@@ -155,6 +156,7 @@ var knownFailures = []knownFailure{
 }
 
 func TestKnownFailuresStillFail(t *testing.T) {
+	prove.NoRace(t)
 	for _, k := range knownFailures {
 		t.Run(k.name, func(t *testing.T) {
 			_, verdict := simulate(t, options{seed: 1, store: "file", limit: cmp.Or(k.limit, 60), maxAge: 8 * time.Hour, skew: k.skew}, k.story)

@@ -115,6 +115,7 @@ func TestAutoLimit(t *testing.T) {
 // All at the defaults, and PagerDuty as it documents itself: 120 in any 60 s, and 429
 // without Retry-After. Five thousand infos are queued, then a page comes each 7 s.
 func TestDocumentedLimit(t *testing.T) {
+	prove.NoRace(t)
 	l := &limited{}
 	w, verdict := simulate(t, options{seed: 1, store: "file", truth: 120, maxAge: 8 * time.Hour}, func(w *world) {
 		l.world = w

@@ -96,6 +96,7 @@ func drawn(seed uint64) options {
 // their lanes takes 3 ms. Who is on call is paged within a second all the same, also if
 // each of those events is critical.
 func TestStrangers(t *testing.T) {
+	prove.NoRace(t)
 	for _, severe := range []bool{false, true} {
 		o := strangers
 		o.severe = severe
@@ -108,6 +109,7 @@ func TestStrangers(t *testing.T) {
 // PagerDuty rejects the keys of strangers, who are more than there is room for. Their
 // lanes make room for each other while the relay is at work with them.
 func TestRejectedStrangers(t *testing.T) {
+	prove.NoRace(t)
 	o := options{seed: 1, length: 70 * time.Minute, every: 20 * time.Second, store: "file", limit: 60, maxAge: 8 * time.Hour, strangers: 300, maxLanes: 200}
 	w, verdict := simulate(t, o, (*world).rejectStrangers)
 	if verdict != "" {
@@ -129,6 +131,7 @@ func TestHangingHost(t *testing.T) {
 // The keys of a pool have troubles in turn. A new critical incident does not wait for one
 // while another one can send, and each incident is opened once.
 func TestPoolInTrouble(t *testing.T) {
+	prove.NoRace(t)
 	reached := map[string]int{}
 	for i := range prove.Share(t, 1, 6, 100) {
 		o := pooled
@@ -181,6 +184,7 @@ func TestRejectedKeyComesBack(t *testing.T) {
 // valid. Of 400 new incidents both keys take a part, although there was a restart among
 // them and nothing else waits for the key that was rejected.
 func TestRejectedKeyIsProbedByNewIncidents(t *testing.T) {
+	prove.NoRace(t)
 	for _, clean := range []bool{true, false} {
 		_, verdict := simulate(t, options{seed: 1, store: "file", limit: 60, truth: 60, maxAge: 8 * time.Hour}, func(w *world) {
 			w.keyMood(2, "rejected")
@@ -281,8 +285,8 @@ func TestPausedPool(t *testing.T) {
 			w.submit(event{key: 2, severity: queue.Rank(i % 4), action: eventsv2.Trigger, dedup: fmt.Sprint("new-", i)})
 		}
 		w.wait(29 * time.Minute)
-		if n := w.queued(); n != 20 || w.judge.reached["moved"] > 0 {
-			w.fail("%d events wait, %d chains have moved", n, w.judge.reached["moved"])
+		if n, moved := w.queued(), w.times("moved"); n != 20 || moved > 0 {
+			w.fail("%d events wait, %d chains have moved", n, moved)
 		}
 		w.wait(2 * time.Minute)
 		if n := w.queued(); n > 0 {
@@ -303,6 +307,7 @@ var strangers = options{seed: 1, length: 2 * time.Minute, every: 2 * time.Second
 
 // Each fault is planted once, and the judge finds it.
 func TestJudgeFindsPlantedFaults(t *testing.T) {
+	prove.NoRace(t)
 	busy := ordinary
 	busy.length, busy.every, busy.lives = 6*time.Hour, 5*time.Second, false
 	calm := busy

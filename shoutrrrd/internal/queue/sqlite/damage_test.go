@@ -112,6 +112,7 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 // Whatever bytes the disk changes: nothing panics, nothing comes out that was not
 // put in, and what can be read is delivered.
 func TestFlippedBytes(t *testing.T) {
+	prove.NoRace(t)
 	file, bodies := filled(t, 60)
 	seed := prove.Seed(t)
 	random := rand.New(rand.NewPCG(seed, 0))

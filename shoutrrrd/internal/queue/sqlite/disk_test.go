@@ -224,6 +224,7 @@ func TestDiskIsNeverFilled(t *testing.T) {
 // none. The WAL keeps to its part of the limit meanwhile, and what is free is given back
 // with the next purge.
 func TestRoomIsMadeStepByStep(t *testing.T) {
+	prove.NoRace(t)
 	var limit, moment atomic.Int64
 	limit.Store(4 << 20)
 	path := filepath.Join(t.TempDir(), "queue.db")
@@ -281,6 +282,7 @@ func TestRoomIsMadeStepByStep(t *testing.T) {
 // Where a limit was lowered by far, a transaction makes room in one step, whatever the
 // number of its requests: a longer one would look like a disk that hangs.
 func TestTransactionMakesRoomOnce(t *testing.T) {
+	prove.NoRace(t)
 	limit := int64(8 << 20)
 	now := time.Now()
 	s := openTest(t, Options{MaxDisk: func() int64 { return limit }, Now: func() time.Time { return now }})

@@ -227,6 +227,7 @@ func (l *life) settle(e *queue.Event) error {
 // nothing panics or stalls, nothing comes out that was not put in, and every event
 // that can still be read is delivered or a dead letter that an operator can see.
 func TestFlippedByte(t *testing.T) {
+	prove.NoRace(t)
 	p := makeSample(t)
 	random := rand.New(rand.NewPCG(prove.Seed(t), 0))
 	dir := memoryDir(t)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -36,6 +37,7 @@ func falseEntry(t *testing.T, path, index string, id int64, says string) {
 // An index that says something else than the rows stops nothing: neither the start, nor
 // the status, nor an event, whose row is what was written.
 func TestFalseIndexEntry(t *testing.T) {
+	prove.NoRace(t)
 	const waiting, ready, inOtherLane, events = 1, 2, 5, 6
 	for name, entry := range map[string]struct {
 		index string

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -78,6 +79,7 @@ func deliverAll(t testing.TB, s *Store) (delivered []string) {
 // A contradiction in one chain makes dead letters of it, with their bodies, and
 // nothing else stops: neither the other chains of the lane nor the batch.
 func TestContradiction(t *testing.T) {
+	prove.NoRace(t)
 	for name, statements := range map[string][]string{
 		"the next one's number":    {"UPDATE event SET next = next | 512 WHERE id = 1"},
 		"the one before":           {"UPDATE event SET prev = 77 WHERE id = 2"},
@@ -177,6 +179,7 @@ func TestPurgeOfDamagedRow(t *testing.T) {
 // With the table of the lanes gone, their keys come from its index, or from the
 // configuration: every event is taken over.
 func TestSalvageWithoutLanes(t *testing.T) {
+	prove.NoRace(t)
 	for name, damage := range map[string][]string{
 		"a lane's row is gone":            {"PRAGMA writable_schema = ON", "DELETE FROM lane WHERE id = 1"},
 		"a key has changed in the table":  {"UPDATE lane SET key = '1' || substr(key, 2) WHERE id = 1"},
