@@ -335,7 +335,8 @@ func (c *checker) told(t lane.Tell) {
 	case lane.HostDown:
 		c.down[t.Host] = true
 	case lane.HostUp:
-		c.down[t.Host], c.hosts[t.Host].slow, c.hosts[t.Host].failing = false, c.w.now, false
+		h := c.hosts[t.Host]
+		c.down[t.Host], h.slow, h.failing = false, c.w.now, h.fails(c.w.now) // it counts the answer itself after that
 	}
 }
 
