@@ -6,16 +6,9 @@ FUZZTIME ?= 30s
 
 GOFUMPT := $(GO) tool -modfile='$(CURDIR)/tools/gofumpt/go.mod' gofumpt
 STATICCHECK := $(GO) tool -modfile='$(CURDIR)/tools/staticcheck/go.mod' staticcheck
-GOTESTSUM := $(GO) tool -modfile='$(CURDIR)/tools/gotestsum/go.mod' gotestsum
 CONFIG_PAGE := docs/services/incident/pagerduty/config.md
 
 # The root module first, then the modules nested in it, where they exist.
-# The race detector makes a simulation eight times as long. Packages that start no
-# goroutine (internal/walls sees to it) run without it alone, and those whose longest
-# tests call prove.NoRace once with it and once without.
-SINGLE := shoutrrrd/internal/(lane|outlook)$$$$
-PLAIN := shoutrrrd/internal/(lane|outlook|relay|queue/sqlite)$$$$
-
 MODULES := . $(patsubst %/go.mod,%,$(wildcard bench/go.mod shoutrrrd/go.mod browser/go.mod))
 
 .DEFAULT_GOAL := help
@@ -46,20 +39,9 @@ size: bin/shoutrrr ## Check that the command stays below 11.5 MB
 deps: ## Install what the tests need beside Go, and only what is missing
 	scripts/deps
 
-# A line for each package when it ends; failures and skipped tests again at the end.
-# Packages run two at a time. A module that fails does not keep the others from
-# running. docs/development.md says how long it takes.
-test: deps ## Test every module, with the race detector where there are goroutines (goal: 8 min on two idle cores)
-	@failed=; for dir in $(MODULES); do \
-		cd "$(CURDIR)/$$dir"; \
-		all="$$($(GO) list -buildvcs=false ./...)"; \
-		plain="$$(grep -E '$(PLAIN)' <<<"$$all" | paste -sd' ')"; \
-		echo "go test -race in $$dir"; \
-		$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --packages "$$(grep -vE '$(SINGLE)' <<<"$$all" | paste -sd' ')" -- -race -timeout 20m || failed="$$failed $$dir"; \
-		if [ -z "$$plain" ]; then continue; fi; \
-		echo "go test in $$dir"; \
-		$(GOTESTSUM) --format pkgname --packages "$$plain" -- -timeout 20m || failed="$$failed $$dir"; \
-	done; if [ -n "$$failed" ]; then echo "make test: failed in:$$failed"; exit 1; fi
+# docs/development.md says how long it takes.
+test: deps ## Test every module, with the race detector where it can be waited for (goal: 8 min on two idle cores)
+	scripts/test
 
 prove: ## Run the long tests: kill loops, real clients, a simulated month, power cuts
 	scripts/prove share

@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/containrrr/shoutrrr/internal/bodies"
+	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
 // FuzzDecode: whatever the body, reading it ends without a panic, the parse is
 // the one of encoding/json, and no event with two members of one name is taken.
 func FuzzDecode(f *testing.F) {
+	prove.NoRace(f)
 	for _, tt := range alertCases {
 		f.Add([]byte(tt.body), uint16(0), uint16(0), uint16(0), false)
 	}

@@ -120,7 +120,7 @@ func Seed(t testing.TB) uint64 {
 }
 
 // NoRace skips a test under the race detector, which makes a simulation, and SQLite without cgo, eight times as long. `make test` runs its package
-// once more without it (the Makefile's PLAIN).
+// once more without it (scripts/test).
 func NoRace(t testing.TB) {
 	t.Helper()
 	if raceDetector {

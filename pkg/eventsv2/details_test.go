@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/internal/bodies"
+	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
 func TestParseDetails(t *testing.T) {
@@ -65,6 +66,7 @@ func manyMembers(n int) string {
 // What is accepted is one JSON object that strict receivers take, and reading it
 // again changes nothing.
 func FuzzDetails(f *testing.F) {
+	prove.NoRace(f)
 	for _, seed := range []string{
 		`{}`, `{"a":[1,2,{"b":"c"}],"d":-1.5e+3}`, `{"a":"\ud83d","b":"\ud83d\ude00"}`, `{"a":{"a":{}},"b":[[]]}`,
 		`{"\u0061":1,"a":2}`, "{\"x\":\"\xff\"}", `{"a":"\\"}`, `{"a":tru`, `[]`, ` {"a" : 1 } `,

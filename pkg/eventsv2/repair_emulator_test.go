@@ -188,6 +188,7 @@ func repairSeeds() []string {
 }
 
 func FuzzRepair(f *testing.F) {
+	prove.NoRace(f)
 	// The largest body is enough for each way to make an event fit. The race detector takes
 	// half a minute for the corpus with it.
 	largest := prove.Share(f, 64_000, 640_000, 640_000)

@@ -18,6 +18,7 @@ import (
 
 // Each shape is long enough here that the event has to be made to fit.
 func TestRepairShapes(t *testing.T) {
+	prove.NoRace(t)
 	size := 1 << prove.Share(t, 12, 15, 15)
 	for _, s := range bodies.Shapes() {
 		t.Run(s.Name, func(t *testing.T) {
@@ -31,6 +32,7 @@ func TestRepairShapes(t *testing.T) {
 // Large bodies: some of the shapes of some of the sizes at each run, and bodies that
 // are drawn at random.
 func TestRepairLargeBodies(t *testing.T) {
+	prove.NoRace(t)
 	shapes := bodies.Shapes()
 	largest := prove.Share(t, 16, 21, 21) // the race detector makes a hundred of 2 MiB minutes
 	rapid.Check(t, func(rt *rapid.T) {
@@ -87,6 +89,7 @@ func (c *clock) Err() error {
 // The work for a large body ends soon after its context does, whatever
 // the members are that it is made of.
 func TestRepairStops(t *testing.T) {
+	prove.NoRace(t)
 	stopped := 0
 	for i, s := range bodies.Shapes() {
 		if i%10 != 0 {
@@ -135,6 +138,7 @@ func manyNames(n int) string {
 // Each line of a repair is one line, whatever the names, texts and numbers are that
 // it quotes: a store or a page shows it as a statement of the relay.
 func TestRepairLinesAreSingleLines(t *testing.T) {
+	prove.NoRace(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.StringOf(rapid.SampledFrom([]rune("a7\n\r\t\x00\x07\x1b\x7f\u0085\u009b\u2028\u2029\u200b\u202e\ufeff\"\\#;'é😀"))).Draw(rt, "text")
 		member := rapid.SampledFrom([]string{
@@ -220,6 +224,7 @@ func TestRepairFindsKeysInPieces(t *testing.T) {
 
 // Texts that are made into others are as long as any: the event fits all the same.
 func TestRepairShortensWhatItFillsIn(t *testing.T) {
+	prove.NoRace(t)
 	long := strings.Repeat("h", 600_000)
 	start := `{"routing_key":"` + repairKey + `","event_action":"trigger","payload":{`
 	payloads := []string{

@@ -37,6 +37,7 @@ func (m *memory) Put(_ context.Context, e queue.New) (queue.Placed, error) {
 // Whatever bytes come: a 202 has exactly one Put behind it and anything else none,
 // a healthy store never makes a 5xx, and what is kept can be sent.
 func FuzzDoor(f *testing.F) {
+	prove.NoRace(f)
 	// The race detector takes half a minute for the corpus with the largest bodies.
 	largest := prove.Share(f, eventsv2.MaxEventBytes/8, eventsv2.MaxEventBytes*5/4, eventsv2.MaxEventBytes*5/4)
 	for _, seed := range []string{

@@ -109,6 +109,7 @@ func TestWorkEndsWithTheClient(t *testing.T) {
 
 // Any body of 2 MiB gets an answer, and the store is asked once at most.
 func TestLargestBodies(t *testing.T) {
+	prove.NoRace(t)
 	all := bodies.Shapes()
 	step := len(all) / prove.Share(t, 4, 24, 24)
 	for i, s := range all {

@@ -50,9 +50,10 @@ func TestMonth(t *testing.T) {
 // Many worlds, each of its own kind: over the real store, over the model, and over both
 // side by side.
 func TestWorlds(t *testing.T) {
+	prove.NoRace(t)
 	seed := prove.Seed(t)
 	var told forecasts
-	for i := range prove.Share(t, 2, 60, 600) {
+	for i := range prove.Share(t, 4, 60, 600) {
 		o := drawn(seed + uint64(i))
 		t.Run(fmt.Sprint(o.seed), func(t *testing.T) {
 			started := time.Now()
@@ -67,6 +68,16 @@ func TestWorlds(t *testing.T) {
 	t.Log(&told)
 	if text := told.verdict(); text != "" {
 		t.Error(text)
+	}
+}
+
+// Half an hour in which all that happens in these worlds happens often: what the race detector
+// sees of the shell.
+func TestBusyHalfHour(t *testing.T) {
+	o := ordinary
+	o.seed, o.length, o.every, o.pools = prove.Seed(t), 30*time.Minute, 5*time.Second, true
+	if _, verdict := simulate(t, o); verdict != "" {
+		t.Fatal(verdict)
 	}
 }
 

@@ -94,6 +94,7 @@ func (impatientDisk) Now() time.Time { return time.Unix(impatience.Add(2), 0) }
 // At its bound the queue lets delivered events go before it turns anything away, and
 // takes events again as soon as there is room.
 func TestDiskHasABound(t *testing.T) {
+	prove.NoRace(t)
 	const limit = 2 << 20
 	s := openTest(t, Options{MaxDisk: func() int64 { return limit }, disk: impatientDisk{}})
 	lane := laneOf(t, s)

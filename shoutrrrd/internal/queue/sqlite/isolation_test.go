@@ -213,6 +213,7 @@ func TestSalvageWithoutLanes(t *testing.T) {
 
 // Where neighbouring pages cannot be read, all events on the others are taken over.
 func TestSalvageSkipsNothing(t *testing.T) {
+	prove.NoRace(t)
 	path := filepath.Join(t.TempDir(), "queue.db")
 	s := openTest(t, Options{Path: path})
 	lane := laneOf(t, s)
@@ -587,6 +588,7 @@ func countOf(t testing.TB, s *Store, lane int64) queue.Count {
 // A rejected lane with many events makes room in steps, which no other request waits
 // for long, and what strangers leave takes no more than half of the dead letters' places.
 func TestLargeRejectedLaneMakesRoomInSteps(t *testing.T) {
+	prove.NoRace(t)
 	now := time.Now()
 	const many = 2*giveUpSlice + 10
 	s := openTest(t, Options{MaxLanes: 2, MaxDead: 100, Now: func() time.Time { return now }})
@@ -700,6 +702,7 @@ func TestListedKeyNeedsNoPlaceOfStrangers(t *testing.T) {
 // that the configuration names: to each of them some critical events of its own, and a
 // tenth of all places.
 func TestStrangersLeavePlacesToListedKeys(t *testing.T) {
+	prove.NoRace(t)
 	o := listedOnly(testKey)
 	o.MaxQueued = 1000
 	s := openTest(t, o)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
@@ -74,6 +75,7 @@ func TestListed(t *testing.T) {
 // A search for a text looks at a bounded number of bytes for a page, and its cursor
 // goes on from there until everything has been looked at.
 func TestSearchesAreBoundedByBytes(t *testing.T) {
+	prove.NoRace(t)
 	s := openTest(t, Options{})
 	const n, size = 210, 500_000
 	putLarge(t, s, n, size)

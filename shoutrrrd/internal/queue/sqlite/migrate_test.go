@@ -156,6 +156,7 @@ func soundAndEmptied(t *testing.T, s *Store) {
 // Wherever the migration is cut off, by a kill or a power cut, the next start makes
 // it whole.
 func TestMigrationIsCutOff(t *testing.T) {
+	prove.NoRace(t)
 	start, step := prove.Stride(t, 13, 1)
 	for _, name := range version1Files {
 		r := newRecorder(t)

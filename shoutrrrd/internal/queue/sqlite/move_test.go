@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -57,6 +58,7 @@ func TestMoveOutlivesTheProcess(t *testing.T) {
 // Choices of pools that were never used go with their chains, a slice of them in each
 // purge, however many wait.
 func TestUnusedChoicesAreForgotten(t *testing.T) {
+	prove.NoRace(t)
 	s := openTest(t, Options{Path: filepath.Join(t.TempDir(), "queue.db")})
 	one := laneOf(t, s)
 	const n = 2*forgetSlice + 10

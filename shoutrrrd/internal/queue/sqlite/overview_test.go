@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -50,6 +51,7 @@ func sameOverview(t *testing.T, s *Store, step int, others int) {
 // The lists of busy and idle lanes hold what a look at all lanes finds, whatever was
 // done: lanes are made and forgotten, the configuration changes, the process ends.
 func TestOverviewIsWhatThereIs(t *testing.T) {
+	prove.NoRace(t)
 	random := rand.New(rand.NewPCG(1, 0))
 	now := time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
 	listed, forgotten, restarts := uint64(0), 0, 0

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
 // fileOf gives the pages of a file without a WAL, as they lie in it.
@@ -87,6 +89,7 @@ func TestTableOrder(t *testing.T) {
 // Whatever rows SQLite writes, with numbers, texts and nothing, on one page or on many:
 // they are read where they lie as SQLite reads them.
 func TestRowsAreReadAsBySQLite(t *testing.T) {
+	prove.NoRace(t)
 	for _, size := range []int{512, 1024, 4096, 65536} {
 		path := filepath.Join(t.TempDir(), "some.db")
 		db, err := sql.Open("sqlite", "file:"+path)

@@ -165,6 +165,7 @@ func TestPowerLossIsSeen(t *testing.T) {
 // The disk fails at its nth operation, for each n until there is none: whatever was
 // promised before is still there after the next start.
 func TestDiskErrors(t *testing.T) {
+	prove.NoRace(t)
 	for _, kind := range []struct {
 		name   string
 		op     opKind

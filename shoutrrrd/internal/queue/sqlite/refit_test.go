@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -19,6 +20,7 @@ func nothingIn(table, column, where string) string {
 // After a repair no row holds what its table does not take, whatever the disk has made
 // of it, and no event is gone.
 func TestRepairedRowsCanBeRead(t *testing.T) {
+	prove.NoRace(t)
 	for _, statement := range []string{
 		nothingIn("event", "summary", "id = 4"),
 		nothingIn("event", "body", "id = 1"),

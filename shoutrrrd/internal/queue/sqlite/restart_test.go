@@ -15,6 +15,7 @@ import (
 // says that it is written. A relay that starts from it must not build on that: a
 // power cut after the second start loses nothing that either of them promised.
 func TestRestartAfterFailedSync(t *testing.T) {
+	prove.NoRace(t)
 	start, step := prove.Stride(t, 25, 3) // many differ little
 	met := 0
 	for n := 1 + start; ; n += step {

@@ -55,6 +55,7 @@ func idsOf(t testing.TB, s *Store) (ids []int64) {
 // A row whose number has changed costs that row: its false number hides no other one,
 // be it that of a neighbour, one far ahead, or one far behind.
 func TestFalseNumberHidesNoRow(t *testing.T) {
+	prove.NoRace(t)
 	p := makeSample(t)
 	for _, row := range eventsIn(t, p.file) {
 		for _, number := range []byte{1, byte(row.id - 1), byte(row.id + 1), byte(row.id ^ 16), byte(row.id ^ 64)} {
@@ -256,6 +257,7 @@ func TestSalvageTakesWhatCanBeRead(t *testing.T) {
 // A row whose number has changed cannot be repaired where it is: a repair builds the
 // queue anew, without that row and with all others.
 func TestFalseNumberIsRepaired(t *testing.T) {
+	prove.NoRace(t)
 	p := makeSample(t)
 	for _, row := range eventsIn(t, p.file) {
 		file := bytes.Clone(p.file)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -160,6 +161,7 @@ func TestSearch(t *testing.T) {
 // Pages follow each other without a gap or a repeat, also where a search stops for
 // having read enough.
 func TestPages(t *testing.T) {
+	prove.NoRace(t)
 	s := openTest(t, Options{})
 	lane := laneOf(t, s)
 	const rows = maxRead + 50
