@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/pagerduty"
 	"github.com/containrrr/shoutrrr/pkg/types"
@@ -52,6 +53,9 @@ func explainInterrupted(e *pagerduty.DeliveryError) string {
 	}
 	if e.LastFailure != nil {
 		text += "\n  the last attempt failed: " + e.LastFailure.Error()
+	}
+	if e.Unanswered >= time.Second {
+		text += fmt.Sprintf("\n  %s had not answered for %s", e.Host, span(e.Unanswered))
 	}
 	return text + "\n  to go on, send it again with -p dedup_key=" + shellQuoted(e.DedupKey) + ": that cannot page twice"
 }

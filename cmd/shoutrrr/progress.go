@@ -26,8 +26,9 @@ type progress struct {
 	keys     *redact.Set   // of all URLs
 
 	mu    sync.Mutex
-	waits map[int]wait // by the position of the URL
-	drawn bool         // the countdown is on the screen
+	asked map[int]asked // those that nothing has answered or failed yet, by the position of the URL
+	waits map[int]wait  // by the position of the URL
+	drawn bool          // the countdown is on the screen
 	tick  *time.Ticker
 	ended chan struct{}
 }
@@ -40,11 +41,29 @@ type wait struct {
 	until   time.Time
 }
 
+// asked is the first attempt for one URL, as long as it goes on.
+type asked struct {
+	host  string
+	since time.Time
+}
+
+// unanswered is how long an attempt may bring nothing before a person is told so.
+// PagerDuty answers in a fraction of a second.
+const unanswered = 3 * time.Second
+
 func newProgress(sys *system, verbose, several bool, retryFor time.Duration) *progress {
 	return &progress{
 		w: sys.stderr, live: sys.isTerminal(sys.stderr), verbose: verbose, several: several, retryFor: retryFor,
-		waits: make(map[int]wait), ended: make(chan struct{}),
+		asked: make(map[int]asked), waits: make(map[int]wait), ended: make(chan struct{}),
 	}
+}
+
+// begin says that a URL's first attempt begins now.
+func (p *progress) begin(index int, host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked[index] = asked{host, time.Now()}
+	p.draw()
 }
 
 // attempt tells an attempt that is over, and the wait that follows.
@@ -52,7 +71,7 @@ func (p *progress) attempt(index int, a types.Attempt) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	delete(p.waits, index)
+	p.forget(index)
 	about := ""
 	if p.several {
 		about = fmt.Sprintf("URL %d (%s, %s): ", index+1, a.Host, a.Key)
@@ -94,13 +113,18 @@ func clockTime(at, now time.Time) string {
 	return at.Format("2006-01-02 15:04:05 MST")
 }
 
-// done forgets the wait of a URL that is through.
+// done forgets a URL that is through.
 func (p *progress) done(index int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	delete(p.waits, index)
+	p.forget(index)
 	p.draw()
+}
+
+func (p *progress) forget(index int) {
+	delete(p.asked, index)
+	delete(p.waits, index)
 }
 
 // above has something written while the countdown is out of the way.
@@ -133,11 +157,13 @@ func (p *progress) clear() {
 
 // draw puts the countdown on the screen, and has it go on. The caller holds mu.
 func (p *progress) draw() {
-	if !p.live || len(p.waits) == 0 {
+	if !p.live || len(p.waits)+len(p.asked) == 0 {
 		return
 	}
-	_, _ = io.WriteString(p.w, "\r\x1b[K"+countdown(p.waits, time.Now()))
-	p.drawn = true
+	if text := p.state(time.Now()); text != "" {
+		_, _ = io.WriteString(p.w, "\r\x1b[K"+text)
+		p.drawn = true
+	}
 	if p.tick == nil {
 		p.tick = time.NewTicker(time.Second)
 		go p.goOn(p.tick)
@@ -163,6 +189,41 @@ func (p *progress) goOn(tick *time.Ticker) {
 // and a wrapped line cannot be redrawn.
 const lineWidth = 79
 
+// state is the line that is drawn again each second: what is waited for.
+func (p *progress) state(now time.Time) string {
+	text := p.keys.Hide(silence(p.asked, p.retryFor, now))
+	if len(p.waits) > 0 {
+		text = countdown(p.waits, now)
+	}
+	if runes := []rune(text); len(runes) > lineWidth {
+		text = string(runes[:lineWidth-1]) + "…"
+	}
+	return text
+}
+
+// silence is the line for the first attempts that have brought nothing for a while, "" if
+// there is none: the one that has waited longest, and how many there are beside it.
+func silence(all map[int]asked, retryFor time.Duration, now time.Time) string {
+	var first asked
+	n := 0
+	for _, a := range all {
+		if now.Sub(a.since) < unanswered {
+			continue
+		}
+		if n++; n == 1 || a.since.Before(first.since) {
+			first = a
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("no answer from %s for %s; trying until %s", first.host, span(now.Sub(first.since)), clockTime(first.since.Add(retryFor), now))
+	if n > 1 {
+		text = fmt.Sprintf("%s; %d more waiting", text, n-1)
+	}
+	return text
+}
+
 // countdown is the line for all waits: the one that ends first, and how many
 // there are beside it.
 func countdown(waits map[int]wait, now time.Time) string {
@@ -175,9 +236,6 @@ func countdown(waits map[int]wait, now time.Time) string {
 	text := first.text(first.until.Sub(now))
 	if others := len(waits) - 1; others > 0 {
 		text = fmt.Sprintf("%s (%s); %d more waiting", text, first.key, others)
-	}
-	if runes := []rune(text); len(runes) > lineWidth {
-		text = string(runes[:lineWidth-1]) + "…"
 	}
 	return text
 }

@@ -162,6 +162,7 @@ func (j *job) sendTo(ctx context.Context, rawURL string, index int, wait *progre
 	if j.dryRun {
 		r = j.rehearse(service)
 	} else {
+		wait.begin(index, service.Config().Address())
 		r = j.deliver(ctx, service)
 		wait.done(index)
 	}

@@ -166,6 +166,38 @@ func TestWaitingOnATerminal(t *testing.T) {
 	keyleak.Check(t, scriptKey, keyleak.Text("terminal", p.screen()))
 }
 
+// A server that takes the event and does not answer is named while a person waits, and
+// after Ctrl-C.
+func TestSilentServerOnATerminal(t *testing.T) {
+	t.Parallel()
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
+	upstream.Inject(pagerdutytest.Fault{Name: pagerdutytest.FaultHang, Count: -1})
+	p := startOnTerminal(t, nil, "send", "-u", upstream.ServiceURL(scriptKey), "-m", "Server is down")
+	host := upstream.Addr()
+	p.until(t, "no answer from "+host+" for ")
+	if screen := p.screen(); !strings.Contains(screen, "; trying until ") {
+		t.Errorf("no word of until when:\n%s", screen)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	status, lines := p.end(t)
+	want := []string{
+		`^shoutrrr: interrupted, NOT accepted: trigger, dedup key `,
+		`^  ` + regexp.QuoteMeta(host) + ` had not answered for [0-9]+ s$`,
+		`^  to go on, send it again with `,
+	}
+	if status != exitInterrupted || len(lines) != len(want) {
+		t.Fatalf("status %d, %d lines:\n%s", status, len(lines), strings.Join(lines, "\n"))
+	}
+	for i, line := range lines {
+		if !regexp.MustCompile(want[i]).MatchString(line) {
+			t.Errorf("line %q does not match %s", line, want[i])
+		}
+	}
+	keyleak.Check(t, scriptKey, keyleak.Text("terminal", p.screen()))
+}
+
 // A certificate that is not valid yet is waited for, and the person is told: at boot the
 // clock is often behind. One that has expired ends it at once.
 func TestCertificateNotValidYet(t *testing.T) {

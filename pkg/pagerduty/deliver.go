@@ -31,6 +31,7 @@ type DeliveryError struct {
 	Action   eventsv2.Action
 	DedupKey string
 	Key      string // fingerprint of the integration key
+	Host     string // that was asked, with its port
 	Attempts int
 	// MaybeAccepted is true if an answer was lost on the way: the incident may
 	// be open. Sending again with the same dedup key does no harm.
@@ -40,6 +41,9 @@ type DeliveryError struct {
 	// LastFailure is why the last attempt failed that the caller did not interrupt; nil
 	// if there was none.
 	LastFailure error
+	// Unanswered is how long the attempt had brought nothing that the caller interrupted;
+	// 0 if none was under way.
+	Unanswered time.Duration
 }
 
 // Error says what happened and to which event.
@@ -98,6 +102,8 @@ type delivery struct {
 	inRow    int   // failures of that kind in a row
 	failed   error // why the last attempt failed that was not interrupted
 
+	unanswered time.Duration // how long the attempt had lasted that was interrupted
+
 	announced bool // the ledger did not know the trigger before
 	warned    bool // that the ledger does not work
 }
@@ -110,7 +116,11 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 		d.attempts++
 		d.lost = d.lost || sent(err)
 		wait, again := time.Duration(0), false
-		if err != nil && !interrupted(ctx) {
+		switch {
+		case err == nil:
+		case interrupted(ctx):
+			d.unanswered = time.Since(begin)
+		default:
 			d.failed = err
 			wait, again = s.retry.Next(err, d.streak(err), time.Until(d.deadline))
 		}
@@ -280,8 +290,8 @@ func (d *delivery) receipt(answer eventsv2.Receipt) Receipt {
 func (d *delivery) failure(err error) error {
 	p := d.prepared
 	return &DeliveryError{
-		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key],
+		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key], Host: d.service.config.Address(),
 		Attempts: d.attempts, MaybeAccepted: d.lost, Warnings: p.Warnings, Err: err,
-		LastFailure: d.failed,
+		LastFailure: d.failed, Unanswered: d.unanswered,
 	}
 }
