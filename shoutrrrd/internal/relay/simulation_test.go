@@ -312,6 +312,46 @@ func TestPausedPool(t *testing.T) {
 	}
 }
 
+// PagerDuty has taken incidents, and their answers were lost; then their key is paused by
+// an operator. They wait for it, and are resolved by it: by another key of the pool each
+// would be opened twice, and one of the two stay open.
+func TestWhatMayBeAcceptedStays(t *testing.T) {
+	w, verdict := simulate(t, lostInPool, (*world).losesAnswers)
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+	if n := w.judge.reached["moved"]; n > 0 {
+		t.Errorf("%d chains have moved", n)
+	}
+}
+
+var lostInPool = options{seed: 1, store: "file", limit: 120, maxAge: 8 * time.Hour}
+
+// losesAnswers is the story of one lost answer to each of ten incidents of a pool.
+func (w *world) losesAnswers() {
+	w.rule(func(r *request) reply {
+		if r.try == 1 && r.action == eventsv2.Trigger {
+			return reply{answers: true, taken: true, err: &eventsv2.Error{Err: errReset, Sent: true}}
+		}
+		return reply{}
+	})
+	dedups := w.preferring(2, 10)
+	for i, dedup := range dedups {
+		w.submit(event{key: 2, severity: queue.Rank(i % 4), action: eventsv2.Trigger, dedup: dedup})
+	}
+	w.wait(300 * time.Millisecond) // the answers
+	w.holdKey(2, 30*time.Minute)
+	w.submit(event{key: 3, severity: queue.Info, action: eventsv2.Trigger, dedup: w.preferring(3, 1)[0]}) // so that its lane is open
+	for _, dedup := range dedups {
+		w.submit(event{key: 2, action: eventsv2.Resolve, dedup: dedup})
+	}
+	w.wait(29 * time.Minute)
+	if n := w.queued(); n != 2*len(dedups) {
+		w.fail("%d events wait for the key that may have opened their incidents, want %d", n, 2*len(dedups))
+	}
+	w.wait(10 * time.Minute)
+}
+
 var hanging = options{seed: 1, length: 40 * time.Minute, every: 30 * time.Second, store: "file", limit: 300, maxAge: 8 * time.Hour, capacity: 8}
 
 var strangers = options{seed: 1, length: 2 * time.Minute, every: 2 * time.Second, store: "file", limit: 60, maxAge: time.Hour, strangers: 1000}
@@ -351,6 +391,7 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		{"hedges are forgotten", hedging, []string{"within 5 s the trigger was sent 1 times"}, func(w *world) { w.oneHangs(false) }},
 		{"a rejected key is never tried again", busy, []string{"are still queued"}, nil},
 		{"one host takes all places", hanging, []string{"has not left within 1 s"}, (*world).hangs},
+		{"what was accepted moves", lostInPool, []string{"PagerDuty has its incident open, or may have"}, (*world).losesAnswers},
 		{"new incidents do not move", pooled, []string{"of its pool from sending it"}, nil},
 		{"requeue overtakes", busy, []string{"behind one that came after it", "are open, want", "open, want"}, nil},
 	}

@@ -197,6 +197,12 @@ func (s *watched) Settle(ctx context.Context, list []queue.Settlement) ([]error,
 	if s.w.o.plant == "settlements are lost" && s.w.dice(int(list[0].ID), 1).IntN(50) == 0 {
 		kept = list[1:]
 	}
+	if s.w.o.plant == "what was accepted moves" {
+		kept = slices.Clone(kept)
+		for i := range kept {
+			kept[i].MaybeAccepted = false
+		}
+	}
 	answers, err := s.inner.Settle(ctx, kept)
 	if err != nil {
 		return nil, err
