@@ -41,7 +41,7 @@ func TestOneMonth(t *testing.T) {
 func TestReplay(t *testing.T) {
 	o := ordinary
 	o.length, o.every, o.seed = time.Hour, 10*time.Second, prove.Seed(t)
-	for range prove.Share(t, 40, 300, 1000) {
+	for range prove.Share(t, 40, 100, 1000) {
 		first, second := simulate(t, o), simulate(t, o)
 		if first.log != second.log || first.lines != second.lines {
 			t.Fatalf("%s: %d decisions with hash %x, then %d with hash %x", o, first.lines, first.log, second.lines, second.log)

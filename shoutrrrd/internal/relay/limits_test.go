@@ -88,7 +88,7 @@ func (l *limited) pageNow() {
 func TestAutoLimit(t *testing.T) {
 	seed := prove.Seed(t)
 	truths, again := []int{60, 120, 300, 10_000}, []time.Duration{0, 20 * time.Second}
-	for i := range uint64(prove.Share(t, 0, 8, 32)) {
+	for i := range uint64(prove.Share(t, 0, 4, 32)) {
 		n := seed + i
 		truth, again := truths[n%4], again[n/4%2]
 		t.Run(fmt.Sprintf("%d in a minute, Retry-After %s", truth, again), func(t *testing.T) {

@@ -53,7 +53,7 @@ func TestWorlds(t *testing.T) {
 	prove.NoRace(t)
 	seed := prove.Seed(t)
 	var told forecasts
-	for i := range prove.Share(t, 4, 60, 600) {
+	for i := range prove.Share(t, 4, 30, 600) {
 		o := drawn(seed + uint64(i))
 		t.Run(fmt.Sprint(o.seed), func(t *testing.T) {
 			started := time.Now()

@@ -232,7 +232,7 @@ func TestFlippedByte(t *testing.T) {
 	random := rand.New(rand.NewPCG(prove.Seed(t), 0))
 	dir := memoryDir(t)
 	defer func() { _ = os.RemoveAll(dir) }()
-	offsets := random.Perm(len(p.file))[:prove.Share(t, 20, 1500, len(p.file))]
+	offsets := random.Perm(len(p.file))[:prove.Share(t, 20, 600, len(p.file))]
 	t.Logf("%d of %d bytes", len(offsets), len(p.file))
 	aside := 0
 	for n, at := range offsets {
