@@ -36,6 +36,7 @@ type judge struct {
 	strained    map[string]bool   // services one of whose keys was rejected, or whose dead letters were requeued
 	waits       map[int64]*record // critical triggers whose last attempt has failed
 	undelivered map[int64]*record // critical triggers that PagerDuty has not taken
+	flying      map[int64]*record // those of which an attempt is in flight
 	reached     map[string]int
 	forecasts   forecasts
 
@@ -130,7 +131,7 @@ type limitSeen struct {
 func newJudge(w *world) *judge {
 	return &judge{
 		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
-		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, strained: map[string]bool{}, reached: map[string]int{},
+		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, flying: map[int64]*record{}, strained: map[string]bool{}, reached: map[string]int{},
 	}
 }
 
@@ -245,6 +246,7 @@ func (j *judge) started() {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
 	}
+	clear(j.flying)
 	for _, r := range j.records {
 		r.flying = false
 		r.maybe = r.maybe || !r.ended // what was in flight a new process does not know
@@ -345,6 +347,7 @@ func (j *judge) departed(r *request) {
 	j.overtakes(x)
 	x.tries++
 	x.flying, x.left, x.host = true, time.Now(), r.host
+	j.flying[x.id] = x
 	l.flying++
 	if x.leftAs = c.priority(x.lane); x.leftAs == queue.Critical {
 		l.flyingCritical++
@@ -493,6 +496,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	h.seen(err != nil && (err.Status != 429 && err.Status != 400 && (err.Status != 401 && err.Status != 403 || err.Page)))
 	c.flying[r.key]--
 	x.flying = false
+	delete(j.flying, x.id)
 	x.failed, x.answered = err, time.Now()
 	if delete(j.waits, x.id); err != nil && (err.Status == 0 || err.Status >= 500) && x.severity == queue.Critical && x.action == eventsv2.Trigger {
 		j.waits[x.id], x.passed = x, 0

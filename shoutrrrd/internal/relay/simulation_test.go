@@ -25,8 +25,10 @@ var ordinary = options{
 func TestMonth(t *testing.T) {
 	prove.Long(t)
 	o := ordinary
-	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, time.Minute
-	w, verdict := simulate(t, o)
+	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 2*time.Minute
+	w, verdict := simulate(t, o, func(w *world) {
+		w.in(10*24*time.Hour, func() { w.holdKey(0, o.maxAge+time.Hour) }) // else it is chance whether anything grows too old
+	})
 	if verdict != "" {
 		t.Fatal(verdict)
 	}

@@ -105,7 +105,7 @@ func (s *watched) tell(placed queue.Placed) {
 	if !ok || x == nil || s.w.life != s.life {
 		return
 	}
-	if !x.ended && count.Waiting[queue.Critical] > 0 {
+	if !x.ended && x.lane == placed.Lane && count.Waiting[queue.Critical] > 0 { // it may have moved already
 		count.Waiting[queue.Critical]--
 	}
 	if x.flying && status.Busy > 0 && len(status.Frees) > 0 { // what it has taken itself
@@ -204,8 +204,8 @@ func (j *judge) unforeseen(x *record, f *forecast) string {
 
 // hangs reports whether an attempt at the upstream has brought no answer for five seconds.
 func (j *judge) hangs(host string) bool {
-	for _, x := range j.records {
-		if x.flying && x.host == host && time.Since(x.left) >= 5*time.Second {
+	for _, x := range j.flying {
+		if x.host == host && time.Since(x.left) >= 5*time.Second {
 			return true
 		}
 	}
