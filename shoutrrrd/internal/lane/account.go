@@ -31,6 +31,11 @@ const (
 	accountCalm   = 5 * time.Minute
 	accountUnused = 15 * time.Minute
 
+	// spreadOver is the time over which what is not critical is spread: it gets its part of
+	// so much of the limit in it. In one burst it would use up the window's common part, and
+	// critical events that came in a group, more than the reserved tenth, would wait for it.
+	spreadOver = 5 * time.Second
+
 	unlimited = 1 << 30
 )
 
@@ -40,6 +45,7 @@ type account struct {
 	ceiling int            // what was accepted in the minute before the last 429
 	held    [kinds]window  // what was, or may have been, accepted in the last minute
 	flying  [kinds]int     // attempts that have not been answered
+	lately  window         // attempts of what is not critical, of the last spreadOver
 	answers []accountReply // the last one of each lane, of the last lanes
 	limited time.Time      // the last 429 that was counted
 	grown   time.Time      // when the limit last changed
@@ -72,6 +78,12 @@ func (a *account) room(now time.Time, asked [kinds]int) (room [kinds]int, at tim
 	if room[others] <= 0 {
 		at = soonest(a.held[severe].first(), a.held[others].first())
 	}
+	part := max(1, (a.limit-reserve)*int(spreadOver/time.Second)/int(designed.window/time.Second))
+	if part -= a.lately.held(now) + asked[others]; part < room[others] {
+		if room[others] = part; part <= 0 {
+			at = soonest(at, a.lately.first())
+		}
+	}
 	if now.Before(a.until) {
 		at, room[others] = soonest(at, a.until), 0
 		if again := a.probed.Add(designed.probeEvery); now.Before(again) {
@@ -85,6 +97,10 @@ func (a *account) room(now time.Time, asked [kinds]int) (room [kinds]int, at tim
 
 func (a *account) starts(now time.Time, kind int) {
 	a.flying[kind]++
+	if kind == others {
+		a.lately.held(now)
+		a.lately.hold(slot{until: now.Add(spreadOver)})
+	}
 	if now.Before(a.until) {
 		a.probed = now
 	}

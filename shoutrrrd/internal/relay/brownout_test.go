@@ -228,3 +228,35 @@ func part(waits []time.Duration, percent int) time.Duration {
 	}
 	return waits[min(len(waits)-1, len(waits)*percent/100)]
 }
+
+// An account may send 240 events a minute by its 40 keys, which have infos for five
+// minutes, and a critical event comes each three seconds: in all less than the tenth that
+// is kept for them. Once the limit is known they do not wait for its window.
+func TestPagesOfLimitedAccount(t *testing.T) {
+	o := options{seed: 1, length: 5 * time.Minute, store: "model", limit: 120, maxAge: 72 * time.Hour, crowd: 40}
+	w, verdict := simulate(t, o, func(w *world) {
+		w.mu.Lock()
+		w.up.account = 240
+		w.mu.Unlock()
+		for n := range 1200 {
+			w.submit(event{key: len(services) + n%40, severity: queue.Info, action: eventsv2.Trigger, dedup: fmt.Sprint("info-", n)})
+		}
+		for n := range 100 {
+			w.in(time.Duration(n)*3*time.Second, func() {
+				w.submit(event{key: len(services) + n*7%40, severity: queue.Critical, action: eventsv2.Trigger, dedup: fmt.Sprint("page-", n)})
+			})
+		}
+		w.in(o.length, func() { w.mu.Lock(); w.up.account = 0; w.mu.Unlock() })
+	})
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+	waits := w.judge.waitsOf(queue.Critical, w.begun.Add(2*time.Minute), w.begun.Add(o.length))
+	t.Logf("%d requests, %d of them 429; %d critical: p50 %s, p90 %s, last %s", w.up.arrived[common], w.judge.reached["429"], len(waits), part(waits, 50), part(waits, 90), waits[len(waits)-1])
+	if part(waits, 50) > 2*time.Second || part(waits, 90) > 10*time.Second {
+		t.Errorf("critical events waited for %s and %s", part(waits, 50), part(waits, 90))
+	}
+	if taken := len(w.judge.waitsOf(queue.Info, w.begun, w.begun.Add(time.Second))); taken < 1200 {
+		t.Errorf("%d of 1200 infos are through", taken)
+	}
+}

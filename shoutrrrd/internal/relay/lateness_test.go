@@ -75,7 +75,8 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 			j.reached["a pool's event had to wait: "+why]++
 			continue
 		}
-		w.fail("critical event %d of %v waits for lane %d for over %s, and nothing keeps lane %d of its pool from sending it: %+v; %s", r.id, r.chain, r.lane, mostInPool, id, row, j.story(j.chain(r.chain)))
+		its, _ := l.relay.Status(r.lane)
+		w.fail("critical event %d of %v waits for lane %d for over %s, and nothing keeps lane %d of its pool from sending it: %+v; %s; the relay says of its own lane %+v", r.id, r.chain, r.lane, mostInPool, id, row, j.story(j.chain(r.chain)), its)
 	}
 }
 
