@@ -214,6 +214,7 @@ func (c *Core) accepted(now time.Time, l *lane, f flight) {
 		l.stored.KeyRefused, changed = time.Time{}, true
 		l.tryKeyAgain()
 		c.decide(now, Tell{Lane: l.stored.ID, What: KeyIsTaken})
+		c.decide(now, Hasten{f.host.name, l.stored.ID})
 	}
 	if l.grow(now) || changed {
 		c.decide(now, Save{l.stored})

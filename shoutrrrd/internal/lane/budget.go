@@ -183,7 +183,7 @@ func (c *Core) accepts(now time.Time, h *host) {
 	b.silent = time.Time{}
 	if still := b.ended(now, false); (back || failing && !still) && now.Sub(b.called) >= recentFor {
 		b.called = now
-		c.decide(now, Hasten{h.name})
+		c.decide(now, Hasten{Host: h.name})
 	}
 }
 

@@ -282,9 +282,13 @@ type Move struct {
 // Save what was learned of a lane, durably.
 type Save struct{ Lane queue.Lane }
 
-// Hasten: a host accepts again. What waits in its lanes to be sent again is made ready,
-// the most severe first. It leaves at the pace that the core gives it.
-type Hasten struct{ Host string }
+// Hasten: a host accepts again, or a key that was rejected does. What waits in its lanes
+// to be sent again is made ready, the most severe first. It leaves at the pace that the
+// core gives it.
+type Hasten struct {
+	Host string
+	Lane int64 // this one alone; 0 for all of the host
+}
 
 // Close a lane: it has had nothing to do for a while, and the core forgets it. With
 // the next event it has to be [Opened] again.

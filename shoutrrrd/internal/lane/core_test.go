@@ -222,7 +222,7 @@ func TestRejectedKey(t *testing.T) {
 	if !s.saved[1].KeyRefused.IsZero() || s.core.Statuses(s.now)[0].KeyRefused || len(s.ready[1]) > 0 {
 		t.Errorf("saved as %+v after an acceptance, %d events wait", s.saved[1], len(s.ready[1]))
 	}
-	want := []lane.Change{lane.KeyIsRefused, lane.KeyIsTaken}
+	want := []lane.Change{lane.KeyIsRefused, lane.KeyIsTaken, "hastened"}
 	if fmt.Sprint(s.tells) != fmt.Sprint(want) {
 		t.Errorf("people are told %q, want %q", s.tells, want)
 	}

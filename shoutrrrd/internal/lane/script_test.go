@@ -105,6 +105,10 @@ func (s *script) step(in lane.Input) {
 		case lane.Save:
 			s.saved[d.Lane.ID] = d.Lane
 		case lane.Hasten:
+			if d.Lane != 0 {
+				s.tells = append(s.tells, "hastened")
+				continue
+			}
 			s.hastened = append(s.hastened, d.Host)
 		case lane.Tell:
 			s.tells = append(s.tells, d.What)

@@ -271,7 +271,7 @@ func (w *world) carryOut(d lane.Decision) {
 		w.check.reached["hasten"]++
 		var lanes []int64
 		for id, r := range w.routes {
-			if r.host == d.Host {
+			if d.Lane == id || d.Lane == 0 && r.host == d.Host {
 				lanes = append(lanes, id)
 			}
 		}

@@ -43,7 +43,7 @@ func (t *trace) add(now time.Time, d Decision) {
 	case Move:
 		n.what, n.lane, n.id, n.more, n.number = "move", d.From, d.To, d.Why, d.N
 	case Hasten:
-		n.what, n.more = "hasten", d.Host
+		n.what, n.lane, n.more = "hasten", d.Lane, d.Host
 	case Save:
 		n.what, n.lane = "save", d.Lane.ID
 	case Close:

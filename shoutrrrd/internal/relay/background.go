@@ -72,8 +72,8 @@ func (r *Relay) wakeAll(ctx context.Context) {
 	}
 }
 
-// hastenAll makes ready what waits for hosts that accept again, in slices, the most severe
-// first. If the store cannot do it, each event is still ready when it is due.
+// hastenAll makes ready what waits for hosts, and keys, that accept again, in slices, the
+// most severe first. If the store cannot do it, each event is still ready when it is due.
 func (r *Relay) hastenAll(ctx context.Context) {
 	for {
 		select {
@@ -81,12 +81,15 @@ func (r *Relay) hastenAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		hosts, _ := r.back.take()
-		for _, host := range hosts {
-			lanes := r.lanesOf(host)
+		all, _ := r.back.take()
+		for _, d := range all {
+			lanes := []int64{d.Lane}
+			if d.Lane == 0 {
+				lanes = r.lanesOf(d.Host)
+			}
 			for more, err := true, error(nil); more && err == nil; {
 				if more, err = r.o.Store.Hasten(ctx, lanes, 0); err != nil && ctx.Err() == nil {
-					r.o.Log.Warn("cannot hasten what waits to be sent again", "upstream", host, "error", err)
+					r.o.Log.Warn("cannot hasten what waits to be sent again", "upstream", d.Host, "error", err)
 				}
 			}
 		}

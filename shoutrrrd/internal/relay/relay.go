@@ -111,7 +111,7 @@ type Relay struct {
 	settlements *mailbox[settling]
 	saves       *mailbox[queue.Lane]
 	releases    *mailbox[[]queue.Event]
-	back        *mailbox[string] // hosts that accept again
+	back        *mailbox[lane.Hasten] // hosts and keys that accept again
 }
 
 // hint is an announcement of the queue's.
@@ -145,7 +145,7 @@ func New(o Options) *Relay {
 		settlements: newMailbox[settling](),
 		saves:       newMailbox[queue.Lane](),
 		releases:    newMailbox[[]queue.Event](),
-		back:        newMailbox[string](),
+		back:        newMailbox[lane.Hasten](),
 	}
 }
 
@@ -328,7 +328,7 @@ func (r *Relay) carryOut(work context.Context, d lane.Decision) {
 	case lane.Save:
 		r.saves.put(d.Lane)
 	case lane.Hasten:
-		r.back.put(d.Host)
+		r.back.put(d)
 	case lane.Close:
 		r.closed(d.Lane)
 	case lane.Tell:

@@ -169,6 +169,33 @@ func TestPoolInTrouble(t *testing.T) {
 
 var pooled = options{seed: 1, length: 6 * time.Hour, every: 20 * time.Second, store: "file", limit: 60, truth: 60, maxAge: 8 * time.Hour, pools: true}
 
+// An acknowledge waits for its key, which PagerDuty rejects, and a page of the same
+// incident behind it. When the key is taken again they leave at once, and not when the
+// acknowledge would have been tried again.
+func TestWaitingLeavesWhenItsKeyIsTaken(t *testing.T) {
+	_, verdict := simulate(t, options{seed: 1, store: "twin", limit: 60, maxAge: 8 * time.Hour}, func(w *world) {
+		dedups := w.preferring(2, 66)
+		w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedups[0]})
+		w.wait(time.Second)
+		w.keyMood(2, "rejected")
+		w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Acknowledge, dedup: dedups[0]})
+		w.wait(100 * time.Millisecond)
+		w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedups[0]})
+		w.wait(70 * time.Second) // in which the acknowledge is rejected once more: its next attempt is two minutes away
+		w.keyMood(2, "")
+		for _, dedup := range dedups[1:] { // of which one tries the key
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Second)
+		}
+		if n := w.queued(); n > 0 {
+			w.fail("%d events wait although PagerDuty takes the key", n)
+		}
+	})
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+}
+
 // A key of a pool that was rejected for a minute takes new incidents again soon after:
 // they try it, as nothing else would.
 func TestRejectedKeyComesBack(t *testing.T) {
