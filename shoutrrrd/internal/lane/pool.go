@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +66,19 @@ func (c *Core) enroll(l *lane, name string) {
 func (c *Core) stir(l *lane) {
 	if l.pool != nil && len(l.pool.lanes) > 1 && !slices.Contains(c.stirred, l.pool) {
 		c.stirred = append(c.stirred, l.pool)
+	}
+}
+
+// stirPools does that for all that send to a host: lanes in which nothing waits are not
+// looked at when it comes up, and can send for others from now on.
+func (c *Core) stirPools(h *host) {
+	for _, name := range slices.Sorted(maps.Keys(c.pools)) {
+		for _, l := range c.pools[name].lanes {
+			if l.host == h {
+				c.stir(l)
+				break
+			}
+		}
 	}
 }
 

@@ -247,3 +247,23 @@ func BenchmarkPool(b *testing.B) {
 		})
 	}
 }
+
+// A host that comes up again lets the lanes of its pools send for each other, also those
+// in which nothing waits.
+func TestHostThatComesUpRelievesItsPools(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "web")
+	s.member(2, "web")
+	s.open(3, "pagerduty", 60)
+	s.down(3)
+	s.arrive(3, queue.Critical, 1) // the probe
+	s.step(lane.Hold{Lane: 1, Held: true})
+	s.arrive(1, queue.Critical, 2)
+	if s.moved > 0 {
+		t.Fatalf("%d chains have moved to a lane whose host is down", s.moved)
+	}
+	s.answer(nil)
+	if s.moved != 2 {
+		t.Errorf("%d chains have moved when the host was up again, want 2: %+v", s.moved, s.moves)
+	}
+}

@@ -118,6 +118,7 @@ func (c *Core) reached(now time.Time, h *host) {
 		return
 	}
 	h.down, h.alarm, h.budget.slow, h.budget.slowed = false, time.Time{}, false, now
+	c.stirPools(h)
 	c.decide(now, Tell{Host: h.name, What: HostUp})
 }
 

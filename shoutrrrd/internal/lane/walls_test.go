@@ -48,7 +48,7 @@ func TestNoKeyIsShown(t *testing.T) {
 // The core has no clock, no randomness but its seed's, no I/O and no threads.
 func TestImports(t *testing.T) {
 	allowed := map[string]bool{
-		"container/heap": true, "container/list": true, "context": true, "errors": true, "fmt": true, "math": true, "math/rand/v2": true, "net/http": true, "slices": true, "strings": true, "time": true,
+		"container/heap": true, "container/list": true, "context": true, "errors": true, "fmt": true, "maps": true, "math": true, "math/rand/v2": true, "net/http": true, "slices": true, "strings": true, "time": true,
 		"github.com/containrrr/shoutrrr/pkg/eventsv2":             true,
 		"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue": true,
 	}
