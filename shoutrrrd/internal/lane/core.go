@@ -133,14 +133,15 @@ type Input interface{ isInput() }
 // not know any other.
 type Opened struct {
 	Lane    queue.Lane
-	Host    string      // that it sends to
-	Limit   int         // the most events per 60 s
-	Start   int         // what is used of that until the account has shown to take more; 0 for all of it
-	Listed  bool        // the configuration names its key: it stays open
-	Pool    string      // to which its key belongs; "" for none
-	Recent  []time.Time // when events were, or may have been, accepted in the 60 s before this process began
-	Began   time.Time   // when it began; zero if there was nothing of this lane before that
-	Unclean bool        // the last process has crashed: events may have been accepted whose answers were not kept
+	Host    string             // that it sends to
+	Limit   int                // the most events per 60 s
+	Start   int                // what is used of that until the account has shown to take more; 0 for all of it
+	Listed  bool               // the configuration names its key: it stays open
+	Pool    string             // to which its key belongs; "" for none
+	Recent  []queue.Acceptance // in the 60 s before this process began
+	Began   time.Time          // when it began; zero if there was nothing of this lane before that
+	Unclean bool               // the last process has crashed: events may have been accepted whose answers were not kept
+	Waited  int                // critical events that were queued then: of so many chains one may have been in flight
 }
 
 // Forgotten: the store has deleted the lane, in which nothing is queued.

@@ -448,7 +448,7 @@ func TestStop(t *testing.T) {
 // delivery in the future counts as one of now.
 func TestOpened(t *testing.T) {
 	s := newScript(t, lane.Options{})
-	recent := []time.Time{epoch.Add(-50 * time.Second), epoch.Add(time.Hour)}
+	recent := []queue.Acceptance{{At: epoch.Add(-50 * time.Second)}, {At: epoch.Add(time.Hour)}}
 	s.step(lane.Opened{Lane: queue.Lane{ID: 1}, Host: "pagerduty", Limit: 60, Listed: true, Recent: recent, Began: epoch, Unclean: true})
 	if used := s.core.Statuses(s.now)[0].Used; used != 2+8 {
 		t.Errorf("%d slots are taken", used)
@@ -460,6 +460,24 @@ func TestOpened(t *testing.T) {
 	s.wait(50 * time.Second)
 	if used := s.core.Statuses(s.now)[0].Used; used != 0 {
 		t.Errorf("%d slots are taken after a minute", used)
+	}
+}
+
+// What may have been in flight when the last process crashed in a storm leaves the share
+// that is reserved for critical events, but for as many as were queued.
+func TestOpenedAfterCrashInStorm(t *testing.T) {
+	for _, c := range []struct{ infos, critical, waited, used int }{
+		{54, 0, 0, 54}, {54, 6, 0, 60}, {50, 0, 0, 54}, {50, 0, 3, 57}, {54, 0, 2, 56}, {0, 54, 0, 62}, {10, 0, 20, 18},
+	} {
+		s := newScript(t, lane.Options{})
+		var recent []queue.Acceptance
+		for i := range c.infos + c.critical {
+			recent = append(recent, queue.Acceptance{At: epoch.Add(-time.Second), Critical: i >= c.infos})
+		}
+		s.step(lane.Opened{Lane: queue.Lane{ID: 1}, Host: "pagerduty", Limit: 60, Listed: true, Recent: recent, Began: epoch, Unclean: true, Waited: c.waited})
+		if used := s.core.Statuses(s.now)[0].Used; used != c.used {
+			t.Errorf("%+v: %d slots are taken", c, used)
+		}
 	}
 }
 

@@ -99,17 +99,32 @@ func (c *Core) open(now time.Time, in Opened) {
 	c.lanes[in.Lane.ID] = l
 	c.attach(l, in.Host)
 	c.enroll(l, in.Pool)
-	for _, at := range in.Recent {
-		l.holdAny(now, earlier(at, in.Began)) // a later one is from before the clock was set back
+	for _, a := range in.Recent {
+		l.holdAny(now, earlier(a.At, in.Began)) // a later one is from before the clock was set back
 	}
-	if in.Unclean { // as many as can have been in flight
-		for range l.most(true) {
+	if in.Unclean {
+		for range l.unknown(in) {
 			l.holdAny(now, in.Began)
 		}
 	}
 	l.gentle, l.others = l.stored.Pauses > 0, l.roomy(now)
 	l.probed = now // the last process may just have probed
 	c.look(now, l)
+}
+
+// unknown is how many events can have been in flight when the last process crashed, and
+// have been accepted: no more than the lane makes attempts at once, and beside critical
+// ones, which are queued still, no more than had a slot of the common share. What has taken
+// those for certain was not critical. To assume more would use up the reserved share for a
+// minute after each crash in a storm.
+func (l *lane) unknown(in Opened) int {
+	milder := l.room(common)
+	for _, a := range in.Recent {
+		if !a.Critical {
+			milder--
+		}
+	}
+	return min(l.most(true), max(0, milder)+in.Waited)
 }
 
 // newLane is a lane of which nothing is known but what is configured and stored.

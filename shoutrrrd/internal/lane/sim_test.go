@@ -81,12 +81,13 @@ type world struct {
 	flights map[int64]*flight // by event, the last one
 	quiet   bool              // no more arrivals
 
-	open     map[int64]bool // lanes that the core knows
-	claiming bool           // a claim is out
-	idle     time.Time      // nothing is claimed before then, as a claim has failed
-	unclean  bool           // the last process has crashed
-	begun    time.Time      // when this one began, by its clock
-	recent   map[int64][]time.Time
+	open     map[int64]bool               // lanes that the core knows
+	claiming bool                         // a claim is out
+	idle     time.Time                    // nothing is claimed before then, as a claim has failed
+	unclean  bool                         // the last process has crashed
+	begun    time.Time                    // when this one began, by its clock
+	recent   map[int64][]queue.Acceptance // before this process began
+	waited   map[int64]int                // critical events that were queued then
 }
 
 var epoch = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -152,6 +153,10 @@ func (w *world) start(unclean bool) {
 	w.begun = w.wall()
 	w.recent, _ = w.store.Recent(context.Background(), w.wall().Add(-time.Minute))
 	counts, _ := w.store.Counts(context.Background())
+	w.waited = map[int64]int{}
+	for _, count := range counts {
+		w.waited[count.Lane] = count.Waiting[queue.Critical]
+	}
 	for _, count := range counts {
 		if count.Total() > 0 {
 			w.openLane(count.Lane)
@@ -172,7 +177,7 @@ func (w *world) openLane(id int64) {
 	r := w.routes[id]
 	w.step(lane.Opened{
 		Lane: lanes[id-1], Host: r.host, Limit: r.limit, Start: r.start, Listed: id%3 == 0,
-		Recent: w.recent[id], Began: w.begun, Unclean: w.unclean,
+		Recent: w.recent[id], Began: w.begun, Unclean: w.unclean, Waited: w.waited[id],
 	})
 }
 

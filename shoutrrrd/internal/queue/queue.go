@@ -200,6 +200,12 @@ type Taken struct {
 	More bool
 }
 
+// Acceptance is an event that PagerDuty has, or may have, accepted.
+type Acceptance struct {
+	At       time.Time
+	Critical bool // it may have left by the share that is reserved for critical events
+}
+
 // Settlement is how an attempt ended. A store applies it only to the claim that
 // it names, so that nobody can end an event that somebody else holds.
 type Settlement struct {
@@ -208,7 +214,7 @@ type Settlement struct {
 	State    State     // Delivered, Refused, Expired; Waiting until Due; Ready for at once
 	At       time.Time // when the attempt ended
 	Due      time.Time
-	Lane     int64  // with Ready: where the event's whole chain moves to; 0: it stays
+	Lane     int64  // with Ready: where the event's whole chain moves to, see [MoveAgain]; 0: it stays
 	Moved    string // with Lane: from where, to where and why, for the event's history
 	Attempts int    // what counts from now on
 	Status   int    // of the answer, 0 if there was none
@@ -222,6 +228,10 @@ type Settlement struct {
 	Failure       string // the kind of the failure, for metrics; not stored
 	Counts        bool   // it may have been accepted: PagerDuty may count it for a minute from At on, see Recent of a store
 }
+
+// MoveAgain is for how long a chain waits that is to move to a lane which has a chain of
+// the same dedup key already: two of them cannot be one, as each has an order of its own.
+const MoveAgain = time.Minute
 
 // Hedged says whether an attempt was made twice, as its first copy had no answer for
 // seconds, and which copy was accepted.

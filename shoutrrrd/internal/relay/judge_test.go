@@ -565,7 +565,8 @@ func (j *judge) moved(head int64, m queue.Move) {
 // relocate notes that a whole chain is in another lane now.
 func (j *judge) relocate(x *record, to int64) {
 	from := x.lane
-	if from == to {
+	there := slices.ContainsFunc(j.chain(x.chain).records, func(other *record) bool { return !other.ended && other.lane == to })
+	if from == to || there { // of two chains of one dedup key each stays
 		return
 	}
 	j.reached["moved"]++

@@ -41,6 +41,7 @@ func (r *Relay) begin(ctx context.Context) error {
 	for _, count := range counts {
 		if count.Total() > 0 {
 			waits[count.Lane] = count
+			r.waited[count.Lane] = count.Waiting[queue.Critical]
 		}
 	}
 	for _, l := range known {
@@ -118,7 +119,7 @@ func (r *Relay) openByID(ctx context.Context, id int64) bool {
 	in := route.opened(l)
 	if l.ID <= r.last && r.o.Now().Sub(r.began) < time.Minute {
 		in.Recent, in.Began = r.before[l.ID], r.began
-		in.Unclean = r.before == nil || !r.o.Store.Clean()
+		in.Unclean, in.Waited = r.before == nil || !r.o.Store.Clean(), r.waited[l.ID]
 	}
 	r.step(ctx, in)
 	return true

@@ -35,7 +35,7 @@ type Store interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
-	Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error)
+	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
 }
 
@@ -90,16 +90,17 @@ type Options struct {
 // Relay delivers what is in the queue.
 type Relay struct {
 	o      Options
-	ready  *hints                  // announcements of the store's
-	inputs *mailbox[lane.Input]    // answers of attempts and of the store, and what operators do
-	woken  chan struct{}           // a waiting event was stored
-	began  time.Time               // when this process began to deliver
-	before map[int64][]time.Time   // what was delivered in the minute before that, by lane; the loop's own
-	last   int64                   // the highest lane that was there then
-	events map[int64]queue.Event   // claimed; the loop's own
-	hedges map[int64]chan struct{} // of attempts that may be hedged: closed when the second copy is to leave; the loop's own
-	chores []func(context.Context) // what is done in slices beside the rest; the loop's own
-	slice  int                     // see sliceOfTurn; a field so that a test can break it and see that the simulation notices
+	ready  *hints                       // announcements of the store's
+	inputs *mailbox[lane.Input]         // answers of attempts and of the store, and what operators do
+	woken  chan struct{}                // a waiting event was stored
+	began  time.Time                    // when this process began to deliver
+	before map[int64][]queue.Acceptance // of the minute before that, by lane; the loop's own
+	waited map[int64]int                // critical events that were queued then; the loop's own
+	last   int64                        // the highest lane that was there then
+	events map[int64]queue.Event        // claimed; the loop's own
+	hedges map[int64]chan struct{}      // of attempts that may be hedged: closed when the second copy is to leave; the loop's own
+	chores []func(context.Context)      // what is done in slices beside the rest; the loop's own
+	slice  int                          // see sliceOfTurn; a field so that a test can break it and see that the simulation notices
 
 	mu    sync.Mutex
 	core  *lane.Core
@@ -140,6 +141,7 @@ func New(o Options) *Relay {
 		core:        lane.New(lane.Options{MaxAge: o.MaxAge(), Seed: o.Seed, Told: true, Capacity: o.Capacity}),
 		lanes:       map[int64]opened{},
 		tried:       map[int64]time.Time{},
+		waited:      map[int64]int{},
 		events:      map[int64]queue.Event{},
 		hedges:      map[int64]chan struct{}{},
 		settlements: newMailbox[settling](),

@@ -111,7 +111,7 @@ func (s *store) TryLane(ctx context.Context, id int64, by queue.By) (n int, err 
 	return n, err
 }
 
-func (s *store) Recent(ctx context.Context, since time.Time) (times map[int64][]time.Time, err error) {
+func (s *store) Recent(ctx context.Context, since time.Time) (times map[int64][]queue.Acceptance, err error) {
 	s.with(func() { times, err = s.model.Recent(ctx, since) })
 	return times, err
 }

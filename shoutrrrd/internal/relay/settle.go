@@ -127,7 +127,7 @@ func (r *Relay) settled(batch []settling, answers []error) {
 			}
 			continue
 		}
-		waiting = waiting || s.x.State == queue.Waiting
+		waiting = waiting || s.x.State == queue.Waiting || s.x.Lane != 0 // it may have to wait, see queue.MoveAgain
 	}
 	if waiting {
 		wake(r.woken)

@@ -208,7 +208,7 @@ func (l *locked) TryEvent(ctx context.Context, id int64, by queue.By) error {
 	return l.model.TryEvent(ctx, id, by)
 }
 
-func (l *locked) Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error) {
+func (l *locked) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.model.Recent(ctx, since)
@@ -539,7 +539,7 @@ func (t *twin) TryEvent(ctx context.Context, id int64, by queue.By) error {
 	return err
 }
 
-func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error) {
+func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	got, err := t.file.Recent(ctx, cut(since))

@@ -335,7 +335,7 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 			m.sent(e, x)
 		}
 		if x.Lane != 0 && x.Lane != e.Lane && !m.move(e, x.Lane) {
-			x.State = queue.Refused
+			x.State, x.Due = queue.Waiting, x.At.Add(queue.MoveAgain)
 		}
 		e.State, e.Attempts, e.Status, e.Reason = x.State, x.Attempts, x.Status, x.Reason
 		switch {
@@ -542,22 +542,22 @@ func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 }
 
 // Recent returns when events were, or may have been, accepted by PagerDuty, by lane.
-func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]time.Time, error) {
-	times := map[int64][]time.Time{}
+func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
+	times := map[int64][]queue.Acceptance{}
 	for _, e := range m.events {
 		if e.State == queue.Delivered && !e.Ended.Before(since) {
-			times[e.Lane] = append(times[e.Lane], e.Ended)
+			times[e.Lane] = append(times[e.Lane], queue.Acceptance{At: e.Ended, Critical: e.Priority == queue.Critical})
 		}
 	}
 	for lane, counts := range m.counts {
 		for _, at := range counts {
 			if !at.Before(since) {
-				times[lane] = append(times[lane], at)
+				times[lane] = append(times[lane], queue.Acceptance{At: at, Critical: true})
 			}
 		}
 	}
 	for _, of := range times {
-		slices.SortFunc(of, time.Time.Compare)
+		slices.SortStableFunc(of, func(a, b queue.Acceptance) int { return a.At.Compare(b.At) })
 	}
 	return times, nil
 }

@@ -35,7 +35,7 @@ type Store interface {
 	Drop(ctx context.Context, id int64, by queue.By) error
 	TryEvent(ctx context.Context, id int64, by queue.By) error
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
-	Recent(ctx context.Context, since time.Time) (map[int64][]time.Time, error)
+	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Counted(ctx context.Context, id int64) (queue.Counted, error)

@@ -66,12 +66,10 @@ func (w *writer) settle(x *queue.Settlement) error {
 		if err != nil {
 			return err
 		}
-		if !moved { // there is a chain of the same name already: an operator has to look
-			dead := *x
-			dead.State = queue.Refused
-			return w.end(&c, &dead)
+		if !moved {
+			c.cells.state, c.cells.due = queue.Waiting, millis(x.At.Add(queue.MoveAgain))
 		}
-		if x.Moved != "" {
+		if moved && x.Moved != "" {
 			if err := w.log(x.ID, x.At, "moved", 0, x.Moved, ""); err != nil {
 				return err
 			}
@@ -80,7 +78,7 @@ func (w *writer) settle(x *queue.Settlement) error {
 	if err := w.write(&c.cells); err != nil {
 		return err
 	}
-	if x.State == queue.Ready {
+	if c.cells.state == queue.Ready {
 		w.ready(c.chain.lane, c.cells.priority)
 	}
 	return nil
