@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -127,11 +128,17 @@ func stateText(e *relayEvent, now time.Time) string {
 	return fmt.Sprintf("%s at %s, %s ago", e.State, e.EndedAt.UTC().Format(time.DateTime), age(now.Sub(e.EndedAt)))
 }
 
+// severityText is the severity of an event, and with which priority it leaves if that is
+// another one. An event that has ended leaves no more.
 func severityText(e *relayEvent) string {
-	if e.Priority == "" || e.Priority == e.Severity {
+	if e.Priority == "" || e.Priority == e.Severity || !e.EndedAt.IsZero() {
 		return e.Severity
 	}
-	return e.Severity + ", but it leaves as " + e.Priority + ": something more severe waits behind it"
+	why := "something more severe waits behind it"
+	if slices.Index(severities, e.Priority) > slices.Index(severities, e.Severity) {
+		why = "an acknowledge or resolve pages nobody"
+	}
+	return e.Severity + ", but it leaves as " + e.Priority + ": " + why
 }
 
 func laneText(e *relayEvent) string {
