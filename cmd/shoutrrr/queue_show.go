@@ -48,9 +48,15 @@ func newQueueShow(sys *system) *cobra.Command {
 	return cmd
 }
 
+// longestID is how many digits the highest number has that a relay gives.
+const longestID = 19
+
 // eventID checks a number, so that nothing else gets into a path.
 func eventID(given string) (string, error) {
-	if given == "" || len(given) > 19 || strings.Trim(given, "0123456789") != "" {
+	if len(given) > longestID && strings.Trim(given, "0123456789") == "" { // not quoted: it would be taken for a key, and hidden
+		return "", usagef("a number of an event has at most %d digits, this one has %d; shoutrrr queue list shows them", longestID, len(given))
+	}
+	if given == "" || len(given) > longestID || strings.Trim(given, "0123456789") != "" {
 		return "", usagef("%q is no number of an event; shoutrrr queue list shows them", given)
 	}
 	return given, nil

@@ -223,8 +223,8 @@ type Settlement struct {
 	Counts        bool   // it may have been accepted: PagerDuty may count it for a minute from At on, see Recent of a store
 }
 
-// Hedged says whether an attempt was made twice, as its first copy had no answer for
-// seconds, and which copy was accepted.
+// Hedged says whether an attempt was made twice, as its first copy had no answer within
+// 3 s, and which copy was accepted.
 type Hedged uint8
 
 // What became of the copies.
@@ -243,9 +243,9 @@ func (h Hedged) String() string { return [...]string{"", "first", "second", "nei
 // whether it was made twice.
 func (x *Settlement) History() string {
 	told := map[Hedged]string{
-		FirstAccepted:   "sent twice, as there was no answer for seconds: the first copy was accepted",
-		SecondAccepted:  "sent twice, as there was no answer for seconds: the second copy was accepted",
-		NeitherAccepted: "sent twice, as there was no answer for seconds",
+		FirstAccepted:   "sent twice, as there was no answer within 3 s: the first copy was accepted",
+		SecondAccepted:  "sent twice, as there was no answer within 3 s: the second copy was accepted",
+		NeitherAccepted: "sent twice, as there was no answer within 3 s",
 	}[x.Hedged]
 	if x.Reason == "" || told == "" {
 		return x.Reason + told
