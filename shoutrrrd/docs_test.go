@@ -139,3 +139,75 @@ func TestUnit(t *testing.T) {
 		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
 	}
 }
+
+// runbooks returns the text of each runbook by its name.
+func runbooks(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "docs", "runbooks", "*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d runbooks, %v", len(files), err)
+	}
+	pages := map[string]string{}
+	for _, file := range files {
+		name := filepath.Base(file)
+		pages[name] = readPage(t, filepath.Join("runbooks", name))
+	}
+	return pages
+}
+
+// What a runbook has the reader run looks at the relay of the unit, and not at the
+// defaults of whoever is logged in: a check of those is fine whatever the relay has.
+func TestRunbooksOfTheUnit(t *testing.T) {
+	t.Parallel()
+	config := regexp.MustCompile(`--config (\S+)`).FindStringSubmatch(readPage(t, "shoutrrrd.service"))
+	if config == nil {
+		t.Fatal("the unit names no configuration")
+	}
+	dir := t.TempDir()
+	writeFile(t, dir, "shoutrrrd.yaml", "rate: many\n")
+	checks := 0
+	for name, page := range runbooks(t) {
+		if strings.Contains(page, "\nshoutrrr ") && !strings.Contains(page, "SHOUTRRR_TOKEN_FILE") {
+			t.Errorf("%s says nothing of tokens: with them each command exits with 77", name)
+		}
+		for _, found := range regexp.MustCompile("(?m)(?:^|`)shoutrrrd (check(?: [^\n`]*)?)").FindAllStringSubmatch(page, -1) {
+			if found[1] == "check" && strings.Contains(page, "shoutrrrd check --config "+config[1]) {
+				continue // the prose speaks of the command that stands in full
+			}
+			args := strings.Fields(strings.ReplaceAll(found[1], config[1], filepath.Join(dir, "shoutrrrd.yaml")))
+			if status, _, stderr := command(t, dir, nil, args...); status != exitConfig || !strings.Contains(stderr, `"many"`) {
+				t.Errorf("%s: shoutrrrd %s: status %d for a wrong file: %s", name, found[1], status, stderr)
+			}
+			checks++
+		}
+	}
+	if checks < 3 {
+		t.Errorf("%d checks were run", checks)
+	}
+}
+
+// The page on a damaged queue has a copy of the unit's queue examined: the files of the
+// unit belong to a user that is made up at its start, and are refused to everybody else.
+func TestRunbookFsck(t *testing.T) {
+	t.Parallel()
+	unit, dir := readPage(t, "shoutrrrd.service"), t.TempDir()
+	folder := regexp.MustCompile(`(?m)^StateDirectory=(.+)$`).FindStringSubmatch(unit)
+	queue := filepath.Join(dir, "state", "queue.db")
+	if err := start(t, dir, "--queue", queue).stop(t); err != nil {
+		t.Fatal(err)
+	}
+	page := runbooks(t)["ShoutrrrdQueueDamaged.md"]
+	copying := regexp.MustCompile(`(?m)^cp -r (\S+)/\. (\S+)$`).FindStringSubmatch(page)
+	fsck := regexp.MustCompile(`(?m)^shoutrrrd (fsck .*)$`).FindStringSubmatch(page)
+	if folder == nil || copying == nil || fsck == nil || copying[1] != "/var/lib/"+folder[1] {
+		t.Fatalf("unit %q, copy %q, fsck %q", folder, copying, fsck)
+	}
+	target := filepath.Join(dir, "copy")
+	if out, err := exec.CommandContext(t.Context(), "cp", "-r", filepath.Dir(queue)+"/.", target).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	args := strings.Fields(strings.ReplaceAll(fsck[1], copying[2], target))
+	if status, stdout, stderr := command(t, dir, nil, args...); status != exitOK || !strings.Contains(stdout, "the queue is sound") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+}

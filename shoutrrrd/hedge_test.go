@@ -168,7 +168,7 @@ func TestHangingRequest(t *testing.T) {
 		if n := p.metric(t, `shoutrrrd_hedges_total{won="second"}`); n != 1 {
 			t.Errorf("%v second copies were accepted", n)
 		}
-		if text := "sent twice, as there was no answer for seconds: the second copy was accepted"; !strings.Contains(p.get(t, "/api/events/2"), text) {
+		if text := "sent twice, as there was no answer within 3 s: the second copy was accepted"; !strings.Contains(p.get(t, "/api/events/2"), text) {
 			t.Errorf("the history does not say %q", text)
 		}
 	})

@@ -191,12 +191,16 @@ const lineWidth = 79
 
 // state is the line that is drawn again each second: what is waited for.
 func (p *progress) state(now time.Time) string {
-	text := p.keys.Hide(silence(p.asked, p.retryFor, now))
 	if len(p.waits) > 0 {
-		text = countdown(p.waits, now)
+		return countdown(p.waits, now)
 	}
+	return cut(p.keys.Hide(silence(p.asked, p.retryFor, now)))
+}
+
+// cut has a text fit into one line of every terminal.
+func cut(text string) string {
 	if runes := []rune(text); len(runes) > lineWidth {
-		text = string(runes[:lineWidth-1]) + "…"
+		return string(runes[:lineWidth-1]) + "…"
 	}
 	return text
 }
@@ -237,7 +241,7 @@ func countdown(waits map[int]wait, now time.Time) string {
 	if others := len(waits) - 1; others > 0 {
 		text = fmt.Sprintf("%s (%s); %d more waiting", text, first.key, others)
 	}
-	return text
+	return cut(text)
 }
 
 func (w wait) text(left time.Duration) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,9 +48,15 @@ func newQueueShow(sys *system) *cobra.Command {
 	return cmd
 }
 
+// longestID is how many digits the highest number has that a relay gives.
+const longestID = 19
+
 // eventID checks a number, so that nothing else gets into a path.
 func eventID(given string) (string, error) {
-	if given == "" || len(given) > 19 || strings.Trim(given, "0123456789") != "" {
+	if len(given) > longestID && strings.Trim(given, "0123456789") == "" { // not quoted: it would be taken for a key, and hidden
+		return "", usagef("a number of an event has at most %d digits, this one has %d; shoutrrr queue list shows them", longestID, len(given))
+	}
+	if given == "" || len(given) > longestID || strings.Trim(given, "0123456789") != "" {
 		return "", usagef("%q is no number of an event; shoutrrr queue list shows them", given)
 	}
 	return given, nil
@@ -127,11 +134,17 @@ func stateText(e *relayEvent, now time.Time) string {
 	return fmt.Sprintf("%s at %s, %s ago", e.State, e.EndedAt.UTC().Format(time.DateTime), age(now.Sub(e.EndedAt)))
 }
 
+// severityText is the severity of an event, and with which priority it leaves if that is
+// another one. An event that has ended leaves no more.
 func severityText(e *relayEvent) string {
-	if e.Priority == "" || e.Priority == e.Severity {
+	if e.Priority == "" || e.Priority == e.Severity || !e.EndedAt.IsZero() {
 		return e.Severity
 	}
-	return e.Severity + ", but it leaves as " + e.Priority + ": something more severe waits behind it"
+	why := "something more severe waits behind it"
+	if slices.Index(severities, e.Priority) > slices.Index(severities, e.Severity) {
+		why = "an acknowledge or resolve pages nobody"
+	}
+	return e.Severity + ", but it leaves as " + e.Priority + ": " + why
 }
 
 func laneText(e *relayEvent) string {

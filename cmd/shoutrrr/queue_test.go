@@ -58,8 +58,7 @@ func TestEventText(t *testing.T) {
 	const want = `event         123, trigger alert
 state         refused at 2026-03-01 13:59:30, 30s ago
 reason        400: Event object is invalid
-severity      error, but it leaves as critical: something more severe waits
-              behind it
+severity      error
 summary       Disk full
 source        db-1.example
 dedup key     db-1
@@ -89,6 +88,27 @@ To give it up:    shoutrrr queue drop 123 --why TEXT
 `
 	if diff := cmp.Diff(want, eventText(e, fourteen, paper{width: 80})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// An event leaves as something else than its severity for one of two reasons, and one that
+// has ended leaves no more.
+func TestSeverityText(t *testing.T) {
+	for _, tt := range []struct {
+		e    relayEvent
+		want string
+	}{
+		{relayEvent{Severity: "error", Priority: "error"}, "error"},
+		{relayEvent{Severity: "error"}, "error"},
+		{relayEvent{Severity: "error", Priority: "critical"}, "error, but it leaves as critical: something more severe waits behind it"},
+		{relayEvent{Action: "acknowledge", Severity: "info", Priority: "warning"}, "info, but it leaves as warning: something more severe waits behind it"},
+		{relayEvent{Action: "resolve", Severity: "critical", Priority: "error"}, "critical, but it leaves as error: an acknowledge or resolve pages nobody"},
+		{relayEvent{Action: "resolve", State: "delivered", Severity: "critical", Priority: "error", EndedAt: fourteen}, "critical"},
+		{relayEvent{State: "expired", Severity: "error", Priority: "critical", EndedAt: fourteen}, "error"},
+	} {
+		if got := severityText(&tt.e); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
 	}
 }
 

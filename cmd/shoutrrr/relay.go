@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,7 +153,8 @@ type relay struct {
 	token     string
 	actor     string
 	transport http.RoundTripper
-	now       time.Time // the relay's clock at its last answer: ages are counted from it
+	patience  time.Duration // for an answer; relayPatience if it is 0
+	now       time.Time     // the relay's clock at its last answer: ages are counted from it
 }
 
 func (r *relay) String() string { return r.base.String() }
@@ -173,7 +175,7 @@ func (r *relay) call(ctx context.Context, method, path, body string, into any) (
 	if err != nil {
 		return nil, usagef("the relay cannot be asked for that; see shoutrrr queue list --help")
 	}
-	ctx, cancel := context.WithTimeout(ctx, relayPatience)
+	ctx, cancel := context.WithTimeout(ctx, r.waits())
 	defer cancel()
 	req := (&http.Request{Method: method, URL: target, Host: target.Host, Header: r.header(method)}).WithContext(ctx)
 	if body != "" {
@@ -212,6 +214,9 @@ func (r *relay) header(method string) http.Header {
 	return h
 }
 
+// waits is how long an answer may take.
+func (r *relay) waits() time.Duration { return cmp.Or(r.patience, relayPatience) }
+
 // unreachable says that no answer came.
 func (r *relay) unreachable(ctx context.Context, method string, err error) error {
 	var errno syscall.Errno
@@ -220,7 +225,7 @@ func (r *relay) unreachable(ctx context.Context, method string, err error) error
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Canceled
 	case ctx.Err() != nil:
-		err = errors.New("no answer in time")
+		err = fmt.Errorf("no answer within %s", r.waits())
 	case errors.As(err, &dns):
 		err = errors.New("cannot look up " + dns.Name)
 	case errors.As(err, &errno):

@@ -25,10 +25,11 @@ events, and what its lanes do and have queued. A lane is the queue of one integr
 key. Shown are the lanes in trouble, at most 200, and the 200 busiest of the others;
 shoutrrr queue lanes lists all.
 
-USED counts events accepted in the last 60 s, of how many the lane sends in that time;
-behind a slash stands the configured limit, if PagerDuty has taught the lane a lower
-one. OLDEST is the age of the oldest queued event, EMPTY when nothing will be queued any
-more if nothing is added. Times are UTC.
+USED counts the attempts of the last 60 s that PagerDuty has accepted, may have accepted
+(5xx, lost answers) or has rejected, with those in flight, of how many the lane sends in
+that time; behind a slash stands the configured limit, if PagerDuty has taught the lane a
+lower one. OLDEST is the age of the oldest queued event, EMPTY when nothing will be
+queued any more if nothing is added. Times are UTC.
 
 With --exit-code the exit status says whether pages leave, and with --check one line
 says the same in the form of a Nagios plugin:
@@ -37,7 +38,7 @@ says the same in the form of a Nagios plugin:
   1  WARNING   a critical event has been queued for longer than --late-after, or would
                be; or events were rejected or have expired; or it is unknown when pages
                of a lane would leave in which none is queued
-  2  CRITICAL  pages do not leave, or the relay does not answer
+  2  CRITICAL  pages do not leave, or the relay does not answer (--check waits for 8 s)
   3  UNKNOWN   with --check: wrong usage, such as an unknown token`
 
 func newStatus(sys *system) *cobra.Command {
@@ -81,6 +82,9 @@ func newStatus(sys *system) *cobra.Command {
 }
 
 func showStatus(ctx context.Context, sys *system, r *relay, asJSON bool, v *checking) error {
+	if v.check {
+		r.patience = checkPatience
+	}
 	var s relayStatus
 	answer, err := r.get(ctx, v.path(), &s)
 	if err != nil {

@@ -15,6 +15,10 @@ import (
 // longestLateAfter is the longest bound that a relay takes.
 const longestLateAfter = 7 * 24 * time.Hour
 
+// checkPatience is less than the 10 s after which NRPE gives a plugin up, and then reports
+// that instead of what is wrong.
+const checkPatience = 8 * time.Second
+
 // The exit statuses of a check, as the guidelines for monitoring plugins have them
 // (https://www.monitoring-plugins.org/doc/guidelines.html).
 const (

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -252,6 +253,38 @@ type breaks struct{}
 
 func (breaks) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("connection reset by peer")
+}
+
+// A check ends before the program that has started it gives it up, and says then what is
+// wrong; a person has more patience.
+func TestCheckOfASilentRelay(t *testing.T) {
+	for _, tt := range []struct {
+		v    checking
+		took time.Duration
+		want string
+	}{
+		{checking{check: true}, 8 * time.Second, "CRITICAL - no relay answers at http://relay (no answer within 8s)"},
+		{checking{exitCode: true}, 25 * time.Second, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			base, _ := url.Parse("http://relay")
+			var out strings.Builder
+			sys := &system{stdout: &out}
+			start := time.Now()
+			err := tt.v.reported(sys, showStatus(t.Context(), sys, &relay{base: base, transport: silent{}}, false, &tt.v))
+			if took := time.Since(start); took != tt.took || exitCode(err) != checkCritical || !strings.HasPrefix(out.String(), tt.want) {
+				t.Errorf("after %s: exit status %d, %q, %v", took, exitCode(err), out.String(), err)
+			}
+		})
+	}
+}
+
+// silent never answers.
+type silent struct{}
+
+func (silent) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
 }
 
 // What a check prints and exits with, for each state that a relay may tell of.

@@ -240,6 +240,23 @@ func TestCertificateNotValidYet(t *testing.T) {
 	if out, status := runBinary(t, t.TempDir(), environ, append(args, "--retry-for", "0")...); status != exitTemporary || !strings.Contains(out, "it is valid from ") {
 		t.Errorf("without time: status %d, %s", status, out)
 	}
+
+	// Time alone does not help one whose authority nobody here knows, or that is another
+	// host's: neither is waited for.
+	strange := newTestAuthority(t).issue(t, time.Now().Add(time.Hour), time.Now().Add(2*time.Hour))
+	valid.Store(&strange)
+	if out, status := runBinary(t, t.TempDir(), environ, append(args, "--retry-for", "3s")...); status != exitUnreachable || !strings.Contains(out, "unknown authority") {
+		t.Errorf("of an unknown authority: status %d, %s", status, out)
+	}
+	valid.Store(&later)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := []string{"send", "-u", "pagerduty://localhost:" + port + "/" + scriptKey, "-m", "Server is down", "--retry-for", "3s"}
+	if out, status := runBinary(t, t.TempDir(), environ, other...); status != exitUnreachable || !strings.Contains(out, "cannot trust the certificate of localhost:") {
+		t.Errorf("of another host: status %d, %s", status, out)
+	}
 }
 
 // testAuthority signs certificates for any time.

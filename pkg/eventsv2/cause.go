@@ -31,7 +31,8 @@ func (e *proxyError) Error() string {
 
 // isForGood reports whether the cause stays until somebody changes something. A
 // certificate that is not valid yet becomes so by itself: mostly it is this machine's clock
-// that is behind, until it is set some time after the boot.
+// that is behind, until it is set some time after the boot. See [trust.later] for one that
+// has more than that wrong.
 func isForGood(err error) bool {
 	if isUntrusted(err) && !isEarly(err) || speaksNoTLS(err) {
 		return true

@@ -84,6 +84,7 @@ type wire struct {
 	lazy    *lazyTransport // the same transport if it is one of these, else nil
 	own     bool           // the transport is the shared one, which leaves requests alone
 	traced  bool           // the transport is known to report its connections
+	trust   trust
 }
 
 // Post sends an encoded event to /v2/enqueue. Its error is an *Error. The key is
@@ -167,19 +168,24 @@ func (c *Client) prepare() {
 	w.host = u.Host
 	w.enqueue = newTemplate(below(u, enqueuePath), w.agent)
 	w.change = newTemplate(below(u, changePath), w.agent)
-	w.choose(c.HTTP)
+	w.choose(c.HTTP, u)
 }
 
-// choose settles what sends the requests.
-func (w *wire) choose(doer Doer) {
+// choose settles what sends the requests to a server.
+func (w *wire) choose(doer Doer, server *url.URL) {
 	switch d := doer.(type) {
 	case nil:
 		// Neither cookies nor redirects are wanted, so http.Client has nothing to
 		// add to its transport but work.
 		w.lazy, w.own, w.traced = shared(), true, true
 		w.send = w.lazy.RoundTrip
+		w.trust = trustOf(w.lazy, server)
 	case *http.Client:
 		w.chooseClient(d)
+		w.trust = trustOf(d.Transport, server)
+		if d.Transport == nil {
+			w.trust = trustOf(http.DefaultTransport, server)
+		}
 	default:
 		w.send = d.Do
 	}

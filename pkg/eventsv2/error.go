@@ -21,7 +21,7 @@ var (
 	// ErrRateLimited: the answer was 429, the event was not taken in.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnreachable: the way to the server is closed for good. Its certificate
-	// cannot be verified (one that is not valid yet can be later), it speaks no TLS, it redirects elsewhere, the proxy wants
+	// cannot be verified (one that is only not valid yet can be later), it speaks no TLS, it redirects elsewhere, the proxy wants
 	// a login, or the BaseURL is none.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrSilent: this program has closed the connection, by which nothing came while
@@ -153,6 +153,7 @@ func (w *wire) unanswered(ctx context.Context, err error, key Key, connected boo
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
+	err = w.trust.later(err)
 	e := &Error{host: w.host, Sent: connected || !w.traced && !isBeforeSending(err)}
 	switch cause := ctx.Err(); {
 	case cause != nil && !errors.Is(err, cause):

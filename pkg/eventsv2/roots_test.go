@@ -155,6 +155,7 @@ func clientOver(t *testing.T, lazy *lazyTransport, base string) *Client {
 	c := &Client{BaseURL: base}
 	c.once.Do(c.prepare)
 	c.wire.lazy, c.wire.send = lazy, lazy.RoundTrip
+	c.wire.trust.roots = []*x509.CertPool{lazy.pool, nil}
 	return c
 }
 

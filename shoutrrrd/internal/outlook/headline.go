@@ -3,6 +3,7 @@ package outlook
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -253,17 +254,38 @@ func (p Page) Cause(of Name) string {
 	case lane.ConnectionLost:
 		return "the connection to " + who + " is lost"
 	case lane.NotPagerDuty:
-		return "what answers for " + who + " is something else"
+		return stranger(address(of.Upstream), p.Record.Status)
 	}
 	return who + " cannot be reached"
 }
 
+// stranger says with what somebody else than PagerDuty answers at an address.
+func stranger(address string, status int) string {
+	came := "a web page"
+	switch {
+	case status == 0:
+		return "no trusted connection to " + address + " can be made: its certificate is not trusted, it speaks no TLS, or a proxy refuses"
+	case status == http.StatusProxyAuthRequired:
+		return fmt.Sprintf("the proxy before %s wants a login (%d)", address, status)
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
+		return fmt.Sprintf("%s answers %d: it does not offer the Events API", address, status)
+	case status >= 300 && status <= 399:
+		came = "a redirect"
+	}
+	return fmt.Sprintf("%s answers with %s (%d), as a captive portal, proxy or firewall does", address, came, status)
+}
+
+// address is host and, if it is not the usual one, port of an upstream.
+func address(upstream string) string {
+	if _, rest, found := strings.Cut(upstream, "://"); found {
+		upstream, _, _ = strings.Cut(rest, "/")
+	}
+	return upstream
+}
+
 // host is what people call an upstream.
 func host(upstream string) string {
-	who := upstream
-	if _, rest, found := strings.Cut(who, "://"); found {
-		who, _, _ = strings.Cut(rest, "/")
-	}
+	who := address(upstream)
 	if who == "pagerduty.com" || strings.HasSuffix(who, ".pagerduty.com") {
 		return "PagerDuty"
 	}

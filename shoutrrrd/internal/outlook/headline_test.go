@@ -77,3 +77,25 @@ func TestTroubleOfUpstreams(t *testing.T) {
 		t.Errorf("%+v", h.Failing)
 	}
 }
+
+// What answers in place of PagerDuty is named with the host that was asked, and with what
+// came: a person looks there for the proxy or the portal.
+func TestCauseOfAStranger(t *testing.T) {
+	const host = "events.pagerduty.com"
+	for _, tt := range []struct {
+		status int
+		want   string
+	}{
+		{200, host + " answers with a web page (200), as a captive portal, proxy or firewall does"},
+		{403, host + " answers with a web page (403), as a captive portal, proxy or firewall does"},
+		{302, host + " answers with a redirect (302), as a captive portal, proxy or firewall does"},
+		{404, host + " answers 404: it does not offer the Events API"},
+		{407, "the proxy before " + host + " wants a login (407)"},
+		{0, "no trusted connection to " + host + " can be made: its certificate is not trusted, it speaks no TLS, or a proxy refuses"},
+	} {
+		page := Page{Reason: Failing, Record: lane.Record{Kind: lane.NotPagerDuty, Status: tt.status}}
+		if got := page.Cause(Name{Upstream: "https://" + host}); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+	}
+}

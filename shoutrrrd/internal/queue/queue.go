@@ -233,8 +233,8 @@ type Settlement struct {
 // the same dedup key already: two of them cannot be one, as each has an order of its own.
 const MoveAgain = time.Minute
 
-// Hedged says whether an attempt was made twice, as its first copy had no answer for
-// seconds, and which copy was accepted.
+// Hedged says whether an attempt was made twice, as its first copy had no answer within
+// 3 s, and which copy was accepted.
 type Hedged uint8
 
 // What became of the copies.
@@ -253,9 +253,9 @@ func (h Hedged) String() string { return [...]string{"", "first", "second", "nei
 // whether it was made twice.
 func (x *Settlement) History() string {
 	told := map[Hedged]string{
-		FirstAccepted:   "sent twice, as there was no answer for seconds: the first copy was accepted",
-		SecondAccepted:  "sent twice, as there was no answer for seconds: the second copy was accepted",
-		NeitherAccepted: "sent twice, as there was no answer for seconds",
+		FirstAccepted:   "sent twice, as there was no answer within 3 s: the first copy was accepted",
+		SecondAccepted:  "sent twice, as there was no answer within 3 s: the second copy was accepted",
+		NeitherAccepted: "sent twice, as there was no answer within 3 s",
 	}[x.Hedged]
 	if x.Reason == "" || told == "" {
 		return x.Reason + told

@@ -15,6 +15,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
+	"github.com/goccy/go-yaml/ast"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -134,37 +135,48 @@ func (e entry) duration(name string, standard, low, high time.Duration) time.Dur
 	return d
 }
 
-// texts returns a member's list.
-func (e entry) texts(name string) (list []string) {
+// texts returns a member's list of entries, none if the member is missing. ok is false if
+// it is wrong and that has been reported.
+func (e entry) texts(name, entries string) (list []string, ok bool) {
 	m, given := e.members[name]
 	if !given {
-		return nil
+		return nil, true
+	}
+	switch m.value.(type) {
+	case nil, *ast.NullNode, *ast.SequenceNode:
+	default:
+		e.wrong(name, "a list is wanted: %s", entries)
+		return nil, false
 	}
 	e.s.origins[e.name+"."+name] = m.at
 	for i, node := range e.d.items(m, e.name+"."+name) {
 		text, _ := e.d.scalar(member{node, e.d.at(node)}, fmt.Sprintf("%s.%s[%d]", e.name, name, i))
 		list = append(list, text)
 	}
-	return list
+	return list, true
 }
 
-// secret is a member's value, or what stands in the file that it names.
-func (e entry) secret(name string) string {
+// secret is a member's value, or what stands in the file that it names. ok is false if
+// that is wrong and has been reported.
+func (e entry) secret(name string) (value string, ok bool) {
 	text := e.text(name)
 	path, isFile := strings.CutPrefix(text, "file:")
 	if !isFile {
 		if text != "" && access.Readable(e.d.path) {
 			e.s.warn("every user of this machine can read %s, which holds secrets: chmod o-rwx, or give them as file:/path", shown(e.d.path))
 		}
-		return text
+		return text, true
 	}
 	text, err := e.secretFile(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		e.wrong(name, "%w", err)
-	} else if text == "" {
+	case text == "":
 		e.wrong(name, "%q is empty", shown(path))
+	default:
+		return text, true
 	}
-	return text
+	return "", false
 }
 
 func (e entry) way() Way {
@@ -172,7 +184,8 @@ func (e entry) way() Way {
 	if err := checkName(w.Name); err != nil {
 		e.wrong("name", "the name by which the log and notify test call it: %w", err)
 	}
-	for _, text := range e.texts("watches") {
+	watches, _ := e.texts("watches", "upstreams, such as https://events.pagerduty.com")
+	for _, text := range watches {
 		w.Watches = append(w.Watches, strings.TrimRight(strings.TrimSpace(text), "/"))
 	}
 	var given []string
@@ -208,9 +221,12 @@ func (e entry) way() Way {
 // command takes a program that others can neither change nor replace: it runs as the
 // relay does.
 func (e entry) command(w *Way) {
-	w.Command = e.texts("command")
-	if len(w.Command) == 0 {
-		e.wrong("command", "a list is wanted: the path of the program, then its arguments; there is no shell")
+	const entries = "the path of the program, then its arguments; there is no shell"
+	var ok bool
+	if w.Command, ok = e.texts("command", entries); len(w.Command) == 0 {
+		if ok {
+			e.wrong("command", "a list is wanted: "+entries)
+		}
 		return
 	}
 	path := w.Command[0]
@@ -234,10 +250,11 @@ func (e entry) command(w *Way) {
 
 // webhook takes an address that may be a secret as a whole, as those of chats are.
 func (e entry) webhook(w *Way) {
-	text := e.secret("webhook")
+	text, ok := e.secret("webhook")
 	w.URL = NewSecret(text)
 	u, err := url.Parse(text)
 	switch {
+	case !ok:
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
 		e.wrong("webhook", "it is no https or http URL; give the URL, or file:/path of a file that holds it")
 	case u.User != nil:
@@ -250,7 +267,8 @@ func (e entry) webhook(w *Way) {
 			e.wrong("webhook", "%w", err)
 		}
 	}
-	for line := range strings.Lines(e.secret("headers")) {
+	headers, _ := e.secret("headers")
+	for line := range strings.Lines(headers) {
 		name, value, found := strings.Cut(strings.TrimSpace(line), ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		switch {
@@ -284,11 +302,13 @@ func (e entry) mail(w *Way) {
 	if w.Host == "" || strings.Trim(strings.ToLower(w.Host), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
 		e.wrong("smtp", "%q is no host such as mail.example.com or mail.example.com:587", shown(w.Host))
 	}
-	w.From, w.To = e.text("from"), e.texts("to")
-	if err := checkMailbox(w.From); err != nil {
+	if w.From = e.text("from"); w.From == "" {
+		e.wrong("from", "from is missing: the address of the sender, such as relay@example.com")
+	} else if err := checkMailbox(w.From); err != nil {
 		e.wrong("from", "%w", err)
 	}
-	if len(w.To) == 0 {
+	var ok bool
+	if w.To, ok = e.texts("to", "addresses"); ok && len(w.To) == 0 {
 		e.wrong("to", "to is missing: a list of addresses")
 	}
 	for _, to := range w.To {
@@ -297,9 +317,10 @@ func (e entry) mail(w *Way) {
 		}
 	}
 	w.User = e.text("user")
-	password := e.secret("password")
+	password, ok := e.secret("password")
 	w.Password = NewSecret(password)
 	switch {
+	case !ok:
 	case (w.User == "") != (password == ""):
 		e.wrong("user", "user and password go together; give both or none")
 	case password != "" && w.TLS == "none":

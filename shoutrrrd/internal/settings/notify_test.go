@@ -74,6 +74,29 @@ func TestNotifyMistakes(t *testing.T) {
 	}
 }
 
+// One mistake is reported once: what follows from it is none.
+func TestNotifyOneMistake(t *testing.T) {
+	for _, c := range []struct{ members, want string }{
+		{"command: /bin/sh -c true", "notify.ways[0].command: a list is wanted: the path of the program, then its arguments; there is no shell"},
+		{"command: []", "notify.ways[0].command: a list is wanted"},
+		{"webhook: 'file:/nowhere/url'", `notify.ways[0].webhook: cannot read "/nowhere/url"`},
+		{"webhook: 'file:empty'", `notify.ways[0].webhook: "empty" is empty`},
+		{"webhook: ''", "notify.ways[0].webhook: it is no https or http URL"},
+		{"smtp: mail, to: [a@b.example]", "notify.ways[0]: from is missing: the address of the sender, such as relay@example.com"},
+		{"smtp: mail, from: a@b.example, to: c@d.example", "notify.ways[0].to: a list is wanted: addresses"},
+		{"smtp: mail, from: a@b.example", "notify.ways[0]: to is missing: a list of addresses"},
+		{mailWay + ", user: ana, password: 'file:/nowhere/password'", `notify.ways[0].password: cannot read "/nowhere/password"`},
+		{"webhook: 'https://a.example/', watches: 'https://events.pagerduty.com'", "notify.ways[0].watches: a list is wanted: upstreams"},
+	} {
+		path := files(t, way(c.members))
+		write(t, filepath.Join(filepath.Dir(path), "empty"), "")
+		_, err := Load(Sources{Getenv: environment(), File: path})
+		if err == nil || strings.Count(err.Error(), "notify.ways[0]") != 1 || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v\nwant alone %s", c.members, err, c.want)
+		}
+	}
+}
+
 // What is right is taken, shown without secrets, and compared with what was before.
 func TestNotify(t *testing.T) {
 	const text = `keys:
