@@ -168,7 +168,7 @@ func (s *site) history(id int64) string {
 func TestTitleAndAlarm(t *testing.T) {
 	s := newSite(t)
 	s.put("a", queue.Critical, "disk full")
-	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 300, Learned: 300, Free: 100, Most: 8}}
+	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 300, Learned: 300, Free: 100, Most: 8, Upstream: lane.Upstream{Record: lane.Record{Accepted: s.now}}}}
 	for _, step := range []struct {
 		later time.Duration
 		alarm bool

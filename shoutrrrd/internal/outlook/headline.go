@@ -239,6 +239,8 @@ func (p Page) Cause(of Name) string {
 		return who + " rejects the key of " + of.Lane
 	case NoAnswer:
 		return who + " does not answer"
+	case Unproven:
+		return who + " has accepted nothing since the relay started"
 	case RateLimited:
 		if p.Account {
 			return who + " rate limits the account"
