@@ -81,6 +81,7 @@ type outcome struct {
 	asked time.Duration // Retry-After of a failure, as far as the relay obeys it
 	of    chain
 	ok    bool
+	away  bool // nobody took the connection
 	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
 }
 
@@ -91,6 +92,7 @@ type record struct {
 	latest   []outcome  // at most remembered, the oldest first
 	accepted time.Time  // the last acceptance
 	failed   time.Time  // the last failure
+	fell     time.Time  // of a host: the last failure while it was down, or most attempts failed
 	since    time.Time  // the first failure after the last acceptance
 	failures int        // after the last acceptance
 	chains   []chain    // different ones of these failures, two at most
@@ -159,6 +161,10 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		if len(why) > longestWhy {
 			why = strings.ToValidUTF8(why[:longestWhy], "") + "…"
 		}
+		o.away = judge(err) == unreachable
+		if f.host.down || f.host.budget.slow {
+			f.host.record.fell = now
+		}
 		l.record.failedWith(o, err, why)
 		f.host.record.failedWith(o, err, why)
 	}
@@ -188,31 +194,51 @@ type Record struct {
 	Flying   int           // requests in flight, second copies included
 }
 
-// report sums a record up.
-func (r *record) report(now time.Time) Record {
-	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
-	if !r.since.IsZero() {
-		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
-	}
+// recent are the outcomes that may say something of the next attempt.
+func (r *record) recent(now time.Time) []outcome {
 	latest := r.latest
 	for len(latest) > 0 && now.Sub(latest[0].at) > recordFor {
 		latest = latest[1:]
 	}
-	over := ended(latest)
+	return latest
+}
+
+// over is up to when the failures of a host, and of its lanes, were those of an outage that
+// is over: it was down, or most attempts failed. The zero time if there was none, or it
+// goes on.
+func (r *record) over(now time.Time) time.Time {
+	latest := r.recent(now)
+	if last, _ := ended(latest); last < 0 && slices.ContainsFunc(latest, func(o outcome) bool { return !o.ok }) {
+		return time.Time{}
+	}
+	return r.fell
+}
+
+// report sums a record up. What ended up to that time is left out: see over.
+func (r *record) report(now, over time.Time) Record {
+	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
+	if !r.since.IsZero() {
+		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
+	}
+	latest := r.recent(now)
+	for len(latest) > 0 && !latest[0].at.After(over) {
+		latest = latest[1:]
+	}
+	last, gone := ended(latest)
 	var broken []chain
 	var took []time.Duration // by those that were accepted
 	for at, o := range latest {
 		if !o.ok && !slices.Contains(broken, o.of) {
 			broken = append(broken, o.of)
 		}
-		if at < over {
+		if at < last || at == last && gone {
 			continue
 		}
 		s.Tried++
 		if !o.ok {
 			s.Broken++
 		}
-		if at == over && over > 0 { // what it took is over with the rest
+		if at == last { // what it took is over with the rest
 			continue
 		}
 		switch {
@@ -246,29 +272,41 @@ func (r *record) report(now time.Time) Record {
 	return s
 }
 
-// ended returns where the attempts begin that say something of the next one: 0 for all, or
-// the last failure if it was the end of an outage. It was, if as many acceptances have
+// ended returns the last failure if it was the end of an outage, else -1: the outcomes
+// before it say nothing of the next attempt then. It was, if as many acceptances have
 // followed as would come once in a thousand times while attempts go on to fail as before.
-func ended(latest []outcome) int {
-	last := len(latest) - 1
+// It says nothing itself either, and gone is true, if nobody had taken a connection for a
+// while: where one is taken again, what was away is back.
+func ended(latest []outcome) (last int, gone bool) {
+	last = len(latest) - 1
 	for last >= 0 && latest[last].ok {
 		last--
 	}
+	if last < 0 || last == len(latest)-1 {
+		return -1, false
+	}
 	share, failed := 0.0, 0
+	away, since := true, latest[last].at // of the failures in a row that were so
 	for at := last; at >= 0; at-- {
 		if !latest[at].ok {
 			failed++
 		}
+		if away = away && latest[at].away; away {
+			since = latest[at].at
+		}
 		share = max(share, float64(failed)/float64(last-at+2))
+	}
+	if latest[last].at.Sub(since) >= outage {
+		return last, true
 	}
 	chance := 1.0 // of so many acceptances in a row
 	for range len(latest) - 1 - last {
 		chance *= 1 - share
 	}
-	if last > 0 && chance < chanceOfEnd {
-		return last
+	if chance < chanceOfEnd {
+		return last, false
 	}
-	return 0
+	return -1, false
 }
 
 // Upstream is how what lanes send to stands.
@@ -299,7 +337,7 @@ func (c *Core) Upstreams(now time.Time) []Upstream {
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.probeAt, Record: h.record.report(now), Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.probeAt, Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

@@ -177,7 +177,7 @@ func (c *Core) statusOf(now time.Time, l *lane) Status {
 	s.KeyRefused = !l.stored.KeyRefused.IsZero()
 	s.Condition, s.Until = l.condition(now)
 	s.Together = s.Condition == AtLimit && l.free(now, common) >= 1
-	s.Record, s.Upstream = l.record.report(now), l.host.report(now)
+	s.Record, s.Upstream = l.record.report(now, l.host.record.over(now)), l.host.report(now)
 	s.Pauses, s.Alone, s.Retry = l.stored.Pauses, l.gentle || s.KeyRefused, l.longestRetry(now)
 	s.Roomy = l.record.roomy && l.host.budget.account.limit == 0 // else it was the account's, which is known
 	if now.Before(l.stored.PausedUntil) {
