@@ -172,7 +172,7 @@ func (s *sum) known(r Relay) {
 	s.State = Leaving
 	s.Sentence = "Pages leave at once"
 	if s.Page.Late >= AtOnce {
-		s.Sentence = "A page accepted now would arrive within " + Span(s.Page.Late)
+		s.Sentence = "A page accepted now would arrive within " + Bound(s.Page.Late)
 	}
 	if s.Paused > 0 {
 		s.Sentence += ", but not those of " + counted(s.Paused, "paused lane")
@@ -182,7 +182,7 @@ func (s *sum) known(r Relay) {
 		s.State, s.Why = Late, counted(s.Critical, "critical page")+" "+waits(s.Critical, "waits", "wait")+", the oldest for "+Span(s.Waited)
 		s.Sentence = upper(s.Why) + "; " + lower(s.Sentence)
 	case s.Page.Late > r.LateAfter:
-		s.State, s.Why = Late, "a page would be "+Span(s.Page.Late)+" late" // which the sentence says
+		s.State, s.Why = Late, "a page would be "+Bound(s.Page.Late)+" late" // which the sentence says
 	}
 	if r.Dead > 0 {
 		dead := counted(r.Dead, "event") + " " + waits(r.Dead, "was", "were") + " rejected or expired"
@@ -279,18 +279,24 @@ func stuck(n int, waited time.Duration) string {
 	return fmt.Sprintf("%d critical pages are not being delivered; the oldest has waited %s", n, Span(waited))
 }
 
-// Span is a duration in words, in whole units: 12 s, 19 min, 3 h, 2 d.
-func Span(d time.Duration) string {
-	s := int(math.Ceil(d.Seconds()))
-	switch {
+// Span is in words for how long something has lasted, in whole units that are over: 12 s,
+// 19 min, 3 h, 2 d.
+func Span(d time.Duration) string { return inWords(d, math.Floor) }
+
+// Bound is the same of a time that will not be exceeded: what is begun of a unit counts.
+func Bound(d time.Duration) string { return inWords(d, math.Ceil) }
+
+func inWords(d time.Duration, whole func(float64) float64) string {
+	switch s := whole(d.Seconds()); {
 	case s < 120:
-		return fmt.Sprintf("%d s", s)
+		return fmt.Sprintf("%.0f s", s)
 	case s < 2*3600:
-		return fmt.Sprintf("%d min", s/60)
+		return fmt.Sprintf("%.0f min", whole(s/60))
 	case s < 48*3600:
-		return fmt.Sprintf("%d h", s/3600)
+		return fmt.Sprintf("%.0f h", whole(s/3600))
+	default:
+		return fmt.Sprintf("%.0f d", whole(s/86400))
 	}
-	return fmt.Sprintf("%d d", s/86400)
 }
 
 func counted(n int, what string) string { return fmt.Sprintf("%d %s", n, waits(n, what, what+"s")) }

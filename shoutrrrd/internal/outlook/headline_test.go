@@ -60,6 +60,25 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+// What is promised is rounded up, and what has passed is rounded down.
+func TestRounding(t *testing.T) {
+	for d, want := range map[time.Duration][2]string{
+		12060 * time.Millisecond:  {"12 s", "13 s"},
+		119100 * time.Millisecond: {"119 s", "2 min"},
+		2 * time.Minute:           {"2 min", "2 min"},
+		227 * time.Second:         {"3 min", "4 min"},
+		119*time.Minute + 2e9:     {"119 min", "120 min"},
+		150 * time.Minute:         {"2 h", "3 h"},
+		48 * time.Hour:            {"2 d", "2 d"},
+		49 * time.Hour:            {"2 d", "3 d"},
+		999 * time.Microsecond:    {"0 s", "1 s"},
+	} {
+		if got := [2]string{Span(d), Bound(d)}; got != want {
+			t.Errorf("%s: has lasted %s, is over within %s, want %q", d, got[0], got[1], want)
+		}
+	}
+}
+
 func TestTroubleOfUpstreams(t *testing.T) {
 	eu := "https://events.eu.pagerduty.com"
 	count := queue.Count{Waiting: [queue.Ranks]int{0, 1}}
