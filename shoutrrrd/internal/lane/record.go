@@ -330,7 +330,9 @@ type Upstream struct {
 func (c *Core) Upstreams(now time.Time) []Upstream {
 	all := make([]Upstream, 0, len(c.ordered))
 	for _, h := range c.ordered {
-		all = append(all, h.report(now))
+		if h.users > 0 {
+			all = append(all, h.report(now))
+		}
 	}
 	return all
 }

@@ -36,6 +36,57 @@ func TestStatusHasTheSister(t *testing.T) {
 	}
 }
 
+// A page of a lane whose key is rejected tries the key now and then, and leaves by the
+// sister at once.
+func TestSisterOfARejectedKey(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "keys")
+	s.member(2, "keys")
+	s.arrive(1, queue.Critical, 1)
+	e := s.attempts[0]
+	s.attempts = nil
+	s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 403}, Other: 2})
+	for range 8 {
+		if got := s.status(1); !got.KeyRefused || got.Sister == nil || got.Sister.Lane != 2 {
+			t.Errorf("%+v", got)
+		}
+		s.wait(15 * time.Second)
+	}
+	closed := lane.Opened{Lane: queue.Lane{ID: 3, KeyRefused: s.now}, Host: "pagerduty", Limit: 20, Pool: "keys"}
+	if got := s.core.Prospect(s.now, closed); !got.KeyRefused || got.Sister == nil {
+		t.Errorf("one that is not open: %+v", got)
+	}
+	if closed.Pool = ""; s.core.Prospect(s.now, closed).Sister != nil {
+		t.Error("one of no pool has a sister")
+	}
+}
+
+// That an upstream has accepted nothing since its last failure is remembered until it
+// accepts, also when nothing is queued any more and the lane is closed.
+func TestFailureIsRemembered(t *testing.T) {
+	for _, listed := range []bool{true, false} {
+		s := newScript(t, lane.Options{})
+		opened := lane.Opened{Lane: queue.Lane{ID: 1}, Host: "pagerduty", Limit: 20, Listed: listed}
+		s.step(opened)
+		s.arrive(1, queue.Critical, 1)
+		s.answer(&eventsv2.Error{Status: 500})
+		s.wait(10 * time.Minute)
+		told, ok := s.core.Report(s.now, 1)
+		if !listed {
+			told, ok = s.core.Prospect(s.now, opened), true
+		}
+		if !ok || told.Upstream.Record.Failures != 1 {
+			t.Errorf("listed %t: after its only failure: %t %+v", listed, ok, told.Upstream)
+		}
+		s.step(opened)
+		s.acceptAll(1, queue.Info, 1)
+		s.wait(10 * time.Minute)
+		if told, ok := s.core.Report(s.now, 1); ok {
+			t.Errorf("listed %t: after an acceptance: %+v", listed, told)
+		}
+	}
+}
+
 // Requests in flight are counted with second copies; what hung without one is told apart.
 func TestRecordOfWhatHangs(t *testing.T) {
 	s := newScript(t, lane.Options{})

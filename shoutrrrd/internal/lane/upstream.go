@@ -80,9 +80,13 @@ func (c *Core) detach(l *lane) {
 	c.tidy(l.host)
 }
 
-// tidy forgets a host that no lane sends to any more.
+// troubled reports whether it has accepted nothing since its last failure.
+func (h *host) troubled() bool { return h.down || h.record.failures > 0 }
+
+// tidy forgets a host that no lane sends to any more. What has failed last is remembered:
+// nobody knows of the next event that it leaves.
 func (c *Core) tidy(h *host) {
-	if h.users > 0 || h.taken != [shares]int{} || c.hosts[h.name] != h {
+	if h.users > 0 || h.troubled() || h.taken != [shares]int{} || c.hosts[h.name] != h {
 		return
 	}
 	delete(c.hosts, h.name)

@@ -55,8 +55,9 @@ type Relay struct {
 type Headline struct {
 	State    State
 	Sentence string
-	// Page is the worst of all lanes: of those with the longest wait, unknown if pages do
-	// not leave. Lanes in which nothing is queued and that wait for a person are left out.
+	// Page is what the sentence says in a figure: that of the lane or upstream of which the
+	// sentence tells that it is unknown, else the longest of all lanes. A pause by an
+	// operator counts if a critical event waits in its lane.
 	Page     Page
 	Critical int           // critical events that are queued
 	Stuck    int           // of these, in lanes that do not send them
@@ -76,6 +77,7 @@ type Trouble struct {
 	Cause    string    // in words
 	Last     string    // the last error: text of others
 	Next     time.Time // the next try, if nothing else leaves until then; zero if it is not known
+	page     Page      // of its lanes
 }
 
 // sum is what a headline is made of.
@@ -84,7 +86,7 @@ type sum struct {
 	oldest  time.Time       // acceptance of the oldest one of Critical
 	stuck   time.Time       // of the oldest one of Stuck
 	worst   int             // the lane of that, -1 for none
-	unknown int             // a lane that would not send a page now, not by an operator; -1 for none
+	unknown int             // a lane of which it is unknown when a page would leave; -1 for none
 	busy    map[string]bool // upstreams for which something is queued
 }
 
@@ -115,9 +117,7 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		s.busy[l.Upstream] = true
 	}
 	if l.Page.Known() {
-		if s.Page.Known() {
-			s.Page.Late = max(s.Page.Late, l.Page.Late)
-		}
+		s.Page.Late = max(s.Page.Late, l.Page.Late)
 		if l.Page.Staying().Known() {
 			return
 		}
@@ -125,7 +125,8 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		s.Lanes++
 		if l.Page.Reason == Paused {
 			s.Paused++
-		} else {
+		}
+		if l.Page.Reason != Paused || critical > 0 {
 			s.unknown = at
 		}
 	}
@@ -134,9 +135,6 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		if s.stuck = earliest(s.stuck, l.Count.OldestCritical); s.stuck.Equal(l.Count.OldestCritical) {
 			s.worst = at
 		}
-	}
-	if !l.Page.Known() && l.Count.Total() > 0 && (critical > 0 || l.Page.Reason != Paused) {
-		s.Page = l.Page
 	}
 }
 
@@ -154,9 +152,10 @@ func (s *sum) judge(r Relay) {
 		s.Sentence = stuck(s.Stuck, s.Waited) + ": " + s.Why
 	case outage >= 0:
 		s.State, s.Why = NotLeaving, s.Failing[outage].Cause
+		s.Page = s.Failing[outage].page
 		s.Sentence = "Pages do not leave: " + s.Why
 	case s.unknown >= 0:
-		s.State = Late
+		s.State, s.Page = Late, r.Lanes[s.unknown].Page
 		s.Why = r.Lanes[s.unknown].Page.Cause(r.Name(s.unknown))
 		s.Sentence = fmt.Sprintf("It is unknown when a page of %s would leave: %s", r.Name(s.unknown).Lane, s.Why)
 		if others := s.Lanes - s.Paused; others > 1 {
@@ -204,7 +203,7 @@ func trouble(u lane.Upstream) (Trouble, bool) {
 	default:
 		return Trouble{}, false
 	}
-	t := Trouble{Upstream: u.Name, Lanes: u.Lanes, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
+	t := Trouble{page: p, Upstream: u.Name, Lanes: u.Lanes, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
 	if u.Down {
 		t.Next = u.Next
 	}
