@@ -339,7 +339,7 @@ func (c *Core) Upstreams(now time.Time) []Upstream {
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.probeAt, Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

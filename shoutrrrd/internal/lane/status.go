@@ -207,7 +207,7 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 	case l.stored.Held:
 		return Paused, time.Time{}
 	case l.host.down:
-		return Unreachable, l.host.probeAt
+		return Unreachable, l.host.next(now)
 	case l.keyWaits(now):
 		return KeyRejected, l.rejectedUntil
 	case now.Before(l.stored.PausedUntil):

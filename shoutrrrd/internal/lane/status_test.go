@@ -87,6 +87,35 @@ func TestFailureIsRemembered(t *testing.T) {
 	}
 }
 
+// The next attempt at what cannot be reached is a critical event's that is due before the
+// ordinary probe.
+func TestNextAttempt(t *testing.T) {
+	refused := &eventsv2.Error{Err: errAway}
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.open(2, "pagerduty", 60)
+	s.down(1)
+	for range 6 { // the interval of ordinary probes has grown
+		s.arrive(1, queue.Error, 1)
+		s.wait(40 * time.Second)
+		for len(s.attempts) > 0 {
+			s.answer(refused)
+		}
+	}
+	s.arrive(2, queue.Critical, 1)
+	s.wait(time.Second)
+	s.answer(refused)
+	due, e := s.settled[s.nextID].Due, s.nextID
+	for id := range int64(2) {
+		if got := s.status(id + 1); !got.Until.Equal(due) || !got.Upstream.Next.Equal(due) {
+			t.Errorf("lane %d: %s, of the upstream %s, want %s", id+1, got.Until, got.Upstream.Next, due)
+		}
+	}
+	s.wait(due.Sub(s.now))
+	s.again(queue.Event{ID: e, Lane: 2, Action: eventsv2.Trigger, DedupKey: "a", Priority: queue.Critical, Attempts: 1, Fresh: s.now})
+	s.inFlight(1)
+}
+
 // Requests in flight are counted with second copies; what hung without one is told apart.
 func TestRecordOfWhatHangs(t *testing.T) {
 	s := newScript(t, lane.Options{})

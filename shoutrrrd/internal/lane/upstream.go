@@ -35,6 +35,7 @@ type host struct {
 	probes   int       // ordinary ones, since it went down
 	probeAt  time.Time // the next ordinary one
 	critical time.Time // the last one that was for a critical event
+	retrying window    // until when each critical event waits that has failed
 	alarm    time.Time // of the next probe, or of room in the budget, if a lane waits for it
 
 	budget budget
@@ -134,6 +135,19 @@ func (h *host) nextProbe() time.Time {
 		return h.probeAt
 	}
 	return time.Time{}
+}
+
+// next is when the next attempt goes to a host that is down, if nothing new comes before
+// that: a critical event that becomes due does not wait for the ordinary probe.
+func (h *host) next(now time.Time) time.Time {
+	at := h.probeAt
+	if h.retrying.held(now) > 0 {
+		at = earlier(at, latest(h.retrying.first(), h.critical.Add(firstProbe)))
+	}
+	if probe := h.nextProbe(); !probe.IsZero() {
+		at = earlier(at, probe)
+	}
+	return at
 }
 
 // probed says that a probe goes out. The next one does not wait for its end: it may
