@@ -85,6 +85,13 @@ type outcome struct {
 	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
 }
 
+// begun is an attempt that is in flight.
+type begun struct {
+	at    time.Time
+	of    chain
+	hedge *hedge // nil if there will be no second copy
+}
+
 // record remembers how the latest attempts of a lane, or of a host, have ended. A 5xx, a
 // time-out, a lost connection and an answer that is not PagerDuty's are failures. A 429
 // or a rejection is an answer of PagerDuty's about the lane or the event, and neither.
@@ -100,16 +107,16 @@ type record struct {
 	kind     Failure    // of the last failure
 	status   int        // of the last failure's answer, 0 if there was none
 	roomy    bool       // the last 429 came although most of the window was free; false since an acceptance
-	sent     *list.List // attempts that are in flight, the oldest first, as their times
+	sent     *list.List // attempts that are in flight, the oldest first, each a begun
 	copies   int        // second copies that are in flight
 }
 
 // left notes that an attempt begins. What it returns is handed back to ended.
-func (r *record) left(now time.Time) *list.Element {
+func (r *record) left(b begun) *list.Element {
 	if r.sent == nil {
 		r.sent = list.New()
 	}
-	return r.sent.PushBack(now)
+	return r.sent.PushBack(b)
 }
 
 func (r *record) add(o outcome) {
@@ -182,9 +189,9 @@ type Record struct {
 	Why      string        // of the last one of these failures, without any key; text of others
 	Kind     Failure       // of the last one of these failures
 	Status   int           // of its answer; 0 if there was none
-	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed
+	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed, those that hang included
 	Broken   int           // of these, failed; 0 if all of them were of one dedup key while others were accepted
-	Hung     int           // of Broken: what has no second copy, and failed after a page would have had one
+	Hung     int           // of Broken: what a second copy would have saved, or may still
 	Took     time.Duration // the longest that one of these took, but for Hung
 	Own      time.Duration // what the next critical attempt takes that is accepted, by these; 0 if none was
 	Lost     time.Duration // the longest that a failed one of these took, but for Hung
@@ -214,6 +221,18 @@ func (r *record) over(now time.Time) time.Time {
 	return r.fell
 }
 
+// hanging are the attempts that count as failed although they have not ended: a critical
+// event goes out once more then, and after as long again its second copy hangs as well.
+func (r *record) hanging(now time.Time) (all []begun) {
+	if r.sent == nil {
+		return nil
+	}
+	for at := r.sent.Front(); at != nil && now.Sub(at.Value.(begun).at) >= hedgeAfter; at = at.Next() {
+		all = append(all, at.Value.(begun))
+	}
+	return all
+}
+
 // report sums a record up. What ended up to that time is left out: see over.
 func (r *record) report(now, over time.Time) Record {
 	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
@@ -224,13 +243,51 @@ func (r *record) report(now, over time.Time) Record {
 	for len(latest) > 0 && !latest[0].at.After(over) {
 		latest = latest[1:]
 	}
-	last, gone := ended(latest)
-	var broken []chain
-	var took []time.Duration // by those that were accepted
-	for at, o := range latest {
-		if !o.ok && !slices.Contains(broken, o.of) {
-			broken = append(broken, o.of)
+	hanging := r.hanging(now)
+	broken, took := failedOf(latest, hanging), s.addEnded(latest)
+	if len(broken) > 1 && len(took) > 0 { // else one body may be the cause, or nothing is known but that
+		s.addHanging(now, hanging)
+	}
+	if n := len(took); n > 0 { // the longest, but not longer than with a second copy
+		slices.Sort(took)
+		s.Own = min(took[n-1], hedgeAfter+took[n/2])
+	}
+	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
+	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
+		s.Broken, s.Hung = 0, 0
+	}
+	if r.sent != nil && r.sent.Len() > 0 {
+		began := r.sent.Front().Value.(begun).at
+		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
+		if !r.accepted.After(began) {
+			s.Silent = s.Oldest
 		}
+	}
+	return s
+}
+
+// failedOf are the chains of what has failed or hangs.
+func failedOf(latest []outcome, hanging []begun) (of []chain) {
+	add := func(c chain) {
+		if !slices.Contains(of, c) {
+			of = append(of, c)
+		}
+	}
+	for _, o := range latest {
+		if !o.ok {
+			add(o.of)
+		}
+	}
+	for _, b := range hanging {
+		add(b.of)
+	}
+	return of
+}
+
+// addEnded adds attempts that have ended, and returns what those took that were accepted.
+func (s *Record) addEnded(latest []outcome) (took []time.Duration) {
+	last, gone := ended(latest)
+	for at, o := range latest {
 		if at < last || at == last && gone {
 			continue
 		}
@@ -254,22 +311,20 @@ func (r *record) report(now, over time.Time) Record {
 			s.Took = max(s.Took, o.took)
 		}
 	}
-	if n := len(took); n > 0 { // the longest, but not longer than with a second copy
-		slices.Sort(took)
-		s.Own = min(took[n-1], hedgeAfter+took[n/2])
-	}
-	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
-	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
-		s.Broken, s.Hung = 0, 0
-	}
-	if r.sent != nil && r.sent.Len() > 0 {
-		began := r.sent.Front().Value.(time.Time)
-		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
-		if !r.accepted.After(began) {
-			s.Silent = s.Oldest
+	return took
+}
+
+// addHanging adds attempts that hang: each has failed, with its second copy if that has left for
+// as long.
+func (s *Record) addHanging(now time.Time, hanging []begun) {
+	for _, b := range hanging {
+		s.Tried, s.Broken = s.Tried+1, s.Broken+1
+		if age := now.Sub(b.at); b.hedge != nil && b.hedge.left && age >= 2*hedgeAfter {
+			s.Lost = max(s.Lost, age)
+		} else {
+			s.Hung++
 		}
 	}
-	return s
 }
 
 // ended returns the last failure if it was the end of an outage, else -1: the outcomes

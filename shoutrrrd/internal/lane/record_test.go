@@ -236,3 +236,33 @@ func TestReachedAgain(t *testing.T) {
 		}
 	}
 }
+
+// What hangs counts as failed while it does: a second copy saves the first one, until that
+// hangs as well.
+func TestHangingCountsAsFailed(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.acceptAll(1, queue.Critical, 8)
+	s.arrive(1, queue.Critical, 1)
+	s.wait(20 * time.Second)
+	if r := s.status(1).Record; r.Broken != 0 || r.Tried != 8 {
+		t.Errorf("of one dedup key alone: %+v", r)
+	}
+	s.arrive(1, queue.Critical, 1)
+	s.arrive(1, queue.Info, 1)
+	for _, step := range []struct{ tried, broken, hung int }{{8, 0, 0}, {11, 3, 2}, {11, 3, 1}} {
+		got := s.status(1)
+		for _, r := range []lane.Record{got.Record, got.Upstream.Record} {
+			if r.Tried != step.tried || r.Broken != step.broken || r.Hung != step.hung || step.broken > 0 && r.Lost < 20*time.Second {
+				t.Errorf("%+v: %+v", step, r)
+			}
+		}
+		s.wait(3 * time.Second)
+	}
+	for len(s.attempts) > 0 {
+		s.answer(nil)
+	}
+	if r := s.status(1).Record; r.Broken != 0 || r.Tried != 11 {
+		t.Errorf("all were accepted in the end: %+v", r)
+	}
+}
