@@ -249,7 +249,7 @@ func timeToPage(s *relayStatus) (text, colour string) {
 	case *s.TimeToPage < 1:
 		return "at once", green
 	}
-	return age(duration(math.Ceil(*s.TimeToPage))) + " at most until a critical event arrives that is accepted now", yellow
+	return bound(duration(*s.TimeToPage)) + " at most until a critical event arrives that is accepted now", yellow
 }
 
 func queuedText(s *relayStatus) (text, colour string) {

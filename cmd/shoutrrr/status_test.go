@@ -119,6 +119,7 @@ func TestTimeToPage(t *testing.T) {
 		{"under a second", `{"time_to_page_s":0.9}`, "at once"},
 		{"rounded up", `{"time_to_page_s":1.1}`, "2s at most until a critical event arrives that is accepted now"},
 		{"minutes", `{"time_to_page_s":600}`, "10m at most until a critical event arrives that is accepted now"},
+		{"minutes, rounded up", `{"time_to_page_s":227}`, "4m at most until a critical event arrives that is accepted now"},
 		{"beyond all", `{"time_to_page_s":1e300}`, "36500d at most until a critical event arrives that is accepted now"},
 		{"it is unknown", `{"headline":{"why":"PagerDuty answers 500"}}`, "unknown: PagerDuty answers 500"},
 		{"and nothing says why", `{}`, "unknown"},

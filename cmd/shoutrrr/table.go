@@ -165,6 +165,20 @@ func age(d time.Duration) string {
 	return strconv.Itoa(int(d/(24*time.Hour))) + "d"
 }
 
+// bound is the same of a time that will not be exceeded: what is begun of a unit counts.
+func bound(d time.Duration) string {
+	unit := time.Second
+	switch {
+	case d >= 48*time.Hour:
+		unit = 24 * time.Hour
+	case d >= time.Hour:
+		unit = time.Hour
+	case d >= time.Minute:
+		unit = time.Minute
+	}
+	return age((d + unit - 1).Truncate(unit))
+}
+
 // ageOf is the age that the relay tells in seconds, "-" for none.
 func ageOf(seconds *float64) string {
 	if seconds == nil {

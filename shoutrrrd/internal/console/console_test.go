@@ -168,7 +168,7 @@ func (s *site) history(id int64) string {
 func TestTitleAndAlarm(t *testing.T) {
 	s := newSite(t)
 	s.put("a", queue.Critical, "disk full")
-	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 300, Learned: 300, Free: 100, Most: 8}}
+	s.statuses = []lane.Status{{Lane: 1, Condition: lane.AtLimit, Limit: 300, Learned: 300, Free: 100, Most: 8, Upstream: lane.Upstream{Record: lane.Record{Accepted: s.now}}}}
 	for _, step := range []struct {
 		later time.Duration
 		alarm bool
@@ -411,7 +411,7 @@ func TestStream(t *testing.T) {
 
 func TestSpans(t *testing.T) {
 	for seconds, want := range map[float64]string{
-		-3: "0 s", 0: "0 s", 0.049: "0 s", 0.21: "0.2 s", 9.9: "9.9 s", 12: "12 s", 119: "119 s", 120: "2 min", 7199: "119 min",
+		-3: "0 s", 0: "0 s", 0.049: "0 s", 0.21: "0.2 s", 9.9: "9.9 s", 12: "12 s", 119.9: "119 s", 120: "2 min", 7199: "119 min",
 		7200: "2 h", 12_000: "3 h 20 min", 172_800: "2 d", 187_200: "2 d 4 h",
 	} {
 		if got := span(seconds); got != want {

@@ -39,7 +39,7 @@ func span(seconds float64) string {
 	case s < 10:
 		return fmt.Sprintf("%.1f s", s)
 	case s < 120:
-		return fmt.Sprintf("%.0f s", s)
+		return fmt.Sprintf("%.0f s", math.Floor(s))
 	case s < 7200:
 		return fmt.Sprintf("%.0f min", math.Floor(s/60))
 	case s < 48*3600:
@@ -54,7 +54,7 @@ func leaves(in float64) string {
 	if in < outlook.AtOnce.Seconds() {
 		return "at once"
 	}
-	return "within " + span(in)
+	return "within " + outlook.Bound(time.Duration(in*float64(time.Second)))
 }
 
 // mood is the class of a headline.

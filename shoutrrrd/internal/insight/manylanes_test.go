@@ -82,11 +82,12 @@ func manyLanes(t *testing.T, lanes int) *looked {
 // over is an insight into a queue. Nothing is kept for the next reader.
 func (l *looked) over() *Insight {
 	now := time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
+	up := lane.Upstream{Record: lane.Record{Accepted: now}}
 	return New(Options{
 		Store: l, Now: func() time.Time { now = now.Add(time.Minute); return now },
 		Prospect: func(queue.Lane) lane.Status { return lane.Status{Free: 100, Most: 8} }, Upstreams: func() []lane.Upstream { return nil },
 		Statuses: func() []lane.Status {
-			return []lane.Status{{Lane: 1, Condition: lane.Delivering, Limit: 5, Free: 5, Most: 2}, {Lane: 4, Condition: lane.Throttled, Limit: 5, Free: 5}}
+			return []lane.Status{{Lane: 1, Condition: lane.Delivering, Limit: 5, Free: 5, Most: 2, Upstream: up}, {Lane: 4, Condition: lane.Throttled, Limit: 5, Free: 5}}
 		},
 		Status: func(id int64) (lane.Status, bool) {
 			return lane.Status{Lane: id, Condition: lane.Idle, Limit: 200, Learned: 100, Free: 100}, id == 6

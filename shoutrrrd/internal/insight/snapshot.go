@@ -133,7 +133,7 @@ func (i *Insight) name(s *Standing) {
 func (s *Snapshot) sum(prospect func(queue.Lane) lane.Status) {
 	for at := range s.all {
 		one := &s.all[at]
-		if one.Status.Condition == "" && one.Count.Total() > 0 { // the scheduler does not have it open yet
+		if one.Status.Condition == "" && (one.Count.Total() > 0 || !one.Lane.KeyRefused.IsZero()) { // the scheduler does not have it open
 			one.Status = prospect(one.Lane)
 		}
 		one.settle()
@@ -217,9 +217,14 @@ func (s *Snapshot) Upstreams() []lane.Upstream { return s.upstreams }
 func (s *Snapshot) Rest() []*Standing { return s.rest }
 
 // Idle is how many lanes were not looked at, as they have nothing to do, and how they all
-// stand.
+// stand: what they send to is not known, so the worst is taken.
 func (s *Snapshot) Idle() (int, Standing) {
 	idle := Standing{Status: lane.Status{Condition: lane.Idle}}
+	for _, u := range s.upstreams {
+		if u.Down || u.Record.Failures > 0 {
+			idle.Status.Upstream = u
+		}
+	}
 	idle.judge(s.At, s.refuses)
 	return s.Totals.Lanes - len(s.all), idle
 }

@@ -181,6 +181,8 @@ func (c *Core) again(now time.Time, l *lane, f flight, x *queue.Settlement, aske
 	if f.event.Priority == queue.Critical {
 		l.failed = now
 		l.retrying.hold(slot{until: x.Due})
+		f.host.retrying.held(now)
+		f.host.retrying.hold(slot{until: x.Due})
 	}
 }
 

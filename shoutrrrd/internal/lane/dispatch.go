@@ -423,7 +423,12 @@ func (c *Core) launch(now time.Time, a ask, e queue.Event) {
 		try: a.try, probe: now.Before(l.stored.PausedUntil), throttled: l.stats.Throttled, rejections: l.rejections,
 	}
 	f.event.Body = nil // the attempt has it
-	f.sent, f.sentOfLane = f.host.record.left(now), l.record.left(now)
+	if mayHedge(&e) {
+		f.hedge = &hedge{}
+		c.ring(alarm{at: now.Add(hedgeAfter), set: &f.hedge.due, lane: l, hedge: e.ID})
+	}
+	b := begun{at: now, of: chainOf(&e), hedge: f.hedge}
+	f.sent, f.sentOfLane = f.host.record.left(b), l.record.left(b)
 	l.windows[f.slot].flying++
 	f.host.taken[f.place]++
 	f.host.budget.starts(now, f.kind, a.probe && f.host.down)
@@ -439,10 +444,6 @@ func (c *Core) launch(now time.Time, a ask, e queue.Event) {
 	}
 	if l.flying == nil {
 		l.flying = map[int64]flight{}
-	}
-	if mayHedge(&e) {
-		f.hedge = &hedge{}
-		c.ring(alarm{at: now.Add(hedgeAfter), set: &f.hedge.due, lane: l, hedge: e.ID})
 	}
 	l.flying[e.ID] = f
 	l.launched, l.active, c.quiet = now, now, now

@@ -81,7 +81,15 @@ type outcome struct {
 	asked time.Duration // Retry-After of a failure, as far as the relay obeys it
 	of    chain
 	ok    bool
+	away  bool // nobody took the connection
 	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
+}
+
+// begun is an attempt that is in flight.
+type begun struct {
+	at    time.Time
+	of    chain
+	hedge *hedge // nil if there will be no second copy
 }
 
 // record remembers how the latest attempts of a lane, or of a host, have ended. A 5xx, a
@@ -91,6 +99,7 @@ type record struct {
 	latest   []outcome  // at most remembered, the oldest first
 	accepted time.Time  // the last acceptance
 	failed   time.Time  // the last failure
+	fell     time.Time  // of a host: the last failure while it was down, or most attempts failed
 	since    time.Time  // the first failure after the last acceptance
 	failures int        // after the last acceptance
 	chains   []chain    // different ones of these failures, two at most
@@ -98,16 +107,16 @@ type record struct {
 	kind     Failure    // of the last failure
 	status   int        // of the last failure's answer, 0 if there was none
 	roomy    bool       // the last 429 came although most of the window was free; false since an acceptance
-	sent     *list.List // attempts that are in flight, the oldest first, as their times
+	sent     *list.List // attempts that are in flight, the oldest first, each a begun
 	copies   int        // second copies that are in flight
 }
 
 // left notes that an attempt begins. What it returns is handed back to ended.
-func (r *record) left(now time.Time) *list.Element {
+func (r *record) left(b begun) *list.Element {
 	if r.sent == nil {
 		r.sent = list.New()
 	}
-	return r.sent.PushBack(now)
+	return r.sent.PushBack(b)
 }
 
 func (r *record) add(o outcome) {
@@ -159,6 +168,10 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		if len(why) > longestWhy {
 			why = strings.ToValidUTF8(why[:longestWhy], "") + "…"
 		}
+		o.away = judge(err) == unreachable
+		if f.host.down || f.host.budget.slow {
+			f.host.record.fell = now
+		}
 		l.record.failedWith(o, err, why)
 		f.host.record.failedWith(o, err, why)
 	}
@@ -176,9 +189,9 @@ type Record struct {
 	Why      string        // of the last one of these failures, without any key; text of others
 	Kind     Failure       // of the last one of these failures
 	Status   int           // of its answer; 0 if there was none
-	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed
+	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed, those that hang included
 	Broken   int           // of these, failed; 0 if all of them were of one dedup key while others were accepted
-	Hung     int           // of Broken: what has no second copy, and failed after a page would have had one
+	Hung     int           // of Broken: what a second copy would have saved, or may still
 	Took     time.Duration // the longest that one of these took, but for Hung
 	Own      time.Duration // what the next critical attempt takes that is accepted, by these; 0 if none was
 	Lost     time.Duration // the longest that a failed one of these took, but for Hung
@@ -188,31 +201,101 @@ type Record struct {
 	Flying   int           // requests in flight, second copies included
 }
 
-// report sums a record up.
-func (r *record) report(now time.Time) Record {
-	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
-	if !r.since.IsZero() {
-		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
-	}
+// recent are the outcomes that may say something of the next attempt.
+func (r *record) recent(now time.Time) []outcome {
 	latest := r.latest
 	for len(latest) > 0 && now.Sub(latest[0].at) > recordFor {
 		latest = latest[1:]
 	}
-	over := ended(latest)
-	var broken []chain
-	var took []time.Duration // by those that were accepted
-	for at, o := range latest {
-		if !o.ok && !slices.Contains(broken, o.of) {
-			broken = append(broken, o.of)
+	return latest
+}
+
+// over is up to when the failures of a host, and of its lanes, were those of an outage that
+// is over: it was down, or most attempts failed. The zero time if there was none, or it
+// goes on.
+func (r *record) over(now time.Time) time.Time {
+	latest := r.recent(now)
+	if last, _ := ended(latest); last < 0 && slices.ContainsFunc(latest, func(o outcome) bool { return !o.ok }) {
+		return time.Time{}
+	}
+	return r.fell
+}
+
+// hanging are the attempts that count as failed although they have not ended: a critical
+// event goes out once more then, and after as long again its second copy hangs as well.
+func (r *record) hanging(now time.Time) (all []begun) {
+	if r.sent == nil {
+		return nil
+	}
+	for at := r.sent.Front(); at != nil && now.Sub(at.Value.(begun).at) >= hedgeAfter; at = at.Next() {
+		all = append(all, at.Value.(begun))
+	}
+	return all
+}
+
+// report sums a record up. What ended up to that time is left out: see over.
+func (r *record) report(now, over time.Time) Record {
+	s := Record{Accepted: r.accepted, Failed: r.failed, Since: r.since, Failures: r.failures, Chains: len(r.chains)}
+	if !r.since.IsZero() {
+		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
+	}
+	latest := r.recent(now)
+	for len(latest) > 0 && !latest[0].at.After(over) {
+		latest = latest[1:]
+	}
+	hanging := r.hanging(now)
+	broken, took := failedOf(latest, hanging), s.addEnded(latest)
+	if len(broken) > 1 && len(took) > 0 { // else one body may be the cause, or nothing is known but that
+		s.addHanging(now, hanging)
+	}
+	if n := len(took); n > 0 { // the longest, but not longer than with a second copy
+		slices.Sort(took)
+		s.Own = min(took[n-1], hedgeAfter+took[n/2])
+	}
+	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
+	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
+		s.Broken, s.Hung = 0, 0
+	}
+	if r.sent != nil && r.sent.Len() > 0 {
+		began := r.sent.Front().Value.(begun).at
+		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
+		if !r.accepted.After(began) {
+			s.Silent = s.Oldest
 		}
-		if at < over {
+	}
+	return s
+}
+
+// failedOf are the chains of what has failed or hangs.
+func failedOf(latest []outcome, hanging []begun) (of []chain) {
+	add := func(c chain) {
+		if !slices.Contains(of, c) {
+			of = append(of, c)
+		}
+	}
+	for _, o := range latest {
+		if !o.ok {
+			add(o.of)
+		}
+	}
+	for _, b := range hanging {
+		add(b.of)
+	}
+	return of
+}
+
+// addEnded adds attempts that have ended, and returns what those took that were accepted.
+func (s *Record) addEnded(latest []outcome) (took []time.Duration) {
+	last, gone := ended(latest)
+	for at, o := range latest {
+		if at < last || at == last && gone {
 			continue
 		}
 		s.Tried++
 		if !o.ok {
 			s.Broken++
 		}
-		if at == over && over > 0 { // what it took is over with the rest
+		if at == last { // what it took is over with the rest
 			continue
 		}
 		switch {
@@ -228,47 +311,57 @@ func (r *record) report(now time.Time) Record {
 			s.Took = max(s.Took, o.took)
 		}
 	}
-	if n := len(took); n > 0 { // the longest, but not longer than with a second copy
-		slices.Sort(took)
-		s.Own = min(took[n-1], hedgeAfter+took[n/2])
-	}
-	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
-	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
-		s.Broken, s.Hung = 0, 0
-	}
-	if r.sent != nil && r.sent.Len() > 0 {
-		began := r.sent.Front().Value.(time.Time)
-		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
-		if !r.accepted.After(began) {
-			s.Silent = s.Oldest
-		}
-	}
-	return s
+	return took
 }
 
-// ended returns where the attempts begin that say something of the next one: 0 for all, or
-// the last failure if it was the end of an outage. It was, if as many acceptances have
+// addHanging adds attempts that hang: each has failed, with its second copy if that has left for
+// as long.
+func (s *Record) addHanging(now time.Time, hanging []begun) {
+	for _, b := range hanging {
+		s.Tried, s.Broken = s.Tried+1, s.Broken+1
+		if age := now.Sub(b.at); b.hedge != nil && b.hedge.left && age >= 2*hedgeAfter {
+			s.Lost = max(s.Lost, age)
+		} else {
+			s.Hung++
+		}
+	}
+}
+
+// ended returns the last failure if it was the end of an outage, else -1: the outcomes
+// before it say nothing of the next attempt then. It was, if as many acceptances have
 // followed as would come once in a thousand times while attempts go on to fail as before.
-func ended(latest []outcome) int {
-	last := len(latest) - 1
+// It says nothing itself either, and gone is true, if nobody had taken a connection for a
+// while: where one is taken again, what was away is back.
+func ended(latest []outcome) (last int, gone bool) {
+	last = len(latest) - 1
 	for last >= 0 && latest[last].ok {
 		last--
 	}
+	if last < 0 || last == len(latest)-1 {
+		return -1, false
+	}
 	share, failed := 0.0, 0
+	away, since := true, latest[last].at // of the failures in a row that were so
 	for at := last; at >= 0; at-- {
 		if !latest[at].ok {
 			failed++
 		}
+		if away = away && latest[at].away; away {
+			since = latest[at].at
+		}
 		share = max(share, float64(failed)/float64(last-at+2))
+	}
+	if latest[last].at.Sub(since) >= outage {
+		return last, true
 	}
 	chance := 1.0 // of so many acceptances in a row
 	for range len(latest) - 1 - last {
 		chance *= 1 - share
 	}
-	if last > 0 && chance < chanceOfEnd {
-		return last
+	if chance < chanceOfEnd {
+		return last, false
 	}
-	return 0
+	return -1, false
 }
 
 // Upstream is how what lanes send to stands.
@@ -292,14 +385,16 @@ type Upstream struct {
 func (c *Core) Upstreams(now time.Time) []Upstream {
 	all := make([]Upstream, 0, len(c.ordered))
 	for _, h := range c.ordered {
-		all = append(all, h.report(now))
+		if h.users > 0 {
+			all = append(all, h.report(now))
+		}
 	}
 	return all
 }
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.probeAt, Record: h.record.report(now), Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

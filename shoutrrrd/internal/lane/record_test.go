@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -170,5 +171,98 @@ func TestOwnTime(t *testing.T) {
 		if got := s.core.Statuses(s.now)[0].Record.Own; got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+// The end of an outage is that of all lanes: what failed in it says nothing of the next
+// attempt of a lane either that has made none since.
+func TestOutageOfAllIsOver(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 1000)
+	s.open(2, "pagerduty", 1000)
+	for range 20 { // most of them fail, and all of this lane
+		s.arrive(1, queue.Critical, 1)
+		s.wait(300 * time.Millisecond)
+		s.answer(&eventsv2.Error{Status: 502})
+	}
+	if r := s.status(1).Record; r.Broken != 20 {
+		t.Fatalf("before the end: %+v", r)
+	}
+	s.acceptAll(2, queue.Critical, 1)
+	if r := s.status(1).Record; r.Broken != 20 {
+		t.Errorf("one acceptance is no end: %+v", r)
+	}
+	s.acceptAll(2, queue.Critical, 9)
+	if r := s.status(1).Record; r.Tried != 0 || r.Broken != 0 {
+		t.Errorf("after the end: %+v", r)
+	}
+	s.wait(time.Minute)
+	for range 20 { // its own trouble
+		s.arrive(1, queue.Critical, 1)
+		s.answer(&eventsv2.Error{Status: 502})
+		s.acceptAll(2, queue.Critical, 20)
+		s.wait(4 * time.Second)
+	}
+	if r := s.status(1).Record; r.Broken != 20 {
+		t.Errorf("what fails in this lane alone: %+v", r)
+	}
+}
+
+// A host that could not be reached for a while, and accepts, is back.
+func TestReachedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		err    *eventsv2.Error
+		failed int
+		broken int
+	}{
+		{"connections refused for 44 s", &eventsv2.Error{Err: errAway}, 11, 0},
+		{"for 8 s", &eventsv2.Error{Err: errAway}, 3, 3},
+		{"connections lost for 44 s", &eventsv2.Error{Err: errAway, Sent: true}, 11, 11},
+	} {
+		s := newScript(t, lane.Options{})
+		s.open(1, "pagerduty", 1000)
+		for n := range tt.failed {
+			s.again(queue.Event{ID: int64(n%2) + 1, Lane: 1, Action: eventsv2.Trigger, DedupKey: fmt.Sprint(n % 2), Priority: queue.Critical, Fresh: s.now})
+			s.wait(4 * time.Second)
+			s.answer(tt.err)
+		}
+		s.wait(2 * time.Second)
+		s.acceptAll(1, queue.Critical, 1)
+		for _, r := range []lane.Record{s.status(1).Record, s.status(1).Upstream.Record} {
+			if r.Broken != tt.broken || tt.broken == 0 && r.Tried != 1 {
+				t.Errorf("%s: %+v", tt.name, r)
+			}
+		}
+	}
+}
+
+// What hangs counts as failed while it does: a second copy saves the first one, until that
+// hangs as well.
+func TestHangingCountsAsFailed(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.acceptAll(1, queue.Critical, 8)
+	s.arrive(1, queue.Critical, 1)
+	s.wait(20 * time.Second)
+	if r := s.status(1).Record; r.Broken != 0 || r.Tried != 8 {
+		t.Errorf("of one dedup key alone: %+v", r)
+	}
+	s.arrive(1, queue.Critical, 1)
+	s.arrive(1, queue.Info, 1)
+	for _, step := range []struct{ tried, broken, hung int }{{8, 0, 0}, {11, 3, 2}, {11, 3, 1}} {
+		got := s.status(1)
+		for _, r := range []lane.Record{got.Record, got.Upstream.Record} {
+			if r.Tried != step.tried || r.Broken != step.broken || r.Hung != step.hung || step.broken > 0 && r.Lost < 20*time.Second {
+				t.Errorf("%+v: %+v", step, r)
+			}
+		}
+		s.wait(3 * time.Second)
+	}
+	for len(s.attempts) > 0 {
+		s.answer(nil)
+	}
+	if r := s.status(1).Record; r.Broken != 0 || r.Tried != 11 {
+		t.Errorf("all were accepted in the end: %+v", r)
 	}
 }

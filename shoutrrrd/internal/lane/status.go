@@ -89,10 +89,10 @@ func (s Status) Forecast(counts queue.Count, now time.Time) (d time.Duration, ok
 // Stirring returns the numbers of the lanes of which something may have to be told, in
 // any order: those to which something has happened since [Core.Report] found nothing. A
 // lane that the configuration names has nothing to tell for days, and costs nothing then.
-// While an upstream cannot be reached that has to be told of each of its lanes, and these
-// are all that there are.
+// While an upstream cannot be reached, or has accepted nothing since its last failure,
+// that has to be told of each of its lanes, and these are all that there are.
 func (c *Core) Stirring() []int64 {
-	if slices.ContainsFunc(c.ordered, func(h *host) bool { return h.down }) {
+	if slices.ContainsFunc(c.ordered, func(h *host) bool { return h.troubled() }) {
 		all := make([]int64, 0, len(c.lanes))
 		for id := range c.lanes {
 			all = append(all, id)
@@ -110,7 +110,7 @@ func (c *Core) Stirring() []int64 {
 // a minute. It is not among [Core.Stirring] then until something happens to it.
 func (c *Core) Report(now time.Time, id int64) (Status, bool) {
 	s, ok := c.Status(now, id)
-	if ok && s.Condition == Idle && s.Used == 0 && s.InFlight == 0 && !s.KeyRefused {
+	if ok && s.Condition == Idle && s.Used == 0 && s.InFlight == 0 && !s.KeyRefused && !c.lanes[id].host.troubled() {
 		c.calm(c.lanes[id])
 		return s, false
 	}
@@ -152,16 +152,18 @@ func (c *Core) Prospect(now time.Time, in Opened) Status {
 		*l.host = *h
 	}
 	l.host.counts(l)
-	return c.statusOf(now, l)
+	l.pool = c.pools[in.Pool]
+	return c.statusWith(now, l)
 }
 
-// statusWith is the status of a lane with that of its sister.
+// statusWith is the status of a lane with that of its sister. What tries a rejected key
+// and meets that again leaves by the sister at once.
 func (c *Core) statusWith(now time.Time, l *lane) Status {
 	s := c.statusOf(now, l)
-	if l.pool == nil || len(l.pool.lanes) < 2 {
+	if l.pool == nil {
 		return s
 	}
-	if why, _ := l.trouble(now, queue.Critical); why == "" {
+	if why, _ := l.trouble(now, queue.Critical); why == "" && !s.KeyRefused {
 		return s
 	}
 	if to, _, _ := l.pool.able(now, l, queue.Critical); to != nil {
@@ -177,7 +179,7 @@ func (c *Core) statusOf(now time.Time, l *lane) Status {
 	s.KeyRefused = !l.stored.KeyRefused.IsZero()
 	s.Condition, s.Until = l.condition(now)
 	s.Together = s.Condition == AtLimit && l.free(now, common) >= 1
-	s.Record, s.Upstream = l.record.report(now), l.host.report(now)
+	s.Record, s.Upstream = l.record.report(now, l.host.record.over(now)), l.host.report(now)
 	s.Pauses, s.Alone, s.Retry = l.stored.Pauses, l.gentle || s.KeyRefused, l.longestRetry(now)
 	s.Roomy = l.record.roomy && l.host.budget.account.limit == 0 // else it was the account's, which is known
 	if now.Before(l.stored.PausedUntil) {
@@ -205,7 +207,7 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 	case l.stored.Held:
 		return Paused, time.Time{}
 	case l.host.down:
-		return Unreachable, l.host.probeAt
+		return Unreachable, l.host.next(now)
 	case l.keyWaits(now):
 		return KeyRejected, l.rejectedUntil
 	case now.Before(l.stored.PausedUntil):

@@ -36,6 +36,86 @@ func TestStatusHasTheSister(t *testing.T) {
 	}
 }
 
+// A page of a lane whose key is rejected tries the key now and then, and leaves by the
+// sister at once.
+func TestSisterOfARejectedKey(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "keys")
+	s.member(2, "keys")
+	s.arrive(1, queue.Critical, 1)
+	e := s.attempts[0]
+	s.attempts = nil
+	s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 403}, Other: 2})
+	for range 8 {
+		if got := s.status(1); !got.KeyRefused || got.Sister == nil || got.Sister.Lane != 2 {
+			t.Errorf("%+v", got)
+		}
+		s.wait(15 * time.Second)
+	}
+	closed := lane.Opened{Lane: queue.Lane{ID: 3, KeyRefused: s.now}, Host: "pagerduty", Limit: 20, Pool: "keys"}
+	if got := s.core.Prospect(s.now, closed); !got.KeyRefused || got.Sister == nil {
+		t.Errorf("one that is not open: %+v", got)
+	}
+	if closed.Pool = ""; s.core.Prospect(s.now, closed).Sister != nil {
+		t.Error("one of no pool has a sister")
+	}
+}
+
+// That an upstream has accepted nothing since its last failure is remembered until it
+// accepts, also when nothing is queued any more and the lane is closed.
+func TestFailureIsRemembered(t *testing.T) {
+	for _, listed := range []bool{true, false} {
+		s := newScript(t, lane.Options{})
+		opened := lane.Opened{Lane: queue.Lane{ID: 1}, Host: "pagerduty", Limit: 20, Listed: listed}
+		s.step(opened)
+		s.arrive(1, queue.Critical, 1)
+		s.answer(&eventsv2.Error{Status: 500})
+		s.wait(10 * time.Minute)
+		told, ok := s.core.Report(s.now, 1)
+		if !listed {
+			told, ok = s.core.Prospect(s.now, opened), true
+		}
+		if !ok || told.Upstream.Record.Failures != 1 {
+			t.Errorf("listed %t: after its only failure: %t %+v", listed, ok, told.Upstream)
+		}
+		s.step(opened)
+		s.acceptAll(1, queue.Info, 1)
+		s.wait(10 * time.Minute)
+		if told, ok := s.core.Report(s.now, 1); ok {
+			t.Errorf("listed %t: after an acceptance: %+v", listed, told)
+		}
+	}
+}
+
+// The next attempt at what cannot be reached is a critical event's that is due before the
+// ordinary probe.
+func TestNextAttempt(t *testing.T) {
+	refused := &eventsv2.Error{Err: errAway}
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.open(2, "pagerduty", 60)
+	s.down(1)
+	for range 6 { // the interval of ordinary probes has grown
+		s.arrive(1, queue.Error, 1)
+		s.wait(40 * time.Second)
+		for len(s.attempts) > 0 {
+			s.answer(refused)
+		}
+	}
+	s.arrive(2, queue.Critical, 1)
+	s.wait(time.Second)
+	s.answer(refused)
+	due, e := s.settled[s.nextID].Due, s.nextID
+	for id := range int64(2) {
+		if got := s.status(id + 1); !got.Until.Equal(due) || !got.Upstream.Next.Equal(due) {
+			t.Errorf("lane %d: %s, of the upstream %s, want %s", id+1, got.Until, got.Upstream.Next, due)
+		}
+	}
+	s.wait(due.Sub(s.now))
+	s.again(queue.Event{ID: e, Lane: 2, Action: eventsv2.Trigger, DedupKey: "a", Priority: queue.Critical, Attempts: 1, Fresh: s.now})
+	s.inFlight(1)
+}
+
 // Requests in flight are counted with second copies; what hung without one is told apart.
 func TestRecordOfWhatHangs(t *testing.T) {
 	s := newScript(t, lane.Options{})

@@ -35,6 +35,7 @@ type host struct {
 	probes   int       // ordinary ones, since it went down
 	probeAt  time.Time // the next ordinary one
 	critical time.Time // the last one that was for a critical event
+	retrying window    // until when each critical event waits that has failed
 	alarm    time.Time // of the next probe, or of room in the budget, if a lane waits for it
 
 	budget budget
@@ -80,9 +81,13 @@ func (c *Core) detach(l *lane) {
 	c.tidy(l.host)
 }
 
-// tidy forgets a host that no lane sends to any more.
+// troubled reports whether it has accepted nothing since its last failure.
+func (h *host) troubled() bool { return h.down || h.record.failures > 0 }
+
+// tidy forgets a host that no lane sends to any more. What has failed last is remembered:
+// nobody knows of the next event that it leaves.
 func (c *Core) tidy(h *host) {
-	if h.users > 0 || h.taken != [shares]int{} || c.hosts[h.name] != h {
+	if h.users > 0 || h.troubled() || h.taken != [shares]int{} || c.hosts[h.name] != h {
 		return
 	}
 	delete(c.hosts, h.name)
@@ -131,6 +136,19 @@ func (h *host) nextProbe() time.Time {
 		return h.probeAt
 	}
 	return time.Time{}
+}
+
+// next is when the next attempt goes to a host that is down, if nothing new comes before
+// that: a critical event that becomes due does not wait for the ordinary probe.
+func (h *host) next(now time.Time) time.Time {
+	at := h.probeAt
+	if h.retrying.held(now) > 0 {
+		at = earlier(at, latest(h.retrying.first(), h.critical.Add(firstProbe)))
+	}
+	if probe := h.nextProbe(); !probe.IsZero() {
+		at = earlier(at, probe)
+	}
+	return at
 }
 
 // probed says that a probe goes out. The next one does not wait for its end: it may

@@ -56,8 +56,9 @@ type Relay struct {
 type Headline struct {
 	State    State
 	Sentence string
-	// Page is the worst of all lanes: of those with the longest wait, unknown if pages do
-	// not leave. Lanes in which nothing is queued and that wait for a person are left out.
+	// Page is what the sentence says in a figure: that of the lane or upstream of which the
+	// sentence tells that it is unknown, else the longest of all lanes. A pause by an
+	// operator counts if a critical event waits in its lane.
 	Page     Page
 	Critical int           // critical events that are queued
 	Stuck    int           // of these, in lanes that do not send them
@@ -77,6 +78,7 @@ type Trouble struct {
 	Cause    string    // in words
 	Last     string    // the last error: text of others
 	Next     time.Time // the next try, if nothing else leaves until then; zero if it is not known
+	page     Page      // of its lanes
 }
 
 // sum is what a headline is made of.
@@ -85,7 +87,7 @@ type sum struct {
 	oldest  time.Time       // acceptance of the oldest one of Critical
 	stuck   time.Time       // of the oldest one of Stuck
 	worst   int             // the lane of that, -1 for none
-	unknown int             // a lane that would not send a page now, not by an operator; -1 for none
+	unknown int             // a lane of which it is unknown when a page would leave; -1 for none
 	busy    map[string]bool // upstreams for which something is queued
 }
 
@@ -116,9 +118,7 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		s.busy[l.Upstream] = true
 	}
 	if l.Page.Known() {
-		if s.Page.Known() {
-			s.Page.Late = max(s.Page.Late, l.Page.Late)
-		}
+		s.Page.Late = max(s.Page.Late, l.Page.Late)
 		if l.Page.Staying().Known() {
 			return
 		}
@@ -126,7 +126,8 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		s.Lanes++
 		if l.Page.Reason == Paused {
 			s.Paused++
-		} else {
+		}
+		if l.Page.Reason != Paused || critical > 0 {
 			s.unknown = at
 		}
 	}
@@ -135,9 +136,6 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		if s.stuck = earliest(s.stuck, l.Count.OldestCritical); s.stuck.Equal(l.Count.OldestCritical) {
 			s.worst = at
 		}
-	}
-	if !l.Page.Known() && l.Count.Total() > 0 && (critical > 0 || l.Page.Reason != Paused) {
-		s.Page = l.Page
 	}
 }
 
@@ -155,9 +153,10 @@ func (s *sum) judge(r Relay) {
 		s.Sentence = stuck(s.Stuck, s.Waited) + ": " + s.Why
 	case outage >= 0:
 		s.State, s.Why = NotLeaving, s.Failing[outage].Cause
+		s.Page = s.Failing[outage].page
 		s.Sentence = "Pages do not leave: " + s.Why
 	case s.unknown >= 0:
-		s.State = Late
+		s.State, s.Page = Late, r.Lanes[s.unknown].Page
 		s.Why = r.Lanes[s.unknown].Page.Cause(r.Name(s.unknown))
 		s.Sentence = fmt.Sprintf("It is unknown when a page of %s would leave: %s", r.Name(s.unknown).Lane, s.Why)
 		if others := s.Lanes - s.Paused; others > 1 {
@@ -173,7 +172,7 @@ func (s *sum) known(r Relay) {
 	s.State = Leaving
 	s.Sentence = "Pages leave at once"
 	if s.Page.Late >= AtOnce {
-		s.Sentence = "A page accepted now would arrive within " + Span(s.Page.Late)
+		s.Sentence = "A page accepted now would arrive within " + Bound(s.Page.Late)
 	}
 	if s.Paused > 0 {
 		s.Sentence += ", but not those of " + counted(s.Paused, "paused lane")
@@ -183,7 +182,7 @@ func (s *sum) known(r Relay) {
 		s.State, s.Why = Late, counted(s.Critical, "critical page")+" "+waits(s.Critical, "waits", "wait")+", the oldest for "+Span(s.Waited)
 		s.Sentence = upper(s.Why) + "; " + lower(s.Sentence)
 	case s.Page.Late > r.LateAfter:
-		s.State, s.Why = Late, "a page would be "+Span(s.Page.Late)+" late" // which the sentence says
+		s.State, s.Why = Late, "a page would be "+Bound(s.Page.Late)+" late" // which the sentence says
 	}
 	if r.Dead > 0 {
 		dead := counted(r.Dead, "event") + " " + waits(r.Dead, "was", "were") + " rejected or expired"
@@ -205,7 +204,7 @@ func trouble(u lane.Upstream) (Trouble, bool) {
 	default:
 		return Trouble{}, false
 	}
-	t := Trouble{Upstream: u.Name, Lanes: u.Lanes, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
+	t := Trouble{page: p, Upstream: u.Name, Lanes: u.Lanes, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
 	if u.Down {
 		t.Next = u.Next
 	}
@@ -240,6 +239,8 @@ func (p Page) Cause(of Name) string {
 		return who + " rejects the key of " + of.Lane
 	case NoAnswer:
 		return who + " does not answer"
+	case Unproven:
+		return who + " has accepted nothing since the relay started"
 	case RateLimited:
 		if p.Account {
 			return who + " rate limits the account"
@@ -299,18 +300,24 @@ func stuck(n int, waited time.Duration) string {
 	return fmt.Sprintf("%d critical pages are not being delivered; the oldest has waited %s", n, Span(waited))
 }
 
-// Span is a duration in words, in whole units: 12 s, 19 min, 3 h, 2 d.
-func Span(d time.Duration) string {
-	s := int(math.Ceil(d.Seconds()))
-	switch {
+// Span is in words for how long something has lasted, in whole units that are over: 12 s,
+// 19 min, 3 h, 2 d.
+func Span(d time.Duration) string { return inWords(d, math.Floor) }
+
+// Bound is the same of a time that will not be exceeded: what is begun of a unit counts.
+func Bound(d time.Duration) string { return inWords(d, math.Ceil) }
+
+func inWords(d time.Duration, whole func(float64) float64) string {
+	switch s := whole(d.Seconds()); {
 	case s < 120:
-		return fmt.Sprintf("%d s", s)
+		return fmt.Sprintf("%.0f s", s)
 	case s < 2*3600:
-		return fmt.Sprintf("%d min", s/60)
+		return fmt.Sprintf("%.0f min", whole(s/60))
 	case s < 48*3600:
-		return fmt.Sprintf("%d h", s/3600)
+		return fmt.Sprintf("%.0f h", whole(s/3600))
+	default:
+		return fmt.Sprintf("%.0f d", whole(s/86400))
 	}
-	return fmt.Sprintf("%d d", s/86400)
 }
 
 func counted(n int, what string) string { return fmt.Sprintf("%d %s", n, waits(n, what, what+"s")) }

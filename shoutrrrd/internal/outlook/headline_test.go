@@ -36,9 +36,11 @@ func TestHeadline(t *testing.T) {
 		{"a full window", Relay{Lanes: []Lane{known(0, infos), known(12*time.Second, infos)}}, Leaving, "A page accepted now would arrive within 12 s", true},
 		{"a planned pause", Relay{Lanes: []Lane{known(0, infos), of(Paused, infos)}}, Leaving, "Pages leave at once, but not those of 1 paused lane", true},
 		{"a paused lane in which a page waits", Relay{Lanes: []Lane{known(0, infos), of(Paused, waiting(1, 3*time.Minute))}}, NotLeaving, "1 critical page is not being delivered; it has waited 3 min: db is paused by ana", false},
+		{"a paused lane to which a page has just come", Relay{Lanes: []Lane{known(0, infos), of(Paused, waiting(1, time.Second))}}, Late, "It is unknown when a page of db would leave: db is paused by ana", false},
+		{"PagerDuty fails, and the lane has a sister", Relay{Upstreams: up, Lanes: []Lane{{Page: Page{By: 2, Stuck: Failing}, Count: infos, Upstream: pagerduty}}}, NotLeaving, "Pages do not leave: PagerDuty answers 500", false},
 		{"PagerDuty fails", Relay{Upstreams: up, Lanes: []Lane{of(Failing, waiting(10, 19*time.Minute)), of(Failing, waiting(5, time.Minute))}}, NotLeaving, "15 critical pages are not being delivered; the oldest has waited 19 min: PagerDuty answers 500", false},
 		{"PagerDuty fails, and no page waits", Relay{Upstreams: up, Lanes: []Lane{of(Failing, infos)}}, NotLeaving, "Pages do not leave: PagerDuty answers 500", false},
-		{"PagerDuty failed, and nothing is queued", Relay{Upstreams: up, Lanes: []Lane{of(Failing, queue.Count{})}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500", true},
+		{"PagerDuty failed, and nothing is queued", Relay{Upstreams: up, Lanes: []Lane{of(Failing, queue.Count{})}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500", false},
 		{"a page waits for a moment", Relay{Lanes: []Lane{of(Failing, waiting(1, 9*time.Second))}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500", false},
 		{"a rejected key", Relay{Lanes: []Lane{known(0, infos), of(KeyRejected, waiting(2, time.Minute))}}, NotLeaving, "2 critical pages are not being delivered; the oldest has waited 60 s: PagerDuty rejects the key of db", false},
 		{"a rejected key of a pool", Relay{Lanes: []Lane{known(0, infos), {Page: Page{By: 2, Stuck: KeyRejected}, Upstream: pagerduty}}}, Leaving, "Pages leave at once", true},
@@ -56,6 +58,25 @@ func TestHeadline(t *testing.T) {
 		}
 		if (got.Why == "") != (got.State == Leaving) {
 			t.Errorf("%s: %s because of %q", tt.name, got.State, got.Why)
+		}
+	}
+}
+
+// What is promised is rounded up, and what has passed is rounded down.
+func TestRounding(t *testing.T) {
+	for d, want := range map[time.Duration][2]string{
+		12060 * time.Millisecond:  {"12 s", "13 s"},
+		119100 * time.Millisecond: {"119 s", "2 min"},
+		2 * time.Minute:           {"2 min", "2 min"},
+		227 * time.Second:         {"3 min", "4 min"},
+		119*time.Minute + 2e9:     {"119 min", "120 min"},
+		150 * time.Minute:         {"2 h", "3 h"},
+		48 * time.Hour:            {"2 d", "2 d"},
+		49 * time.Hour:            {"2 d", "3 d"},
+		999 * time.Microsecond:    {"0 s", "1 s"},
+	} {
+		if got := [2]string{Span(d), Bound(d)}; got != want {
+			t.Errorf("%s: has lasted %s, is over within %s, want %q", d, got[0], got[1], want)
 		}
 	}
 }

@@ -61,6 +61,7 @@ const (
 	Failing     Reason = "failing"      // nothing was accepted since the last failure
 	NoAnswer    Reason = "no_answer"    // nothing was accepted since the attempts in flight began
 	RateLimited Reason = "rate_limited" // again and again, without an acceptance in between
+	Unproven    Reason = "unproven"     // nothing was accepted since the relay began, and a critical event has waited for long
 )
 
 // Page is how late a critical event of a lane would be accepted by PagerDuty that the
@@ -107,14 +108,21 @@ func Of(s lane.Status, count queue.Count, now time.Time) Page {
 
 // overdue has nobody told that a page leaves at once while one waits in the lane.
 func (p Page) overdue(count queue.Count, now time.Time) Page {
-	if at := count.OldestCritical; p.Late < AtOnce && count.Waiting[queue.Critical] > 0 && !at.IsZero() && now.Sub(at) >= Overdue {
+	if p.Late < AtOnce && isOverdue(count, now) {
 		p.Late = AtOnce
 	}
 	return p
 }
 
+// isOverdue reports whether a critical event has waited for so long that something must be
+// the matter, unless it is known why.
+func isOverdue(count queue.Count, now time.Time) bool {
+	at := count.OldestCritical
+	return count.Waiting[queue.Critical] > 0 && !at.IsZero() && now.Sub(at) >= Overdue
+}
+
 func alone(s lane.Status, count queue.Count, now time.Time) Page {
-	if reason, record := unknown(s, count); reason != None {
+	if reason, record := unknown(s, count, now); reason != None {
 		return Page{Reason: reason, Record: record, Account: reason == RateLimited && s.Upstream.Account > 0}
 	}
 	if s.Most == 0 { // the scheduler does not have it open, as it has nothing to do
@@ -123,7 +131,7 @@ func alone(s lane.Status, count queue.Count, now time.Time) Page {
 	return Page{Late: wait(s, count, now)}.overdue(count, now)
 }
 
-func unknown(s lane.Status, count queue.Count) (Reason, lane.Record) {
+func unknown(s lane.Status, count queue.Count, now time.Time) (Reason, lane.Record) {
 	up := s.Upstream
 	switch {
 	case s.StoreFailing, s.StoreSilent >= slowStore:
@@ -144,6 +152,8 @@ func unknown(s lane.Status, count queue.Count) (Reason, lane.Record) {
 		return NoAnswer, up.Record
 	case s.Pauses > 1, s.Roomy, up.Pauses > 1:
 		return RateLimited, s.Record
+	case up.Record.Accepted.IsZero() && s.Condition != lane.Throttled && isOverdue(count, now): // what failed before the relay began is forgotten
+		return Unproven, up.Record
 	}
 	return None, lane.Record{}
 }

@@ -14,6 +14,7 @@ var now = time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
 // free is a lane that has nothing to do and may do all.
 func free(change func(*lane.Status)) lane.Status {
 	s := lane.Status{Lane: 1, Condition: lane.Idle, Limit: 60, Learned: 60, Free: 60, Most: 10, Places: 100}
+	s.Upstream.Record.Accepted = now.Add(-time.Hour)
 	if change != nil {
 		change(&s)
 	}
@@ -77,6 +78,13 @@ func TestPage(t *testing.T) {
 		{"30 of them", free(func(s *lane.Status) { s.Free, s.Used, s.Frees = 0, 60, full }), critical(30), 31500 * time.Millisecond, None},
 		{"2,000 of them", free(nil), critical(2000), 33*time.Minute + time.Second, None},
 		{"one waits for long", free(nil), queue.Count{Waiting: [queue.Ranks]int{1}, OldestCritical: now.Add(-10 * time.Second)}, AtOnce, None},
+		{"one has waited since before the relay began", free(func(s *lane.Status) {
+			s.Upstream.Record.Accepted = time.Time{}
+		}), queue.Count{Waiting: [queue.Ranks]int{1}, OldestCritical: now.Add(-10 * time.Second)}, 0, Unproven},
+		{"a 429 is why it has waited since before the relay began", free(func(s *lane.Status) {
+			s.Upstream.Record.Accepted, s.Condition, s.Pauses, s.PausedUntil = time.Time{}, lane.Throttled, 1, now.Add(40*time.Second)
+		}), queue.Count{Waiting: [queue.Ranks]int{1}, OldestCritical: now.Add(-10 * time.Second)}, 40 * time.Second, None},
+		{"the relay has just begun", free(func(s *lane.Status) { s.Upstream.Record.Accepted = time.Time{} }), critical(1), 0, None},
 		{"all places are taken", free(func(s *lane.Status) {
 			s.Busy, s.Record = 10, lane.Record{Tried: 20, Took: 3 * time.Second, Oldest: time.Second}
 		}), queue.Count{}, 3 * time.Second, None},
