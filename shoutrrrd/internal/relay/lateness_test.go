@@ -132,6 +132,8 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 		return "paused"
 	case j.w.up.moods[upstream] != "", host.troubled.Add(45 * time.Second).After(kept):
 		return "host"
+	case host.changed.Add(5 * time.Second).After(kept): // it has come up, and gets more each second
+		return "pace"
 	case !row.KeyRefused.IsZero(), lane.rejected.After(kept):
 		return "rejected key"
 	case j.w.wall().Before(row.PausedUntil), row.Pauses > 0, lane.limited.Add(5 * time.Second).After(kept):
