@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -172,6 +173,57 @@ func TestHangingRequest(t *testing.T) {
 			t.Errorf("the history does not say %q", text)
 		}
 	})
+}
+
+// Both copies of a page hang. Another page is accepted, which shows that PagerDuty answers:
+// the first one is cut off and sent anew, and its resolve comes after that. A third page
+// hangs twice as well, and an operator has it tried by the number of its resolve.
+func TestBothCopiesHang(t *testing.T) {
+	if _, err := builtCommand(); err != nil { // that takes longer than an attempt lasts
+		t.Fatal(err)
+	}
+	roads(t, func(t *testing.T, p *process, r *road, upstream *pagerdutytest.Server) {
+		begun := time.Now()
+		twice := func(page string) {
+			upstream.Inject(pagerdutytest.Fault{Name: pagerdutytest.FaultHang, Count: 2})
+			p.answer(t, trigger(page, "critical", "the database is gone"))
+			p.answer(t, strings.Replace(trigger(page, "critical", "the database is back"), `"trigger"`, `"resolve"`, 1))
+			eventually(t, "the second copy of "+page, time.Minute, func() bool { return len(sentOf(upstream, page)) == 2 })
+		}
+		twice("page")
+		p.answer(t, trigger("later", "critical", "another database is gone"))
+		upstream.WantIncident(t, "later").Within(time.Minute).Triggered()
+		upstream.WantIncident(t, "page").Within(time.Minute).Resolved()
+		t.Logf("triggered and resolved after %s", time.Since(begun)) // 6.1 s
+		twice("third")
+		t.Log(p.command(t, "queue", "try", "6", "--why", "it hangs"))
+		upstream.WantIncident(t, "third").Within(time.Minute).Resolved()
+		t.Logf("and the third one after %s", time.Since(begun)) // 12.2 s
+		for _, page := range []string{"page", "third"} {
+			if got, want := sentOf(upstream, page), []string{"trigger", "trigger", "trigger", "resolve"}; !slices.Equal(got, want) {
+				t.Errorf("of %s PagerDuty got %q, want %q", page, got, want)
+			}
+		}
+		p.drained(t, time.Minute)
+		for id, why := range map[int]string{2: "while the upstream accepted an event that left later", 5: "an operator had the event tried again"} {
+			if history := p.get(t, fmt.Sprint("/api/events/", id)); !strings.Contains(history, why) {
+				t.Errorf("the history of event %d does not say %q: %s", id, why, history)
+			}
+		}
+		if log := p.log.String(); strings.Contains(log, "upstream down") {
+			t.Errorf("what hangs by two connections is taken for the upstream:\n%s", log)
+		}
+	})
+}
+
+// sentOf are the actions of a dedup key in the order in which they came to PagerDuty.
+func sentOf(upstream *pagerdutytest.Server, dedup string) (actions []string) {
+	for _, entry := range upstream.Journal() {
+		if entry.DedupKey == dedup {
+			actions = append(actions, entry.Action)
+		}
+	}
+	return actions
 }
 
 // A connection goes silent that has carried events before. All pages that come then are

@@ -5,10 +5,12 @@ import "github.com/spf13/cobra"
 var trying = deed{verb: "try", done: "tried"}
 
 const tryLong = `Have events tried at once that wait for their next attempt, or with --lane all of a
-lane. Of an event that is behind another of its dedup key, that one is tried. A lane is
-tried whatever PagerDuty has asked for with a 429, and although it has rejected the
-key: one event goes first, and if it is accepted the others follow. Who and why are
-kept in the history.`
+lane. Of an event that is behind another of its dedup key, that one is tried. A critical
+one that was sent twice and has no answer is cut off and sent anew; anything else that
+is being sent goes on until it has its answer, for 30 seconds at most. A lane is tried
+whatever PagerDuty has asked for with a 429, and although it has rejected the key: one
+event goes first, and if it is accepted the others follow. Who and why are kept in the
+history.`
 
 func newQueueTry(sys *system) *cobra.Command {
 	var from relayFlags

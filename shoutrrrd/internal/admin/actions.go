@@ -83,7 +83,7 @@ func (d *Door) drop(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Door) tryEvent(w http.ResponseWriter, r *http.Request) {
-	d.act(w, r, "tried", "one that is queued can be tried", d.o.Store.TryEvent)
+	d.act(w, r, "tried", "one that is queued can be tried", d.o.Holder.TryEvent)
 }
 
 // act does to an event what an operator wants and shows the event.

@@ -17,10 +17,9 @@ import (
 
 // Store is what the door itself needs of a queue.
 type Store interface {
-	// Requeue, Drop and TryEvent return queue.ErrNotFound or queue.ErrState.
+	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
-	TryEvent(ctx context.Context, id int64, by queue.By) error
 	// Healthy returns why nothing can be kept, nil if all is well.
 	Healthy() error
 	// Quarantined lists files that were set aside as damaged.
@@ -29,11 +28,13 @@ type Store interface {
 	Usage() queue.Usage
 }
 
-// Holder pauses and resumes lanes, and has them tried at once.
+// Holder pauses and resumes lanes, and has lanes and events tried at once.
 type Holder interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	Try(ctx context.Context, lane int64, by queue.By) error
+	// TryEvent returns queue.ErrNotFound or queue.ErrState.
+	TryEvent(ctx context.Context, id int64, by queue.By) error
 }
 
 // Options says how the door works. Those without a default are required.

@@ -68,6 +68,11 @@ func (s *scheduler) Try(ctx context.Context, id int64, by queue.By) error {
 	return err
 }
 
+func (s *scheduler) TryEvent(ctx context.Context, id int64, by queue.By) error {
+	_, err := s.store.TryEvent(ctx, id, by)
+	return err
+}
+
 // bench is a second door over a socket, with a queue behind it and all that was
 // written.
 type bench struct {

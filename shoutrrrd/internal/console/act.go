@@ -60,7 +60,7 @@ func (c *Console) verb(what string) func(context.Context, int64, queue.By) error
 	case "drop":
 		return c.o.Store.Drop
 	case "try":
-		return c.o.Store.TryEvent
+		return c.o.Holder.TryEvent
 	}
 	return nil
 }

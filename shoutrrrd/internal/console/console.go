@@ -24,18 +24,19 @@ import (
 
 // Store is what operators do to events, and which ones make up a group.
 type Store interface {
-	// Requeue, Drop and TryEvent return queue.ErrNotFound or queue.ErrState.
+	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
-	TryEvent(ctx context.Context, id int64, by queue.By) error
 	Members(ctx context.Context, g queue.Group, n int) ([]int64, error)
 }
 
-// Holder pauses and resumes lanes, and has them tried at once.
+// Holder pauses and resumes lanes, and has lanes and events tried at once.
 type Holder interface {
 	Hold(ctx context.Context, lane int64, by queue.By) error
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	Try(ctx context.Context, lane int64, by queue.By) error
+	// TryEvent returns queue.ErrNotFound or queue.ErrState.
+	TryEvent(ctx context.Context, id int64, by queue.By) error
 }
 
 // Options says what the console shows and does. All of it is required.

@@ -90,6 +90,11 @@ func (h holder) Try(ctx context.Context, id int64, by queue.By) error {
 	return err
 }
 
+func (h holder) TryEvent(ctx context.Context, id int64, by queue.By) error {
+	_, err := h.Store.TryEvent(ctx, id, by)
+	return err
+}
+
 // put keeps an event of the lane db.
 func (s *site) put(dedup string, severity queue.Rank, summary string) queue.Placed {
 	s.t.Helper()

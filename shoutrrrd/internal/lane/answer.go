@@ -107,15 +107,10 @@ func (c *Core) answered(now time.Time, in Answered) {
 		c.fault(now, "an answer to an attempt that is not in flight", in.Lane, in.ID)
 		return
 	}
-	delete(l.flying, in.ID)
-	c.take(now, &l.windows[f.slot].flying, -1, "slots in flight")
-	c.take(now, &f.host.taken[f.place], -1, "places of a host")
-	c.take(now, &c.taken[f.place], -1, "places")
-	c.take(now, &f.host.budget.account.flying[f.kind], -1, "requests of an account")
-	l.active, c.quiet, c.ended = now, now, now
-
+	c.landed(now, l, f)
 	x := queue.Settlement{ID: in.ID, Claim: f.event.Claim, State: queue.Ready, At: now, Attempts: f.event.Attempts, Tried: true}
 	in.Err, x.Hedged, x.MaybeAccepted = c.hedged(now, l, f, in.Err, in.Second)
+	in.Err = f.abandoned(in.Err)
 	x.MaybeAccepted = x.MaybeAccepted || mayBeAccepted(in.Err)
 	if in.Err != nil {
 		x.Status, x.Reason = in.Err.Status, in.Err.Error()
@@ -125,6 +120,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 	case accepted:
 		x.State, x.Status, x.Attempts = queue.Delivered, http.StatusAccepted, x.Attempts+1
 		c.accepted(now, l, f)
+		c.answers(now, f, in.Second)
 	case rateLimited:
 		c.rateLimited(now, l, f, in.Err)
 	case serverError:
@@ -140,8 +136,12 @@ func (c *Core) answered(now time.Time, in Answered) {
 			l.hold(now, f, false)
 			x.Counts = true
 		}
-		c.failed(now, l, f, x.Reason)
 		f.host.budget.fails(now, chainOf(&f.event))
+		if f.hedge != nil && f.hedge.given != "" { // it says nothing of the host as that stands now
+			c.onceMore(now, l, f, &x)
+			break
+		}
+		c.failed(now, l, f, x.Reason)
 		c.again(now, l, f, &x, 0)
 		if h := f.host; v == unreachable && h.down && h.probeAt.After(now) { // the event is not to blame
 			x.Due = earlier(x.Due, h.probeAt.Add(behindProbe))
@@ -162,6 +162,16 @@ func (c *Core) answered(now time.Time, in Answered) {
 	c.settle(now, l, x)
 	c.tidy(f.host)
 	c.look(now, l)
+}
+
+// landed takes an attempt out of what is in flight, but for its second copy.
+func (c *Core) landed(now time.Time, l *lane, f flight) {
+	delete(l.flying, f.event.ID)
+	c.take(now, &l.windows[f.slot].flying, -1, "slots in flight")
+	c.take(now, &f.host.taken[f.place], -1, "places of a host")
+	c.take(now, &c.taken[f.place], -1, "places")
+	c.take(now, &f.host.budget.account.flying[f.kind], -1, "requests of an account")
+	l.active, c.quiet, c.ended = now, now, now
 }
 
 // again lets an event wait for its next attempt, alone. A Retry-After counts up to the

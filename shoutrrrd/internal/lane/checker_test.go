@@ -33,6 +33,9 @@ type checker struct {
 	sentAt   map[int64]time.Time   // per event in flight
 	sentTo   map[int64]string      // its host
 	twice    map[int64]string      // the host of those of which two copies are in flight
+	twiceAt  map[int64]time.Time   // when the second one left
+	given    map[int64]bool        // those whose copies were both cancelled
+	tried    map[int64]bool        // those that an operator wants to be tried
 	probes   map[int64]bool        // those that try a paused lane
 	tries    map[int64]bool        // those that go beyond the common share
 	paged    map[int64][]time.Time // when critical events left, per lane
@@ -68,7 +71,7 @@ func newChecker(w *world) *checker {
 	c := &checker{
 		w: w, last: map[chainID]int{}, taken: map[chainID]int{}, dead: map[chainID]int{}, inFlight: map[chainID]int64{},
 		times: map[int64][]acceptance{}, slots: map[int64][]time.Time{}, flying: map[int64]int{},
-		sentAt: map[int64]time.Time{}, sentTo: map[int64]string{}, twice: map[int64]string{}, probes: map[int64]bool{}, tries: map[int64]bool{}, paged: map[int64][]time.Time{}, left: map[int64]time.Time{}, pauses: map[int64]*pause{}, down: map[string]bool{}, hosts: map[string]*hostSeen{}, reached: map[string]int{},
+		sentAt: map[int64]time.Time{}, sentTo: map[int64]string{}, twice: map[int64]string{}, twiceAt: map[int64]time.Time{}, given: map[int64]bool{}, tried: map[int64]bool{}, probes: map[int64]bool{}, tries: map[int64]bool{}, paged: map[int64][]time.Time{}, left: map[int64]time.Time{}, pauses: map[int64]*pause{}, down: map[string]bool{}, hosts: map[string]*hostSeen{}, reached: map[string]int{},
 	}
 	for _, host := range hosts {
 		c.hosts[host] = &hostSeen{}
@@ -156,7 +159,7 @@ func (c *checker) again(e queue.Event) {
 	c.reached["hedged"]++
 	c.flying[e.Lane]++
 	started, flies := c.sentAt[e.ID]
-	c.twice[e.ID] = c.sentTo[e.ID]
+	c.twice[e.ID], c.twiceAt[e.ID] = c.sentTo[e.ID], c.w.now
 	c.paged[e.Lane] = append(c.paged[e.Lane], c.w.now) // it may take a reserved slot of its own
 	c.budget(c.sentTo[e.ID])
 	lanes, _ := c.w.store.Lanes(context.Background())
@@ -169,6 +172,43 @@ func (c *checker) again(e queue.Event) {
 		c.w.fatalf("event %d left a second time, although its lane is paused or the relay stops", e.ID)
 	case most > 0 && len(c.sentAt)+len(c.twice) > most:
 		c.w.fatalf("%d attempts are in flight, %d of them twice, there is capacity for %d", len(c.sentAt), len(c.twice), most)
+	}
+}
+
+// abandoned sees both copies of an event given up: they have been silent for long enough, and
+// the host has accepted what left after them, or an operator wants it.
+func (c *checker) abandoned(e queue.Event) {
+	second, flies := c.twiceAt[e.ID]
+	lanes, _ := c.w.store.Lanes(context.Background())
+	switch {
+	case !flies, c.w.now.Sub(second) < 3*time.Second:
+		c.w.fatalf("both copies of event %d were given up after %s", e.ID, c.w.now.Sub(second))
+	case c.given[e.ID]:
+		c.w.fatalf("both copies of event %d were given up twice", e.ID)
+	case lanes[e.Lane-1].Held, c.w.stopped, c.w.now.Before(c.pauses[e.Lane].until), c.w.failing && len(c.w.stuck) > 0:
+		c.w.fatalf("both copies of event %d were given up, although its lane is paused, its end could not be kept or the relay stops", e.ID)
+	case c.tried[e.ID]:
+		c.reached["abandoned by an operator"]++
+	case c.hosts[c.twice[e.ID]].answered.After(second):
+		c.reached["abandoned"]++
+	default:
+		c.w.fatalf("both copies of event %d were given up, and the host has accepted nothing that left later", e.ID)
+	}
+	c.given[e.ID] = true
+}
+
+// silent looks whether something hangs by two connections to a host that has just accepted
+// what left later, although its lane may send.
+func (c *checker) silent(host string) {
+	for id, second := range c.twiceAt {
+		of := c.w.flights[id].event.Lane
+		lanes, _ := c.w.store.Lanes(context.Background())
+		s, _ := c.w.core.Status(c.w.wall(), of)
+		if c.twice[id] != host || c.given[id] || c.w.now.Sub(second) < 3*time.Second || !c.hosts[host].answered.After(second) ||
+			lanes[of-1].Held || s.KeyRefused || c.w.wall().Before(s.PausedUntil) || c.w.failing || c.w.stopped {
+			continue
+		}
+		c.w.fatalf("event %d hangs by two connections for %s, and its host accepts what left later", id, c.w.now.Sub(second))
 	}
 }
 
@@ -224,6 +264,16 @@ func (c *checker) accepted(e queue.Event, lost bool) {
 
 // answered sees an attempt end, of one copy or of two.
 func (c *checker) answered(e queue.Event, err *eventsv2.Error, second *lane.Copy) {
+	seen := c.hosts[c.sentTo[e.ID]]
+	if err == nil {
+		seen.accepts(c.sentAt[e.ID])
+	}
+	if second != nil && second.Err == nil {
+		seen.accepts(c.twiceAt[e.ID])
+	}
+	delete(c.twiceAt, e.ID)
+	delete(c.given, e.ID)
+	delete(c.tried, e.ID)
 	if second != nil {
 		c.flying[e.Lane]--
 		delete(c.twice, e.ID)
@@ -363,6 +413,9 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 	clear(c.sentAt)
 	clear(c.sentTo)
 	clear(c.twice)
+	clear(c.twiceAt)
+	clear(c.given)
+	clear(c.tried)
 	clear(c.probes)
 	clear(c.tries)
 	clear(c.down)
@@ -536,6 +589,14 @@ type hostSeen struct {
 	slow    time.Time   // when most attempts last failed, or it was last down
 	began   time.Time   // when that began
 	failing bool        // most attempts failed at the last answer
+
+	answered time.Time // when the latest request left that it has accepted
+}
+
+func (h *hostSeen) accepts(left time.Time) {
+	if left.After(h.answered) {
+		h.answered = left
+	}
 }
 
 type hostEnd struct {

@@ -218,6 +218,9 @@ type Hold struct {
 // Try: an operator has the lane tried now, whatever a 429 or a rejected key has it wait for.
 type Try struct{ Lane int64 }
 
+// TryEvent: an operator has an event tried now, which may be in flight.
+type TryEvent struct{ ID int64 }
+
 // Storage: the store cannot be written, so nothing is claimed, as its end could
 // not be kept; or it can again.
 type Storage struct{ Failing bool }
@@ -240,6 +243,7 @@ func (Moved) isInput()      {}
 func (Stale) isInput()      {}
 func (Hold) isInput()       {}
 func (Try) isInput()        {}
+func (TryEvent) isInput()   {}
 func (Storage) isInput()    {}
 func (Tick) isInput()       {}
 func (Stop) isInput()       {}
@@ -384,6 +388,9 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 			c.try(now, l)
 			c.look(now, l)
 		}
+		c.tryAgain(now, func(one *hedge) bool { return one.lane.stored.ID == in.Lane })
+	case TryEvent:
+		c.tryAgain(now, func(one *hedge) bool { return one.id == in.ID })
 	case Storage:
 		c.failing = in.Failing
 	case Tick:

@@ -419,12 +419,12 @@ func (l *lane) learn(a ask, t queue.Taken) {
 func (c *Core) launch(now time.Time, a ask, e queue.Event) {
 	l := a.lane
 	f := flight{
-		event: e, host: l.host, slot: a.slot, place: a.place, kind: kindOf(e.Priority == queue.Critical), started: now,
+		event: e, host: l.host, slot: a.slot, place: a.place, kind: kindOf(e.Priority == queue.Critical), started: now, accepted: l.host.record.accepted,
 		try: a.try, probe: now.Before(l.stored.PausedUntil), throttled: l.stats.Throttled, rejections: l.rejections,
 	}
 	f.event.Body = nil // the attempt has it
 	if mayHedge(&e) {
-		f.hedge = &hedge{}
+		f.hedge = &hedge{lane: l, id: e.ID}
 		c.ring(alarm{at: now.Add(hedgeAfter), set: &f.hedge.due, lane: l, hedge: e.ID})
 	}
 	b := begun{at: now, of: chainOf(&e), hedge: f.hedge}

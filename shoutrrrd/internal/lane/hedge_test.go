@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -232,5 +233,226 @@ func TestHedgeThatComesTooLate(t *testing.T) {
 	}
 	if got := s.used(1); got != 1 {
 		t.Errorf("%d slots are taken, want 1", got)
+	}
+}
+
+// hang lets criticals leave twice, and be silent for so long since the second copy left.
+func (s *script) hang(id int64, n int, silent time.Duration) {
+	s.t.Helper()
+	s.arrive(id, queue.Critical, n)
+	s.wait(3 * time.Second)
+	s.wantHedges(n, "after 3 s")
+	s.wait(silent)
+}
+
+// accept sends one more critical event, which is accepted.
+func (s *script) accept(id int64) {
+	s.t.Helper()
+	before := len(s.attempts)
+	s.arrive(id, queue.Critical, 1)
+	s.inFlight(before + 1)
+	e := s.attempts[before]
+	s.attempts = s.attempts[:before]
+	s.step(lane.Answered{Lane: e.Lane, ID: e.ID})
+}
+
+func (s *script) wantGiven(want []int64, when string) {
+	s.t.Helper()
+	if !slices.Equal(s.given, want) {
+		s.t.Fatalf("%s: given up are %v, want %v", when, s.given, want)
+	}
+}
+
+// cancelled ends an attempt that was given up.
+func (s *script) cancelled(id int64) queue.Settlement {
+	s.t.Helper()
+	at := slices.IndexFunc(s.attempts, func(e queue.Event) bool { return e.ID == id })
+	if at < 0 {
+		s.t.Fatalf("event %d is not in flight", id)
+	}
+	e := s.attempts[at]
+	s.attempts = slices.Delete(s.attempts, at, at+1)
+	s.step(lane.Answered{Lane: e.Lane, ID: id, Err: givenUp, Second: &lane.Copy{Err: givenUp}})
+	return s.settled[id]
+}
+
+// Both copies of several events hang. The host accepts another one that began later: all of
+// them are given up, and are due at once.
+func TestSilentCopiesAreGivenUpWhenTheHostAccepts(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.open(2, "pagerduty", 60)
+	s.open(3, "elsewhere", 60)
+	s.hang(1, 2, 4*time.Second)
+	s.accept(3)
+	s.wantGiven(nil, "another host has accepted something")
+	s.accept(2)
+	s.wantGiven([]int64{1, 2}, "the host has accepted something")
+	s.accept(2)
+	s.wantGiven([]int64{1, 2}, "it has accepted more")
+	for id := range int64(2) {
+		x := s.cancelled(id + 1)
+		if x.State != queue.Ready || x.Attempts != 1 || !x.Tried || !x.Counts || !x.MaybeAccepted || x.Hedged != queue.NeitherAccepted || x.Failure != string(lane.TimedOut) {
+			t.Errorf("settled as %+v", x)
+		}
+		if x.Reason == "" {
+			t.Error("its history does not say why")
+		}
+	}
+	if got := s.used(1); got != 4 {
+		t.Errorf("%d slots of the window are taken, want that of each copy: each may have been accepted", got)
+	}
+	if len(s.tells) > 0 {
+		t.Errorf("people are told %q", s.tells)
+	}
+}
+
+// An acceptance is no reason before the second copy has been silent for 3 s, nor if its
+// request left before that copy. It is one as soon as the 3 s are over.
+func TestCopiesAreNotGivenUpTooSoon(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.arrive(1, queue.Critical, 1)
+	s.arrive(1, queue.Info, 1)
+	s.wait(7 * time.Second)
+	s.wantHedges(1, "after 7 s")
+	earlier := s.attempts[1]
+	s.attempts = s.attempts[:1]
+	s.step(lane.Answered{Lane: 1, ID: earlier.ID})
+	s.wantGiven(nil, "a request that left before the second copy was accepted")
+	s.accept(1)
+	s.wantGiven([]int64{1}, "one that left after it was accepted")
+
+	s = newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.hang(1, 1, time.Second)
+	s.accept(1)
+	s.wait(2*time.Second - time.Millisecond)
+	s.wantGiven(nil, "before the second copy has been silent for 3 s")
+	s.wait(time.Millisecond)
+	s.wantGiven([]int64{1}, "after 3 s")
+}
+
+// The acceptance of a second copy says that the host answers as any other does.
+func TestSecondCopyShowsThatTheHostAnswers(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.hang(1, 1, time.Second)
+	s.arrive(1, queue.Critical, 1)
+	s.wait(3 * time.Second)
+	s.wantHedges(2, "3 s later")
+	e := s.attempts[1]
+	s.attempts = s.attempts[:1]
+	s.step(lane.Answered{Lane: 1, ID: e.ID, Err: givenUp, Second: &lane.Copy{}})
+	s.wantGiven([]int64{1}, "a second copy has been accepted")
+}
+
+// An answer that is on its way when the attempt is given up is the answer.
+func TestAnswerOfWhatWasGivenUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, second *eventsv2.Error
+		want          queue.State
+		attempts      int
+	}{
+		"accepted":                  {givenUp, nil, queue.Delivered, 1},
+		"rejected":                  {givenUp, &eventsv2.Error{Status: 400}, queue.Refused, 1},
+		"a 503":                     {&eventsv2.Error{Status: 503}, givenUp, queue.Waiting, 1},
+		"one was lost before":       {timedOut, givenUp, queue.Ready, 1},
+		"neither had a connection":  {&eventsv2.Error{Err: context.Canceled}, &eventsv2.Error{Err: context.Canceled}, queue.Ready, 1},
+		"both were cancelled by it": {givenUp, givenUp, queue.Ready, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, lane.Options{})
+			s.open(1, "pagerduty", 60)
+			s.hang(1, 1, 3*time.Second)
+			s.accept(1)
+			s.wantGiven([]int64{1}, "the host has accepted something")
+			e := s.both(c.first, c.second)
+			x := s.settled[e.ID]
+			if x.State != c.want || x.Attempts != c.attempts {
+				t.Errorf("settled as %+v", x)
+			}
+			if reached := c.first.Sent || c.second != nil && c.second.Sent; x.State == queue.Ready && x.MaybeAccepted != reached {
+				t.Errorf("it may have been accepted: %v", x.MaybeAccepted)
+			}
+		})
+	}
+}
+
+// An event that hangs again while the host goes on to accept others waits as after any
+// failure. One that came after the last acceptance has met the host's trouble, however
+// often it was tried.
+func TestWhatHangsByItselfWaits(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.hang(1, 1, 3*time.Second)
+	s.accept(1)
+	e := s.attempts[0]
+	if x := s.cancelled(1); x.State != queue.Ready {
+		t.Errorf("settled as %+v", x)
+	}
+	e.Attempts, s.hedges, s.given = 1, nil, nil
+	s.again(e)
+	s.wait(6 * time.Second)
+	s.accept(1)
+	s.wantGiven([]int64{1}, "it hangs again")
+	if x := s.cancelled(1); x.State != queue.Waiting || !x.Due.After(s.now) || x.Attempts != 2 {
+		t.Errorf("settled as %+v", x)
+	}
+
+	s = newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 60)
+	s.accept(1)
+	s.wait(time.Minute)
+	e = queue.Event{ID: 50, Lane: 1, Action: eventsv2.Trigger, DedupKey: "d", Severity: queue.Critical, Priority: queue.Critical, Fresh: s.now.Add(-31 * time.Second), Attempts: 1}
+	s.again(e)
+	s.wait(6 * time.Second)
+	s.accept(1)
+	s.wantGiven([]int64{50}, "the host accepts again")
+	if x := s.cancelled(50); x.State != queue.Ready || x.Attempts != 2 {
+		t.Errorf("settled as %+v", x)
+	}
+}
+
+// An operator tries an event, or its lane: what has no answer by either connection is given
+// up, if the lane may send.
+func TestOperatorTriesWhatHangs(t *testing.T) {
+	event, all := lane.TryEvent{ID: 2}, lane.Try{Lane: 1}
+	cases := []struct {
+		name   string
+		silent time.Duration
+		try    lane.Input
+		do     func(*script)
+		after  time.Duration
+		want   []int64
+	}{
+		{"an event", 3 * time.Second, event, nil, 0, []int64{2}},
+		{"an event, early", 2 * time.Second, event, nil, time.Second, []int64{2}},
+		{"an event, earlier still", 2 * time.Second, event, nil, time.Second - time.Millisecond, nil},
+		{"its lane", 3 * time.Second, all, nil, 0, []int64{1, 2}},
+		{"another event", 3 * time.Second, lane.TryEvent{ID: 9}, nil, 0, nil},
+		{"another lane", 3 * time.Second, lane.Try{Lane: 2}, nil, 0, nil},
+		{"the lane is paused", 3 * time.Second, event, func(s *script) { s.step(lane.Hold{Lane: 1, Held: true}) }, time.Minute, nil},
+		{"the store cannot be written", 3 * time.Second, event, func(s *script) { s.step(lane.Storage{Failing: true}) }, time.Minute, nil},
+		{"the relay stops", 3 * time.Second, event, func(s *script) { s.step(lane.Stop{}) }, time.Minute, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScript(t, lane.Options{})
+			s.open(1, "pagerduty", 60)
+			s.hang(1, 2, c.silent)
+			if c.do != nil {
+				c.do(s)
+			}
+			s.step(c.try)
+			s.step(c.try)
+			s.wait(c.after)
+			s.wantGiven(c.want, c.name)
+			for _, id := range c.want {
+				if x := s.cancelled(id); x.State != queue.Ready || x.Reason == "" {
+					t.Errorf("settled as %+v", x)
+				}
+			}
+		})
 	}
 }

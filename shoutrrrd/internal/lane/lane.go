@@ -82,6 +82,7 @@ type flight struct {
 	place      share // of the relay's capacity
 	host       *host // that it goes to: a lane's can change meanwhile
 	started    time.Time
+	accepted   time.Time     // when the host had last accepted something before that
 	sent       *list.Element // its place among those in flight of the host
 	sentOfLane *list.Element // the same of the lane
 	try        bool          // beyond the common share, see [lane.try]

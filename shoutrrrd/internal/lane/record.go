@@ -319,7 +319,7 @@ func (s *Record) addEnded(latest []outcome) (took []time.Duration) {
 func (s *Record) addHanging(now time.Time, hanging []begun) {
 	for _, b := range hanging {
 		s.Tried, s.Broken = s.Tried+1, s.Broken+1
-		if age := now.Sub(b.at); b.hedge != nil && b.hedge.left && age >= 2*hedgeAfter {
+		if age := now.Sub(b.at); b.hedge != nil && !b.hedge.left.IsZero() && age >= 2*hedgeAfter {
 			s.Lost = max(s.Lost, age)
 		} else {
 			s.Hung++

@@ -22,6 +22,7 @@ type script struct {
 	nextID   int64
 	attempts []queue.Event
 	hedges   []int64 // events that are to leave once more
+	given    []int64 // events both of whose copies are to be cancelled
 	settled  map[int64]queue.Settlement
 	saved    map[int64]queue.Lane
 	tells    []lane.Change
@@ -93,6 +94,8 @@ func (s *script) step(in lane.Input) {
 			s.attempts = append(s.attempts, d.Event)
 		case lane.Hedge:
 			s.hedges = append(s.hedges, d.ID)
+		case lane.Abandon:
+			s.given = append(s.given, d.ID)
 		case lane.Settle:
 			s.settled[d.ID] = d.Settlement
 		case lane.Move:

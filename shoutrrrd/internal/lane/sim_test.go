@@ -262,6 +262,20 @@ func (w *world) carryOut(d lane.Decision) {
 		f.twice = true
 		w.check.again(f.event)
 		w.copy(f, 1)
+		if w.o.plant == "gives up at once" {
+			w.carryOut(lane.Abandon{Lane: d.Lane, ID: d.ID})
+		}
+	case lane.Abandon:
+		if w.o.plant == "waits for what hangs" {
+			return
+		}
+		f := w.flights[d.ID]
+		w.check.abandoned(f.event)
+		w.inLife(w.now.Add(w.some(50*time.Millisecond)), func() { // the connections take a while to close
+			if !f.over {
+				w.over(f)
+			}
+		})
 	case lane.Settle:
 		w.check.settled(w.claimed[d.ID], d.Settlement)
 		if w.o.plant == "promotes before the end" {
@@ -412,9 +426,13 @@ func (w *world) copy(f *flight, n int) {
 // with the last one.
 func (w *world) ended(f *flight, n int, err *eventsv2.Error) {
 	f.ends[n] = &lane.Copy{Err: err}
-	if err != nil && f.twice && f.ends[1-n] == nil {
-		return
+	if err == nil || !f.twice || f.ends[1-n] != nil {
+		w.over(f)
 	}
+}
+
+// over ends an attempt: what has no answer is cancelled.
+func (w *world) over(f *flight) {
 	f.over = true
 	for i := range f.ends {
 		if f.ends[i] == nil {
@@ -425,8 +443,12 @@ func (w *world) ended(f *flight, n int, err *eventsv2.Error) {
 	if f.twice {
 		in.Second = f.ends[1]
 	}
+	host := w.check.sentTo[f.event.ID]
 	w.check.answered(f.event, in.Err, in.Second)
 	w.step(in)
+	if in.Err == nil || f.twice && f.ends[1].Err == nil {
+		w.check.silent(host)
+	}
 }
 
 // note adds a decision to the log, of which a hash is enough to compare.

@@ -120,6 +120,8 @@ func TestPlantedFaults(t *testing.T) {
 		"deaf to operators":             "left a lane that is held",
 		"promotes before the end":       "in flight together",
 		"forgets that something waits":  "is free and an event",
+		"waits for what hangs":          "its host accepts what left later",
+		"gives up at once":              "were given up after",
 		"claims while the disk is full": "could not be kept",
 
 		"takes a short answer for the last": "is free and an event",

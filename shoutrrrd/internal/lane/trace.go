@@ -36,6 +36,8 @@ func (t *trace) add(now time.Time, d Decision) {
 		n.what, n.lane, n.id = "attempt", d.Event.Lane, d.Event.ID
 	case Hedge:
 		n.what, n.lane, n.id = "hedge", d.Lane, d.ID
+	case Abandon:
+		n.what, n.lane, n.id = "abandon", d.Lane, d.ID
 	case Settle:
 		n.what, n.lane, n.id, n.more, n.number = "settle", d.Lane, d.ID, d.State.String(), d.Status
 	case Release:

@@ -76,7 +76,7 @@ func (w *world) operate() {
 		return
 	}
 	id := 1 + w.random.Int64N(int64(w.o.keys))
-	switch w.random.IntN(3) {
+	switch w.random.IntN(4) {
 	case 0:
 		w.hold(id, true)
 		w.at(w.now.Add(w.some(time.Hour)), func() { w.hold(id, false) })
@@ -93,6 +93,8 @@ func (w *world) operate() {
 		w.failing = true
 		w.at(w.now.Add(w.some(3*time.Minute)), w.mend)
 		w.check.reached["disk"]++
+	case 3:
+		w.try(id)
 	}
 	w.at(w.now.Add(w.some(4*time.Hour)), w.operate)
 }
@@ -108,6 +110,16 @@ func (w *world) hold(id int64, held bool) {
 	if w.o.plant != "deaf to operators" {
 		w.step(lane.Hold{Lane: id, Held: held, By: by})
 	}
+}
+
+// try has a lane tried now.
+func (w *world) try(id int64) {
+	_, _ = w.store.TryLane(context.Background(), id, queue.By{Who: "ana", At: w.wall()})
+	w.check.pauses[id].rejected, w.check.pauses[id].until, w.check.pauses[id].tried = time.Time{}, time.Time{}, time.Time{}
+	for event := range w.check.twice {
+		w.check.tried[event] = w.check.tried[event] || w.flights[event].event.Lane == id
+	}
+	w.step(lane.Try{Lane: id})
 }
 
 // mend lets the store be written again.

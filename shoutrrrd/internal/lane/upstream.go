@@ -32,6 +32,9 @@ type host struct {
 	falls  int    // how often it went down
 	record record // of the attempts
 
+	twice    []*hedge  // second copies that are in flight, in the order in which they left
+	answered time.Time // when the latest of the requests began that it has accepted
+
 	probes   int       // ordinary ones, since it went down
 	probeAt  time.Time // the next ordinary one
 	critical time.Time // the last one that was for a critical event

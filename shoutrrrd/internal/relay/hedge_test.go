@@ -72,6 +72,103 @@ func (w *world) oneHangs(taken bool) {
 	}
 }
 
+// Two pages hang twice, as their host hangs. What comes when it accepts again is accepted, and
+// the two within a second after that: both of their copies are given up. Each incident is
+// opened once, and what comes after it in its chain comes after it.
+func TestBothCopiesHang(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprint("taken ", taken), func(t *testing.T) {
+			w, verdict := simulate(t, hedging, func(w *world) {
+				w.hangsAtFirst(taken)
+				w.wait(1100 * time.Millisecond)
+				w.submit(event{key: 4, severity: queue.Critical, action: eventsv2.Trigger, dedup: "elsewhere"})
+				w.wait(time.Second)
+				if n := w.times("given up twice"); n > 0 {
+					w.fail("%d copies were given up, although only another host has accepted something", n)
+				}
+				w.submit(event{key: 0, severity: queue.Critical, action: eventsv2.Trigger, dedup: "later"})
+				w.wait(1200 * time.Millisecond) // of which the acceptance takes 200
+				w.wantThrough()
+			})
+			if verdict != "" {
+				t.Fatal(verdict)
+			}
+			if w.judge.reached["log: upstream down"] > 0 {
+				t.Error(w.judge.reached)
+			}
+		})
+	}
+}
+
+// An operator tries what hangs twice, by an event that is behind it in its chain or by its
+// lane: it leaves anew at once, although nothing else has shown that the host answers.
+func TestOperatorTriesWhatHangs(t *testing.T) {
+	for _, store := range []string{"file", "model", "twin"} {
+		t.Run(store, func(t *testing.T) {
+			o := hedging
+			o.store = store
+			_, verdict := simulate(t, o, func(w *world) {
+				w.hangsAtFirst(true)
+				w.wait(time.Second)
+				w.mu.Lock()
+				w.judge.tried = time.Now()
+				other := w.judge.records[2].lane
+				w.mu.Unlock()
+				by := queue.By{Who: "ana", Why: "it hangs", At: w.wall()}
+				if err := w.life.relay.TryEvent(context.Background(), 3, by); err != nil {
+					w.fail("%v", err)
+				}
+				if err := w.life.relay.Try(context.Background(), other, by); err != nil {
+					w.fail("%v", err)
+				}
+				w.wait(time.Second)
+				w.wantThrough()
+			})
+			if verdict != "" {
+				t.Fatal(verdict)
+			}
+		})
+	}
+}
+
+// hangsAtFirst has the common host hang for 6.5 s with two pages of two lanes, of which one
+// is resolved meanwhile.
+func (w *world) hangsAtFirst(taken bool) {
+	w.rule(func(r *request) reply {
+		if r.host == common && time.Since(w.begun) < 6500*time.Millisecond {
+			return hang(taken)
+		}
+		return reply{}
+	})
+	w.submit(event{key: 0, severity: queue.Critical, action: eventsv2.Trigger, dedup: "page"})
+	w.wait(time.Millisecond)
+	w.submit(event{key: 1, severity: queue.Critical, action: eventsv2.Trigger, dedup: "other"})
+	w.wait(time.Millisecond)
+	w.submit(event{key: 0, severity: queue.Error, action: eventsv2.Resolve, dedup: "page"})
+	w.wait(6500*time.Millisecond - 2*time.Millisecond)
+	for n, want := range map[int]int{1: 2, 2: 2, 3: 0} {
+		if got := w.triesOf(n); got != want {
+			w.fail("after 6.5 s event %d was sent %d times, want %d", n, got, want)
+		}
+	}
+}
+
+// wantThrough looks whether the pages of [world.hangsAtFirst] and the resolve are delivered.
+func (w *world) wantThrough() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.judge.byPlace() {
+		if r.state != queue.Delivered {
+			w.fail("event %d (%s of %s) is %s", r.id, r.action, r.chain, r.state)
+		}
+	}
+	for n, want := range map[int]int{1: 3, 2: 3, 3: 1} {
+		if got := w.up.tries[n]; got != want {
+			w.fail("event %d was sent %d times, want %d", n, got, want)
+		}
+	}
+}
+
 // The host answers nothing to the first copy of anything and takes it all the same. Both
 // copies count in the window: PagerDuty gets no more than its limit in any minute.
 func TestHedgesStayWithinTheLimit(t *testing.T) {

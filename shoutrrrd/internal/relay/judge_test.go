@@ -37,6 +37,7 @@ type judge struct {
 	waits       map[int64]*record // critical triggers whose last attempt has failed
 	undelivered map[int64]*record // critical triggers that PagerDuty has not taken
 	flying      map[int64]*record // those of which an attempt is in flight
+	tried       time.Time         // the last time that an operator had something tried
 	reached     map[string]int
 	forecasts   forecasts
 
@@ -115,6 +116,8 @@ type hostSeen struct {
 	failing      time.Time   // since when more than half of them have failed; zero if they do not
 	mostInSecond int         // attempts that began within one, while most of them failed
 	mostInMinute int
+
+	answered time.Time // when the latest request began that it has accepted
 }
 
 // ending is how an attempt ended.
@@ -374,6 +377,28 @@ func (j *judge) again(x *record, r *request) {
 	}
 }
 
+// cancelled sees a copy of an event cancelled: as the other one was accepted, as the process
+// ends, or as both have been silent for seconds, and the host has accepted what left later
+// or an operator has it tried.
+func (j *judge) cancelled(r *request, l *life) {
+	if r.copies.accepted || l.ctx.Err() != nil {
+		return
+	}
+	j.reached["given up twice"]++
+	second := r.copies.second
+	if silent := time.Since(second); second.IsZero() || silent < 3*time.Second-time.Millisecond {
+		j.w.fail("a copy of event %d was given up when the second one had been in flight for %s", r.n, silent)
+	}
+	h := j.host(r.host)
+	if !h.answered.After(second) && !j.tried.After(second) {
+		j.w.fail("a copy of event %d was given up, and %s has accepted nothing that left later", r.n, r.host)
+	}
+	h.trouble = time.Now() // the attempt has failed
+	if x := j.records[j.idOf[r.n]]; x != nil {
+		j.lane(x.lane).trouble = h.trouble
+	}
+}
+
 // bounded looks whether a host gets more than the limits of its lanes allow, and more than
 // a few in a second while most attempts fail. Probes while it is down are not counted.
 func (j *judge) bounded(r *request) {
@@ -488,6 +513,9 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 		l.limited = time.Now()
 	}
 	x.maybe = x.maybe || err != nil && err.Status != 429 && (err.Page || err.Status != 400 && err.Status != 401 && err.Status != 403)
+	if err == nil && r.began.After(h.answered) {
+		h.answered = r.began
+	}
 	if r.copies != nil {
 		if err = r.copies.ended(err); r.copies.flying > 0 {
 			return // the event is in flight until both have ended

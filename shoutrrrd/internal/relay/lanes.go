@@ -215,7 +215,8 @@ func (r *Relay) held(ctx context.Context, id int64, held bool, by queue.By) {
 }
 
 // Try has a lane tried now, in an operator's name: a 429's pause and the wait for a
-// rejected key end, and what waits for its next attempt is due at once.
+// rejected key end, what waits for its next attempt is due at once, and what has no answer by
+// either of two connections is given up for a new attempt.
 func (r *Relay) Try(ctx context.Context, id int64, by queue.By) error {
 	n, err := r.o.Store.TryLane(ctx, id, by)
 	if err != nil {
@@ -224,6 +225,17 @@ func (r *Relay) Try(ctx context.Context, id int64, by queue.By) error {
 	r.o.Log.Info("lane tried", "lane", r.nameOf(ctx, id), "retrying", n, "by", by.Who, "why", by.Why)
 	r.inputs.put(lane.Try{Lane: id})
 	return nil
+}
+
+// TryEvent has an event tried now, in an operator's name, or the head of its chain: if it
+// waits for its next attempt it is due at once, and if neither of two copies that are in
+// flight has an answer for seconds they are given up for a new attempt.
+func (r *Relay) TryEvent(ctx context.Context, id int64, by queue.By) error {
+	head, err := r.o.Store.TryEvent(ctx, id, by)
+	if err == nil {
+		r.inputs.put(lane.TryEvent{ID: head})
+	}
+	return err
 }
 
 // nameOf is the name of a lane that need not be open.

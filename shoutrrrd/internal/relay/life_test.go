@@ -33,6 +33,7 @@ type life struct {
 	relay    *relay.Relay
 	door     *intake.Door
 	settings atomic.Pointer[settings.Settings]
+	ctx      context.Context // ends when the process is to end
 	cancel   context.CancelFunc
 	killed   chan struct{}
 	ended    chan struct{} // the relay has ended
@@ -84,7 +85,7 @@ func (w *world) start(blind bool) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
+	l.ctx, l.cancel = ctx, cancel
 	w.mu.Lock()
 	w.life = l
 	w.judge.started()

@@ -201,7 +201,7 @@ func TestTryRetrying(t *testing.T) {
 			if l, known := w.life.store.Lane(context.Background(), w.keys[1]); whole && known == nil {
 				err = w.life.relay.Try(context.Background(), l.ID, by)
 			} else {
-				err = w.life.store.inner.TryEvent(context.Background(), 2, by)
+				err = w.life.relay.TryEvent(context.Background(), 2, by)
 			}
 			if err != nil {
 				w.fail("%v", err)

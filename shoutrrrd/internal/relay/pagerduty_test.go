@@ -40,12 +40,14 @@ type request struct {
 	dice   *rand.Rand
 	copies *copies // of a request that may be sent twice; else nil
 	second bool    // it is the second copy
+	began  time.Time
 }
 
 // copies are the two of one event. They are behind the world's lock.
 type copies struct {
 	flying   int
 	accepted bool            // by an answer that has arrived
+	second   time.Time       // when the second one left
 	err      *eventsv2.Error // the best so far of those that do not accept
 }
 
@@ -156,7 +158,10 @@ func (p poster) attempt(ctx context.Context, r *request) *eventsv2.Error {
 	<-time.After(time.Microsecond) // what was stored is noted meanwhile
 	w.mu.Lock()
 	w.up.tries[r.n]++
-	r.try = w.up.tries[r.n]
+	r.try, r.began = w.up.tries[r.n], time.Now()
+	if r.second {
+		r.copies.second = r.began
+	}
 	r.dice = w.dice(r.n, r.try)
 	w.judge.departed(r)
 	w.mu.Unlock()
@@ -187,6 +192,9 @@ func (p poster) attempt(ctx context.Context, r *request) *eventsv2.Error {
 	case <-ctx.Done():
 		err = &eventsv2.Error{Err: context.Canceled, Sent: true}
 		if r.copies != nil { // its connection takes a while to close
+			w.mu.Lock()
+			w.judge.cancelled(r, p.life)
+			w.mu.Unlock()
 			<-time.After(time.Duration(1 + r.dice.Int64N(int64(50*time.Millisecond))))
 		}
 	case <-p.life.killed:

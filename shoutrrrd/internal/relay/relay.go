@@ -36,6 +36,7 @@ type Store interface {
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
 	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
+	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
 }
 
@@ -98,7 +99,7 @@ type Relay struct {
 	waited map[int64]int                // critical events that were queued then; the loop's own
 	last   int64                        // the highest lane that was there then
 	events map[int64]queue.Event        // claimed; the loop's own
-	hedges map[int64]chan struct{}      // of attempts that may be hedged: closed when the second copy is to leave; the loop's own
+	hedges map[int64]copies             // of attempts that may be made twice; the loop's own
 	chores []func(context.Context)      // what is done in slices beside the rest; the loop's own
 	slice  int                          // see sliceOfTurn; a field so that a test can break it and see that the simulation notices
 
@@ -143,7 +144,7 @@ func New(o Options) *Relay {
 		tried:       map[int64]time.Time{},
 		waited:      map[int64]int{},
 		events:      map[int64]queue.Event{},
-		hedges:      map[int64]chan struct{}{},
+		hedges:      map[int64]copies{},
 		settlements: newMailbox[settling](),
 		saves:       newMailbox[queue.Lane](),
 		releases:    newMailbox[[]queue.Event](),
@@ -304,13 +305,16 @@ func (r *Relay) carryOut(work context.Context, d lane.Decision) {
 			r.work.Go(func() { r.attempt(work, d.Event, to) })
 			break
 		}
-		again := make(chan struct{})
-		r.hedges[d.Event.ID] = again
-		r.work.Go(func() { r.attemptTwice(work, d.Event, to, again) })
+		c := newCopies(work)
+		r.hedges[d.Event.ID] = c
+		r.work.Go(func() { r.attemptTwice(work, d.Event, to, c) })
 	case lane.Hedge:
-		if again, ok := r.hedges[d.ID]; ok {
-			close(again)
-			delete(r.hedges, d.ID)
+		if c, ok := r.hedges[d.ID]; ok {
+			close(c.again)
+		}
+	case lane.Abandon:
+		if c, ok := r.hedges[d.ID]; ok {
+			c.cancel()
 		}
 	case lane.Settle:
 		e := r.events[d.ID]

@@ -106,6 +106,11 @@ func (s *store) Unhold(ctx context.Context, id int64, by queue.By) (err error) {
 	return err
 }
 
+func (s *store) TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error) {
+	s.with(func() { head, err = s.model.TryEvent(ctx, id, by) })
+	return head, err
+}
+
 func (s *store) TryLane(ctx context.Context, id int64, by queue.By) (n int, err error) {
 	s.with(func() { n, err = s.model.TryLane(ctx, id, by) })
 	return n, err

@@ -31,7 +31,6 @@ type store interface {
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
-	TryEvent(ctx context.Context, id int64, by queue.By) error
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
 	Groups(ctx context.Context) ([]queue.Group, error)
@@ -202,7 +201,7 @@ func (l *locked) TryLane(ctx context.Context, id int64, by queue.By) (int, error
 	return l.model.TryLane(ctx, id, by)
 }
 
-func (l *locked) TryEvent(ctx context.Context, id int64, by queue.By) error {
+func (l *locked) TryEvent(ctx context.Context, id int64, by queue.By) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.model.TryEvent(ctx, id, by)
@@ -531,12 +530,14 @@ func (t *twin) TryLane(ctx context.Context, id int64, by queue.By) (int, error) 
 	return got, err
 }
 
-func (t *twin) TryEvent(ctx context.Context, id int64, by queue.By) error {
+func (t *twin) TryEvent(ctx context.Context, id int64, by queue.By) (int64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := t.file.TryEvent(ctx, id, by)
-	t.same("an event that is tried", kind(t.model.TryEvent(ctx, id, by)), kind(err))
-	return err
+	got, err := t.file.TryEvent(ctx, id, by)
+	want, failed := t.model.TryEvent(ctx, id, by)
+	t.same("the error of an event that is tried", kind(failed), kind(err))
+	t.same("an event that is tried", want, got)
+	return got, err
 }
 
 func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {

@@ -282,6 +282,10 @@ func (s *watched) Unhold(ctx context.Context, id int64, by queue.By) error {
 	return s.inner.Unhold(ctx, id, by)
 }
 
+func (s *watched) TryEvent(ctx context.Context, id int64, by queue.By) (int64, error) {
+	return s.inner.TryEvent(ctx, id, by)
+}
+
 func (s *watched) TryLane(ctx context.Context, id int64, by queue.By) (int, error) {
 	return s.inner.TryLane(ctx, id, by)
 }

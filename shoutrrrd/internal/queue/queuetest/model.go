@@ -471,19 +471,20 @@ func (m *Model) Hasten(_ context.Context, lanes []int64, n int) (more bool, err 
 	return len(waiting) > n, nil
 }
 
-// TryEvent makes an event that waits due at once, or the head of its chain.
-func (m *Model) TryEvent(_ context.Context, id int64, _ queue.By) error {
+// TryEvent makes an event that waits due at once, or the head of its chain, and returns
+// which of them it is.
+func (m *Model) TryEvent(_ context.Context, id int64, _ queue.By) (head int64, err error) {
 	e := m.find(id)
 	switch {
 	case e == nil:
-		return queue.ErrNotFound
+		return 0, queue.ErrNotFound
 	case e.State.Ended():
-		return queue.ErrState
+		return 0, queue.ErrState
 	case e.State == queue.Blocked:
 		e = m.chain(e.Lane, e.DedupKey)[0]
 	}
 	m.hasten(e)
-	return nil
+	return e.ID, nil
 }
 
 // TryLane makes all that waits in a lane due at once.

@@ -33,7 +33,7 @@ type Store interface {
 	Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error)
 	Requeue(ctx context.Context, id int64, by queue.By) error
 	Drop(ctx context.Context, id int64, by queue.By) error
-	TryEvent(ctx context.Context, id int64, by queue.By) error
+	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
 	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
 	Purge(ctx context.Context, before time.Time, n int) (int, error)
@@ -285,7 +285,11 @@ func (m *machine) drop(t *rapid.T) {
 func (m *machine) try(t *rapid.T) {
 	id, by := m.some(t), queue.By{Who: "ana", Why: "now", At: m.now}
 	if rapid.Bool().Draw(t, "one event") {
-		m.sameError("try", m.model.TryEvent(context.Background(), id, by), m.store.TryEvent(context.Background(), id, by))
+		want, failed := m.model.TryEvent(context.Background(), id, by)
+		got, err := m.store.TryEvent(context.Background(), id, by)
+		if m.sameError("try", failed, err); got != want {
+			t.Fatalf("event %d was tried, the model has %d", got, want)
+		}
 		return
 	}
 	want, failed := m.model.TryLane(context.Background(), id%4, by)

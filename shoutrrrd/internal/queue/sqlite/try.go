@@ -8,9 +8,9 @@ import (
 )
 
 // TryEvent makes an event due at once that waits for its next attempt, or the head of its
-// chain if the event is behind that.
-func (s *Store) TryEvent(ctx context.Context, id int64, by queue.By) error {
-	return s.submit(ctx, func(w *writer) error {
+// chain if the event is behind that, and returns which of them it is.
+func (s *Store) TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error) {
+	err = s.submit(ctx, func(w *writer) error {
 		r, err := w.event(id)
 		switch {
 		case err != nil:
@@ -38,8 +38,10 @@ func (s *Store) TryEvent(ctx context.Context, id int64, by queue.By) error {
 				return err
 			}
 		}
+		head = c.cells.id
 		return w.hasten(&c.cells)
 	})
+	return head, err
 }
 
 // hasten makes an event ready that waits. One that is in flight, or ready already, is as
