@@ -263,7 +263,7 @@ func (w *world) carryOut(d lane.Decision) {
 		w.check.again(f.event)
 		w.copy(f, 1)
 		if w.o.plant == "gives up at once" {
-			w.carryOut(lane.Abandon{Lane: d.Lane, ID: d.ID})
+			w.carryOut(lane.Abandon(d))
 		}
 	case lane.Abandon:
 		if w.o.plant == "waits for what hangs" {
