@@ -81,7 +81,7 @@ func (p *process) trouble(t *testing.T, most int) (promised []string) {
 // promised.
 func (p *process) relieved(t *testing.T, upstream *pagerdutytest.Server, promised []string) {
 	t.Helper()
-	eventually(t, "events are accepted again", 10*time.Second, func() bool {
+	eventually(t, "events are accepted again", time.Minute, func() bool {
 		resp, _ := p.answer(t, trigger("relief", "error", "the disk works again"))
 		return resp.StatusCode == http.StatusAccepted
 	})
@@ -118,7 +118,7 @@ func TestDiskReadOnly(t *testing.T) {
 	if resp, said := p.answer(t, trigger("before", "error", "all is well")); resp.StatusCode != http.StatusAccepted {
 		t.Fatal(resp.Status, said)
 	}
-	p.drained(t, 10*time.Second)
+	p.drained(t, time.Minute)
 	if err := p.stop(t); err != nil {
 		t.Fatal(err)
 	}

@@ -146,7 +146,8 @@ func TestHangingHost(t *testing.T) {
 func TestPoolInTrouble(t *testing.T) {
 	prove.NoRace(t)
 	reached := map[string]int{}
-	for i := range prove.Share(t, 1, 6, 100) {
+	worlds := prove.Share(t, 1, 6, 100)
+	for i := range worlds {
 		o := pooled
 		o.seed = prove.Seed(t) + uint64(i)
 		o.store = []string{"file", "twin"}[o.seed%2]
@@ -160,7 +161,7 @@ func TestPoolInTrouble(t *testing.T) {
 		}
 	}
 	for _, rare := range []string{"moved: rate limited", "moved: paused by an operator", "moved: key rejected", "moved: at its limit", "pool key rejected", "pool key throttled", "pool key paused"} {
-		if reached[rare] == 0 {
+		if reached[rare] == 0 && worlds > 1 {
 			t.Errorf("in none of the worlds there was %q", rare)
 		}
 	}

@@ -56,7 +56,7 @@ func (f *forecasts) String() string {
 // nothing.
 func (f *forecasts) verdict() string {
 	switch {
-	case f.all < 1000:
+	case f.all < 5000: // a storm that meets a key's trouble is a hundred of them
 		return ""
 	case f.right*100 < f.all*98:
 		return fmt.Sprintf("what is told of the time to page is too good: %s\n%s", f, strings.Join(f.wrong[:min(10, len(f.wrong))], "\n"))
