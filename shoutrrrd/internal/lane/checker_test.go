@@ -45,7 +45,6 @@ type checker struct {
 	down     map[string]bool
 	hosts    map[string]*hostSeen
 	blind    time.Time // until then it does not know how many slots the core holds
-	doubled  time.Time // when an attempt last ended of which both copies may have been accepted
 	latest   time.Time // that a process's clock has shown
 	reached  map[string]int
 }
@@ -284,7 +283,6 @@ func (c *checker) answered(e queue.Event, err *eventsv2.Error, second *lane.Copy
 		}
 		if holdsSlot(other) {
 			c.slots[e.Lane] = append(c.slots[e.Lane], c.w.now)
-			c.doubled = c.w.now
 		}
 	}
 	c.flying[e.Lane]--
@@ -442,9 +440,8 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 	if before := c.w.wall().Add(-skewed); before.After(c.latest) {
 		c.latest = before
 	}
-	// Deliveries of the future count as of now. Of two copies that may both have been
-	// accepted the store keeps one for the next process.
-	if unclean || skewed != 0 || c.w.wall().Before(c.latest) || c.w.now.Sub(c.doubled) < time.Minute {
+	// Deliveries of the future count as of now.
+	if unclean || skewed != 0 || c.w.wall().Before(c.latest) {
 		c.blind = c.w.now.Add(time.Minute)
 	}
 	if skewed > 0 { // to the new process all that was accepted is an hour old

@@ -328,7 +328,7 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 			u.claimed = m.Now()
 			u.proven = u.proven || x.State == queue.Delivered
 		})
-		if x.Counts && x.State != queue.Delivered {
+		for range x.Lost() {
 			m.counts[e.Lane] = append(m.counts[e.Lane], x.At)
 		}
 		if x.MaybeAccepted || x.State == queue.Delivered {

@@ -197,7 +197,7 @@ func (m *machine) settle(t *rapid.T) {
 	}
 	x := queue.Settlement{
 		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: rapid.SampledFrom([]string{"failed", "refused"}).Draw(t, "reason"),
-		Counts: rapid.Bool().Draw(t, "counts"),
+		Counts: rapid.IntRange(0, 2).Draw(t, "counts"),
 		State:  rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {

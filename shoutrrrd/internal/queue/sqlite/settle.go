@@ -41,7 +41,7 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return verdict{fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)}
 	}
 	w.setClaim(x.ID, claim{})
-	if x.Counts && x.State != queue.Delivered { // Recent knows a delivery by its row
+	for range x.Lost() { // Recent knows a delivery by its row
 		w.count(c.chain.lane, x.At)
 	}
 	if x.Tried && (x.State != queue.Delivered || x.Hedged != queue.NotHedged) {
