@@ -27,8 +27,8 @@ type checker struct {
 	dead     map[chainID]int // of the last one that became a dead letter
 	seq      int
 	inFlight map[chainID]int64
-	times    map[int64][]acceptance // of the last minute, per lane
-	slots    map[int64][]time.Time  // answers that hold a slot, per lane
+	times    map[int64][]time.Time // of what PagerDuty has taken in the last minute, per lane
+	slots    map[int64][]time.Time // answers that hold a slot, per lane
 	flying   map[int64]int
 	sentAt   map[int64]time.Time   // per event in flight
 	sentTo   map[int64]string      // its host
@@ -49,12 +49,6 @@ type checker struct {
 	reached  map[string]int
 }
 
-// acceptance is an event that PagerDuty has taken.
-type acceptance struct {
-	at   time.Time
-	lost bool // the answer does not arrive
-}
-
 // pause is what is known of a lane's from outside.
 type pause struct {
 	until  time.Time // at least
@@ -70,7 +64,7 @@ type pause struct {
 func newChecker(w *world) *checker {
 	c := &checker{
 		w: w, last: map[chainID]int{}, taken: map[chainID]int{}, dead: map[chainID]int{}, inFlight: map[chainID]int64{},
-		times: map[int64][]acceptance{}, slots: map[int64][]time.Time{}, flying: map[int64]int{},
+		times: map[int64][]time.Time{}, slots: map[int64][]time.Time{}, flying: map[int64]int{},
 		sentAt: map[int64]time.Time{}, sentTo: map[int64]string{}, twice: map[int64]string{}, twiceAt: map[int64]time.Time{}, given: map[int64]bool{}, tried: map[int64]bool{}, probes: map[int64]bool{}, tries: map[int64]bool{}, paged: map[int64][]time.Time{}, left: map[int64]time.Time{}, pauses: map[int64]*pause{}, down: map[string]bool{}, hosts: map[string]*hostSeen{}, reached: map[string]int{},
 	}
 	for _, host := range hosts {
@@ -240,9 +234,9 @@ func (c *checker) grows(e queue.Event) {
 }
 
 // accepted sees PagerDuty take an event.
-func (c *checker) accepted(e queue.Event, lost bool) {
-	times := append(c.times[e.Lane], acceptance{c.w.now, lost})
-	for c.w.now.Sub(times[0].at) >= time.Minute {
+func (c *checker) accepted(e queue.Event) {
+	times := append(c.times[e.Lane], c.w.now)
+	for c.w.now.Sub(times[0]) >= time.Minute {
 		times = times[1:]
 	}
 	c.times[e.Lane] = times
@@ -428,13 +422,6 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 		p.rejected = time.Time{}
 		if skewed != 0 {
 			p.until = time.Time{} // it is a time of a clock that is wrong
-		}
-	}
-	// After a crash the queue knows of no attempt whose answer was lost: a new process
-	// counts only so many as can have been in flight.
-	for id, times := range c.times {
-		if unclean {
-			c.times[id] = slices.DeleteFunc(times, func(a acceptance) bool { return a.lost })
 		}
 	}
 	if before := c.w.wall().Add(-skewed); before.After(c.latest) {

@@ -33,7 +33,7 @@ type Model struct {
 	done   map[int64][]queue.Entry // to lanes
 	sticky map[[2]string]stuck
 	claims map[int64]uint64
-	counts map[int64][]time.Time // by lane: ends of attempts that PagerDuty may count, though they are no deliveries
+	counts map[int64][]queue.Acceptance // by lane: requests that PagerDuty may count, though they are no deliveries
 	token  uint64
 	lastID int64
 	unsure int64 // events up to this number may have been in flight when a process ended
@@ -50,21 +50,17 @@ func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
 		Now:     time.Now,
-		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]time.Time{},
+		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{},
 	}
 }
 
 // Restart forgets what only the memory knows. Of the order in which the lanes were used
-// the file has the times of their last events. Attempts whose answers were lost are known
-// after an end in order alone.
-func (m *Model) Restart(clean bool) {
+// the file has the times of their last events.
+func (m *Model) Restart() {
 	if len(m.claims) > 0 {
 		m.Crashed()
 	}
 	clear(m.claims)
-	if !clean {
-		clear(m.counts)
-	}
 	lanes := slices.Clone(m.lanes)
 	slices.SortStableFunc(lanes, func(a, b queue.Lane) int {
 		return cmp.Compare(m.use[a.ID].event.UnixMilli(), m.use[b.ID].event.UnixMilli())
@@ -329,7 +325,7 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 			u.proven = u.proven || x.State == queue.Delivered
 		})
 		for range x.Lost() {
-			m.counts[e.Lane] = append(m.counts[e.Lane], x.At)
+			m.counts[e.Lane] = append(m.counts[e.Lane], queue.Acceptance{At: x.At, Critical: e.Priority == queue.Critical})
 		}
 		if x.MaybeAccepted || x.State == queue.Delivered {
 			m.sent(e, x)
@@ -551,14 +547,22 @@ func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]queue.Ac
 		}
 	}
 	for lane, counts := range m.counts {
-		for _, at := range counts {
-			if !at.Before(since) {
-				times[lane] = append(times[lane], queue.Acceptance{At: at, Critical: true})
+		for _, a := range counts {
+			if !a.At.Before(since) {
+				times[lane] = append(times[lane], a)
 			}
 		}
 	}
 	for _, of := range times {
-		slices.SortStableFunc(of, func(a, b queue.Acceptance) int { return a.At.Compare(b.At) })
+		slices.SortStableFunc(of, func(a, b queue.Acceptance) int {
+			switch {
+			case !a.At.Equal(b.At), a.Critical == b.Critical:
+				return a.At.Compare(b.At)
+			case a.Critical:
+				return -1
+			}
+			return 1
+		})
 	}
 	return times, nil
 }

@@ -351,7 +351,7 @@ func (m *machine) learn(t *rapid.T) {
 func (m *machine) restart(t *rapid.T) {
 	clean := rapid.Bool().Draw(t, "clean")
 	m.store.Store = m.store.Restart(clean)
-	m.model.Restart(clean)
+	m.model.Restart()
 	if !clean {
 		m.model.Crashed()
 	}

@@ -200,10 +200,7 @@ func (w *writer) readMeta(ctx context.Context) error {
 		return err
 	}
 	w.s.clean = clean == "yes"
-	if err := w.setMeta("clean", "no"); err != nil {
-		return err
-	}
-	return w.readCounted()
+	return w.setMeta("clean", "no")
 }
 
 // readUnsure learns up to which number events may have been in flight when a process

@@ -41,8 +41,8 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return verdict{fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)}
 	}
 	w.setClaim(x.ID, claim{})
-	for range x.Lost() { // Recent knows a delivery by its row
-		w.count(c.chain.lane, x.At)
+	if err := w.count(&c, x); err != nil {
+		return err
 	}
 	if x.Tried && (x.State != queue.Delivered || x.Hedged != queue.NotHedged) {
 		if err := w.log(x.ID, x.At, "attempt", x.Status, x.History(), ""); err != nil {

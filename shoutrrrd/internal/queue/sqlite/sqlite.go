@@ -194,7 +194,6 @@ type Store struct {
 	deadBytes int64         // of their bodies
 	evicted   int           // dead letters that had to go since the start
 	givenUp   int           // events of lanes that made room since the start
-	counted   []counted     // of the last minute, in the order in which they were settled
 
 	// configured are the keys that the configuration names, as they were when it was read
 	// last: there may be thousands, and each event needs them.

@@ -357,7 +357,7 @@ func (w *writer) finish() {
 					return err
 				}
 			}
-			return errors.Join(w.keepCounted(), w.setMeta("clean", "yes"))
+			return w.setMeta("clean", "yes")
 		})
 		w.checkpoint(0)
 	}
