@@ -115,6 +115,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 		x.Status, x.Reason = in.Err.Status, in.Err.Error()
 	}
 	x.Failure = string(c.note(now, l, f, in.Err))
+	x.Upstream, x.Failing = f.host.name, f.host.failing()
 	switch v := judge(in.Err); v {
 	case accepted:
 		x.State, x.Status, x.Attempts = queue.Delivered, http.StatusAccepted, x.Attempts+1

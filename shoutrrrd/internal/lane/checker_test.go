@@ -473,7 +473,7 @@ func (c *checker) reports() {
 		_, said[id] = c.w.core.Report(now, id)
 	}
 	for _, s := range c.w.core.Statuses(now) {
-		troubled := s.Upstream.Down || s.Upstream.Record.Failures > 0
+		troubled := s.Upstream.Failing()
 		if idle := s.Condition == lane.Idle && s.Used == 0 && s.InFlight == 0 && !s.KeyRefused && !troubled; idle == said[s.Lane] {
 			c.w.fatalf("lane %d is told of: %t: %+v", s.Lane, said[s.Lane], s)
 		}

@@ -155,6 +155,8 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		o.ok = true
 		l.record.succeeded(o)
 		f.host.record.succeeded(o)
+		f.host.unproven = false
+		delete(c.unproven, f.host.name)
 		return ""
 	}
 	switch judge(err) {
@@ -371,6 +373,9 @@ type Upstream struct {
 	Down   bool      // nobody takes the connection, or what answers is not PagerDuty
 	Next   time.Time // the next probe while it is down
 	Record Record
+	// Unproven says that the last process has seen it fail, and that it has accepted nothing
+	// since.
+	Unproven bool
 
 	Account int       // what it takes in a minute from all lanes together, as 429s have taught; 0 if none did
 	Pauses  int       // 429s in a row to all lanes together
@@ -380,6 +385,9 @@ type Upstream struct {
 	Rate    int       // critical events that may go to it in a minute
 	Waiting int       // lanes that have critical events which may go
 }
+
+// Failing reports whether it has accepted nothing since its last failure.
+func (u Upstream) Failing() bool { return u.Down || u.Unproven || u.Record.Failures > 0 }
 
 // Upstreams tells how every upstream stands that a lane sends to, by name.
 func (c *Core) Upstreams(now time.Time) []Upstream {
@@ -394,7 +402,7 @@ func (c *Core) Upstreams(now time.Time) []Upstream {
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Unproven: h.unproven, Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

@@ -226,6 +226,8 @@ type Settlement struct {
 	// from then on. Of a delivered event that is clear.
 	MaybeAccepted bool
 	Failure       string // the kind of the failure, for metrics; not stored
+	Upstream      string // that the attempt went to
+	Failing       bool   // it has accepted nothing since its last failure, so nobody knows when a page would leave
 	Counts        int    // its requests that PagerDuty may count for a minute from At on, see Recent of a store: 0, 1, or 2 if it was made twice
 }
 

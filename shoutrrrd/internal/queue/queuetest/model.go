@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,18 +26,19 @@ type Model struct {
 	MaxLanes int
 	Now      func() time.Time
 
-	events []*queue.Event // chains in the order of their places
-	order  map[int64]int  // an event's place in its chain: arrival, or requeue
-	places int
-	lanes  []queue.Lane            // by number, from 1 on, those that are forgotten as well
-	use    map[int64]laneUse       // of lanes
-	done   map[int64][]queue.Entry // to lanes
-	sticky map[[2]string]stuck
-	claims map[int64]uint64
-	counts map[int64][]queue.Acceptance // by lane: requests that PagerDuty may count, though they are no deliveries
-	token  uint64
-	lastID int64
-	unsure int64 // events up to this number may have been in flight when a process ended
+	events  []*queue.Event // chains in the order of their places
+	order   map[int64]int  // an event's place in its chain: arrival, or requeue
+	places  int
+	lanes   []queue.Lane            // by number, from 1 on, those that are forgotten as well
+	use     map[int64]laneUse       // of lanes
+	done    map[int64][]queue.Entry // to lanes
+	sticky  map[[2]string]stuck
+	claims  map[int64]uint64
+	counts  map[int64][]queue.Acceptance // by lane: requests that PagerDuty may count, though they are no deliveries
+	failing map[string]bool              // upstreams that have accepted nothing since their last failure
+	token   uint64
+	lastID  int64
+	unsure  int64 // events up to this number may have been in flight when a process ended
 }
 
 // stuck says through which lane an incident is triggered, and when it was last.
@@ -50,7 +52,7 @@ func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
 		Now:     time.Now,
-		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{},
+		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
 	}
 }
 
@@ -324,6 +326,12 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 			u.claimed = m.Now()
 			u.proven = u.proven || x.State == queue.Delivered
 		})
+		if x.Upstream != "" {
+			delete(m.failing, x.Upstream)
+			if x.Failing {
+				m.failing[x.Upstream] = true
+			}
+		}
 		for range x.Lost() {
 			m.counts[e.Lane] = append(m.counts[e.Lane], queue.Acceptance{At: x.At, Critical: e.Priority == queue.Critical})
 		}
@@ -536,6 +544,11 @@ func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 		m.settleHeads(e.Lane, e.DedupKey)
 	}
 	return nil
+}
+
+// Failing returns the upstreams that have accepted nothing since their last failure.
+func (m *Model) Failing(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(m.failing)), nil
 }
 
 // Recent returns when events were, or may have been, accepted by PagerDuty, by lane.

@@ -228,6 +228,31 @@ var rules = map[string]func(r *rig){
 		r.must2(r.store.Purge(context.Background(), time.Time{}, 9))
 		r.recent(r.now.Add(-time.Minute), want[3:])
 	},
+	"an upstream fails until it accepts, across processes": func(r *rig) {
+		attempt := func(upstream string, failing bool) {
+			dedup := fmt.Sprint(upstream, r.now)
+			r.put(dedup, eventsv2.Trigger, queue.Error)
+			e := r.claim(queue.MostUrgent, 1)[0]
+			r.fail(Settle(context.Background(), r.store, queue.Settlement{
+				ID: e.ID, Claim: e.Claim, State: queue.Waiting, At: r.now, Due: r.now.Add(time.Hour), Attempts: 1, Tried: true, Upstream: upstream, Failing: failing,
+			}))
+		}
+		for _, c := range []struct {
+			upstream string
+			failing  bool
+			want     []string
+		}{
+			{"a", true, []string{"a"}}, {"c", false, []string{"a"}}, {"b", true, []string{"a", "b"}}, {"b", true, []string{"a", "b"}}, {"a", false, []string{"b"}},
+		} {
+			attempt(c.upstream, c.failing)
+			for _, clean := range []bool{true, false} {
+				r.store.Store = r.store.Restart(clean)
+				if got, err := r.store.Failing(context.Background()); err != nil || !slices.Equal(got, c.want) {
+					r.t.Errorf("after an attempt to %s %q fail, want %q: %v", c.upstream, got, c.want, err)
+				}
+			}
+		}
+	},
 	"an operator's try makes due what waits": func(r *rig) {
 		by := queue.By{Who: "ana", Why: "now", At: r.now}
 		for _, dedup := range []string{"a", "b", "c"} {

@@ -80,8 +80,8 @@ func migrateTo2(ctx context.Context, w *writer) error {
 	return err
 }
 
-// migrateTo3 adds the table of what PagerDuty may count, which was a text in meta after an
-// end in order. How urgent it was is not in there.
+// migrateTo3 adds two tables. What PagerDuty may count was a text in meta after an end in
+// order; how urgent it was is not in there.
 func migrateTo3(ctx context.Context, w *writer) error {
 	if _, err := w.conn.ExecContext(ctx, schemaFrom("-- Attempts of the last minute", "-- One lane for each")); err != nil {
 		return err

@@ -66,6 +66,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		err = w.readMeta(ctx)
 	}
 	if err == nil {
+		err = w.readFailing()
+	}
+	if err == nil {
 		err = w.readLanes(ctx)
 	}
 	if err == nil {

@@ -23,6 +23,11 @@ CREATE TABLE counted (
     requests INTEGER NOT NULL CHECK (requests IN (1, 2)) -- of it, deliveries not among them
 ) STRICT;
 
+-- Upstreams that have accepted nothing since their last failure.
+CREATE TABLE failing (
+    upstream TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 -- One lane for each integration key, whatever the case of its letters. The counts
 -- are kept because to count a million events at the start takes longer than a
 -- start may take. The index of the key is a second copy of what leads to all

@@ -41,7 +41,7 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return verdict{fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)}
 	}
 	w.setClaim(x.ID, claim{})
-	if err := w.count(&c, x); err != nil {
+	if err := errors.Join(w.count(&c, x), w.noteUpstream(x)); err != nil {
 		return err
 	}
 	if x.Tried && (x.State != queue.Delivered || x.Hedged != queue.NotHedged) {
