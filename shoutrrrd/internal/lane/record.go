@@ -38,6 +38,7 @@ const (
 	TimedOut       Failure = "timed_out"       // no answer in time
 	ConnectionLost Failure = "connection_lost" // after it stood
 	CannotReach    Failure = "unreachable"     // no connection
+	NotYetValid    Failure = "not_yet_valid"   // the certificate is not valid yet: mostly this machine's clock is behind
 	NotPagerDuty   Failure = "not_pagerduty"   // what answers is a proxy, a captive portal or a firewall
 	LimitMet       Failure = "rate_limited"    // 429
 	KeyDenied      Failure = "key_rejected"    // 401, 403, or a 400 about the key
@@ -46,7 +47,7 @@ const (
 )
 
 // Failures are all kinds.
-var Failures = []Failure{ServerError, TimedOut, ConnectionLost, CannotReach, NotPagerDuty, LimitMet, KeyDenied, EventDenied, Canceled}
+var Failures = []Failure{ServerError, TimedOut, ConnectionLost, CannotReach, NotYetValid, NotPagerDuty, LimitMet, KeyDenied, EventDenied, Canceled}
 
 // failureOf names the kind of a failed attempt.
 func failureOf(err *eventsv2.Error) Failure {
@@ -66,6 +67,9 @@ func failureOf(err *eventsv2.Error) Failure {
 		}
 		return EventDenied
 	case unreachable:
+		if errors.Is(err, eventsv2.ErrNotYetValid) {
+			return NotYetValid
+		}
 		return CannotReach
 	}
 	if errors.As(err.Err, &timeout) && timeout.Timeout() {

@@ -2,6 +2,8 @@ package lane_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"testing"
@@ -75,6 +77,9 @@ func (timeout) Timeout() bool { return true }
 
 // Each failed attempt has one kind, for metrics.
 func TestKindsOfFailure(t *testing.T) {
+	early := &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{
+		Reason: x509.Expired, Cert: &x509.Certificate{NotAfter: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}}
 	for _, tt := range []struct {
 		err  *eventsv2.Error
 		want lane.Failure
@@ -87,6 +92,7 @@ func TestKindsOfFailure(t *testing.T) {
 		{&eventsv2.Error{Err: context.DeadlineExceeded, Sent: true}, lane.TimedOut},
 		{&eventsv2.Error{Err: errAway, Sent: true}, lane.ConnectionLost},
 		{&eventsv2.Error{Err: errAway}, lane.CannotReach},
+		{&eventsv2.Error{Err: early}, lane.NotYetValid},
 		{&eventsv2.Error{Status: 302}, lane.NotPagerDuty},
 		{&eventsv2.Error{Status: 403, Page: true}, lane.NotPagerDuty},
 		{&eventsv2.Error{Status: 403}, lane.KeyDenied},
