@@ -24,6 +24,10 @@ const (
 	// to page is told too short until the next failure.
 	chanceOfEnd = 0.001
 
+	// backAfter is how many acceptances show that a host answers again which did not: the
+	// attempts that hung are made again by then, mostly, and one may be luck.
+	backAfter = 2
+
 	// longestWhy bounds an error's text: a server chooses it.
 	longestWhy = 200
 )
@@ -86,6 +90,7 @@ type outcome struct {
 	of    chain
 	ok    bool
 	away  bool // nobody took the connection
+	mute  bool // it brought no answer for as long as an outage lasts at least
 	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
 }
 
@@ -103,7 +108,7 @@ type record struct {
 	latest   []outcome  // at most remembered, the oldest first
 	accepted time.Time  // the last acceptance
 	failed   time.Time  // the last failure
-	fell     time.Time  // of a host: the last failure while it was down, or most attempts failed
+	fell     time.Time  // of a host: the last failure while it was down or mute, or most attempts failed
 	since    time.Time  // the first failure after the last acceptance
 	failures int        // after the last acceptance
 	chains   []chain    // different ones of these failures, two at most
@@ -175,11 +180,12 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 			why = strings.ToValidUTF8(why[:longestWhy], "") + "…"
 		}
 		o.away = judge(err) == unreachable
-		if f.host.down || f.host.budget.slow {
-			f.host.record.fell = now
-		}
+		o.mute = failureOf(err) == TimedOut && o.took >= outage
 		l.record.failedWith(o, err, why)
 		f.host.record.failedWith(o, err, why)
+		if f.host.down || f.host.budget.slow || wasMute(f.host.record.latest) {
+			f.host.record.fell = now
+		}
 	}
 	return failureOf(err)
 }
@@ -217,7 +223,7 @@ func (r *record) recent(now time.Time) []outcome {
 }
 
 // over is up to when the failures of a host, and of its lanes, were those of an outage that
-// is over: it was down, or most attempts failed. The zero time if there was none, or it
+// is over: it was down or mute, or most attempts failed. The zero time if there was none, or it
 // goes on.
 func (r *record) over(now time.Time) time.Time {
 	latest := r.recent(now)
@@ -337,7 +343,8 @@ func (s *Record) addHanging(now time.Time, hanging []begun) {
 // before it say nothing of the next attempt then. It was, if as many acceptances have
 // followed as would come once in a thousand times while attempts go on to fail as before.
 // It says nothing itself either, and gone is true, if nobody had taken a connection for a
-// while: where one is taken again, what was away is back.
+// while: where one is taken again, what was away is back. So is what had answered nothing
+// and has accepted twice.
 func ended(latest []outcome) (last int, gone bool) {
 	last = len(latest) - 1
 	for last >= 0 && latest[last].ok {
@@ -357,7 +364,7 @@ func ended(latest []outcome) (last int, gone bool) {
 		}
 		share = max(share, float64(failed)/float64(last-at+2))
 	}
-	if latest[last].at.Sub(since) >= outage {
+	if latest[last].at.Sub(since) >= outage || len(latest)-1-last >= backAfter && wasMute(latest[:last+1]) {
 		return last, true
 	}
 	chance := 1.0 // of so many acceptances in a row
@@ -368,6 +375,18 @@ func ended(latest []outcome) (last int, gone bool) {
 		return last, false
 	}
 	return -1, false
+}
+
+// wasMute reports whether the last outcomes, which end with a failure, say that nothing was
+// answered for a while: attempts of two chains, as one alone may be its own body's fault.
+func wasMute(latest []outcome) bool {
+	last := len(latest) - 1
+	for at := last; at >= 0 && latest[at].mute; at-- {
+		if latest[at].of != latest[last].of {
+			return true
+		}
+	}
+	return false
 }
 
 // Upstream is how what lanes send to stands.
