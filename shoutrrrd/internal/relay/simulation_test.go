@@ -23,6 +23,7 @@ var ordinary = options{
 // what PagerDuty has open is what the senders said last, and no critical event waits for
 // what others do.
 func TestMonth(t *testing.T) {
+	t.Parallel()
 	prove.Long(t)
 	o := ordinary
 	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 2*time.Minute
@@ -52,10 +53,11 @@ func TestMonth(t *testing.T) {
 // Many worlds, each of its own kind: over the real store, over the model, and over both
 // side by side.
 func TestWorlds(t *testing.T) {
+	t.Parallel()
 	prove.NoRace(t)
 	seed := prove.Seed(t)
 	var told forecasts
-	for i := range prove.Share(t, 4, 30, 600) {
+	for i := range prove.Share(t, 4, 20, 600) {
 		o := drawn(seed + uint64(i))
 		t.Run(fmt.Sprint(o.seed), func(t *testing.T) {
 			started := time.Now()
@@ -144,6 +146,7 @@ func TestHangingHost(t *testing.T) {
 // The keys of a pool have troubles in turn. A new critical incident does not wait for one
 // while another one can send, and each incident is opened once.
 func TestPoolInTrouble(t *testing.T) {
+	t.Parallel()
 	prove.NoRace(t)
 	reached := map[string]int{}
 	worlds := prove.Share(t, 1, 6, 100)
