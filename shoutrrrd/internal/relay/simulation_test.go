@@ -171,6 +171,39 @@ func TestPoolInTrouble(t *testing.T) {
 	t.Log(reached)
 }
 
+// PagerDuty answers 500 to one key of a pool. What comes after that leaves by the other
+// one, and does not try the failing key first.
+func TestFailingKeyIsLeftAlone(t *testing.T) {
+	o := pooled
+	o.pools, o.length = false, 0
+	w, verdict := simulate(t, o, func(w *world) {
+		w.submit(event{key: 3, severity: queue.Critical, action: eventsv2.Trigger, dedup: w.preferring(3, 1)[0]})
+		w.keyMood(2, "failing")
+		for _, dedup := range w.preferring(2, 3) {
+			w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
+		}
+		w.wait(5 * time.Second)
+		w.submit(event{key: 3, severity: queue.Critical, action: eventsv2.Trigger, dedup: w.preferring(3, 2)[1]})
+		w.wait(time.Second)
+		for _, dedup := range w.preferring(2, 20)[3:] {
+			w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Second)
+			w.mu.Lock()
+			taken := w.judge.isTaken(dedup)
+			w.mu.Unlock()
+			if !taken {
+				w.fail("a new incident is tried by the key that fails: %s", dedup)
+			}
+		}
+		w.keyMood(2, "")
+		w.wait(5 * time.Minute)
+	})
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+	t.Log(w.judge.reached)
+}
+
 var pooled = options{seed: 1, length: 6 * time.Hour, every: 20 * time.Second, store: "file", limit: 60, truth: 60, maxAge: 8 * time.Hour, pools: true}
 
 // An acknowledge waits for its key, which PagerDuty rejects, and a page of the same
