@@ -110,8 +110,14 @@ func (c *Core) open(now time.Time, in Opened) {
 	}
 	l.gentle, l.others = l.stored.Pauses > 0, l.roomy(now)
 	l.probed = now // the last process may just have probed
+	if in.Waited > 0 {
+		l.paged = now.Add(longestWait)
+	}
 	c.look(now, l)
 }
+
+// longestWait is how long a store lets anything wait at most that it opens with.
+const longestWait = time.Minute
 
 // unknown is how many events can have been in flight when the last process crashed, and
 // have been accepted: no more than the lane makes attempts at once, and beside critical

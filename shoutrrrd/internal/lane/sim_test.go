@@ -118,8 +118,12 @@ func (w *world) fatalf(format string, args ...any) {
 	w.t.Fatalf("%s at %s: "+format, append([]any{w.o, w.now.Sub(epoch)}, args...)...)
 }
 
-// at puts something on the agenda of the current process, or of the world.
+// at puts something on the agenda of the current process, or of the world: what should
+// have been already, as a disk stood still, is now.
 func (w *world) at(when time.Time, what func()) {
+	if when.Before(w.now) {
+		when = w.now
+	}
 	i, _ := slices.BinarySearchFunc(w.agenda, when, func(a appointment, when time.Time) int {
 		if a.at.After(when) {
 			return 1
@@ -145,6 +149,7 @@ func (w *world) start(unclean bool) {
 	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true, Capacity: w.o.capacity})
 	lane.Break(w.core, w.o.plant)
 	w.store.Restart()
+	w.store.Shorten(w.wall().Add(time.Minute))
 	clear(w.claimed)
 	w.claiming = false
 	clear(w.open)
@@ -219,11 +224,7 @@ func (w *world) settleDown() {
 	}
 	if at, ok := w.core.Next(); ok && !at.Equal(w.tickAt) {
 		w.tickAt = at
-		due := at.Add(-w.skew)
-		if due.Before(w.now) { // a tick takes a part of what is due
-			due = w.now
-		}
-		w.inLife(due, func() {
+		w.inLife(at.Add(-w.skew), func() {
 			w.tickAt = time.Time{}
 			w.step(lane.Tick{})
 		})

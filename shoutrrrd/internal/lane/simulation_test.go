@@ -41,7 +41,7 @@ func TestOneMonth(t *testing.T) {
 func TestReplay(t *testing.T) {
 	o := ordinary
 	o.length, o.every, o.seed = time.Hour, 10*time.Second, prove.Seed(t)
-	for range prove.Share(t, 40, 20, 1000) {
+	for range prove.Share(t, 40, 100, 1000) {
 		first, second := simulate(t, o), simulate(t, o)
 		if first.log != second.log || first.lines != second.lines {
 			t.Fatalf("%s: %d decisions with hash %x, then %d with hash %x", o, first.lines, first.log, second.lines, second.log)
@@ -52,9 +52,7 @@ func TestReplay(t *testing.T) {
 
 // Many worlds, whose parameters shrink when one of them fails.
 func TestWorlds(t *testing.T) {
-	// One world in some hundred holds what is not repaired yet: a try for more while a critical
-	// event waits, and three requests a minute where the limits allow two. 300 come back then.
-	prove.Rapid(t, 20, 20, 10_000)
+	prove.Rapid(t, 20, 300, 10_000)
 	rapid.Check(t, func(t *rapid.T) {
 		o := options{
 			seed:     rapid.Uint64Range(0, 1<<40).Draw(t, "seed"),
