@@ -26,7 +26,7 @@ func TestMonth(t *testing.T) {
 	t.Parallel()
 	prove.Long(t)
 	o := ordinary
-	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 2*time.Minute
+	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 3*time.Minute
 	w, verdict := simulate(t, o, func(w *world) {
 		w.in(10*24*time.Hour, func() { w.holdKey(0, o.maxAge+time.Hour) }) // else it is chance whether anything grows too old
 	})
