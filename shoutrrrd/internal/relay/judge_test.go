@@ -488,8 +488,8 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	if r.action != "" {
 		j.incidents.take(r.key, r.dedup, r.action)
 	}
-	// After a crash a process knows nothing of lost answers, and not all of the others.
-	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) && lost == nil {
+	// After a crash a process does not know all that was in flight.
+	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) {
 		if n, most := len(j.w.up.recent(r.key)), j.allowed(r.key); n > most {
 			j.w.fail("PagerDuty has accepted %d events of key %d within 60 s, %d are allowed", n, r.key, most)
 		}
