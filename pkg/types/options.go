@@ -12,8 +12,8 @@ const DefaultRetryFor = 5 * time.Minute
 type SenderOptions struct {
 	// HTTPClient makes the requests. Of an *http.Client a copy is used, which
 	// follows no redirect; any other must not follow one either. Defaults to a
-	// client that all senders share: proxy from the environment, system roots,
-	// HTTP/2, connections kept open.
+	// client that all senders share, also for a nil *http.Client: proxy from the
+	// environment, system roots, HTTP/2, connections kept open.
 	HTTPClient HTTPClient
 	// Timeout, if positive, bounds one Send of one service, all its attempts
 	// and waits included. It stands above RetryFor.
