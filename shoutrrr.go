@@ -86,7 +86,8 @@ const modulePath = "github.com/containrrr/shoutrrr"
 
 // Version returns the version of this module that the program was built with. A
 // build in the module's own folder has a pseudo-version with its commit, or
-// "(devel)" if Go was told to leave that out.
+// "(devel)" if Go was told to leave that out. It is "(devel)" as well for a program
+// that has the module by a replace with a folder.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -97,7 +98,13 @@ func Version() string {
 
 func versionOf(info *debug.BuildInfo) string {
 	for _, module := range append([]*debug.Module{&info.Main}, info.Deps...) {
-		if module.Path == modulePath && module.Version != "" {
+		if module.Path != modulePath {
+			continue
+		}
+		if module.Replace != nil { // Version is then that of the module which is replaced
+			module = module.Replace
+		}
+		if module.Version != "" {
 			return module.Version
 		}
 	}
