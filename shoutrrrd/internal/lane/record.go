@@ -196,7 +196,7 @@ type Record struct {
 	Own      time.Duration // what the next critical attempt takes that is accepted, by these; 0 if none was
 	Lost     time.Duration // the longest that a failed one of these took, but for Hung
 	Asked    time.Duration // the longest Retry-After of these
-	Silent   time.Duration // the age of the oldest attempt in flight, if nothing was accepted since it began
+	Silent   time.Duration // for how long attempts have been in flight of which none, nor any other, was accepted
 	Oldest   time.Duration // the age of the oldest attempt in flight
 	Flying   int           // requests in flight, second copies included
 }
@@ -239,12 +239,12 @@ func (r *record) report(now, over time.Time) Record {
 	if !r.since.IsZero() {
 		s.Why, s.Kind, s.Status = r.why, r.kind, r.status
 	}
-	latest := r.recent(now)
-	for len(latest) > 0 && !latest[0].at.After(over) {
-		latest = latest[1:]
+	recent := r.recent(now)
+	for len(recent) > 0 && !recent[0].at.After(over) {
+		recent = recent[1:]
 	}
 	hanging := r.hanging(now)
-	broken, took := failedOf(latest, hanging), s.addEnded(latest)
+	broken, took := failedOf(recent, hanging), s.addEnded(recent)
 	if len(broken) > 1 && len(took) > 0 { // else one body may be the cause, or nothing is known but that
 		s.addHanging(now, hanging)
 	}
@@ -259,9 +259,7 @@ func (r *record) report(now, over time.Time) Record {
 	if r.sent != nil && r.sent.Len() > 0 {
 		began := r.sent.Front().Value.(begun).at
 		s.Oldest, s.Flying = now.Sub(began), r.sent.Len()+r.copies
-		if !r.accepted.After(began) {
-			s.Silent = s.Oldest
-		}
+		s.Silent = now.Sub(latest(began, r.accepted))
 	}
 	return s
 }

@@ -218,6 +218,8 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 		return AtLimit, l.freeAt(now, false)
 	case l.hints() && room[kindOf(l.hinted[queue.Critical])] < 1:
 		return AtLimit, at
+	case !l.stored.KeyRefused.IsZero(): // the next event tries it
+		return KeyRejected, time.Time{}
 	case busy:
 		return Delivering, time.Time{}
 	}

@@ -69,7 +69,7 @@ func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), 
 // of a process does. Nothing may be in hand.
 func abandon(path string, letGo func() error) error {
 	left := path + "-left"
-	for _, end := range []string{"", "-wal"} {
+	for _, end := range []string{"-wal", ""} { // in this order, as the writer may move the one into the other
 		data, err := os.ReadFile(path + end)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -239,6 +239,21 @@ func TestTold(t *testing.T) {
 			w.series(1, "alert", eventsv2.Trigger, 10)
 			w.wait(10 * time.Second)
 		}, outlook.NoAnswer},
+		{"silence after an acceptance", 60, func(w *world) {
+			// One hangs, the next one is accepted, and then nothing has an answer: the
+			// acceptance says nothing of what left after it.
+			n := 0
+			w.rule(func(r *request) reply {
+				if n++; r.key != 1 || n == 2 || time.Since(w.begun) > 10*time.Minute {
+					return reply{}
+				}
+				return reply{answers: true, err: &eventsv2.Error{Err: context.DeadlineExceeded, Sent: true}, after: 2 * timeLimit}
+			})
+			w.series(1, "alert", eventsv2.Trigger, 1)
+			w.wait(300 * time.Millisecond)
+			w.series(1, "other", eventsv2.Trigger, 1)
+			w.wait(10 * time.Second)
+		}, outlook.NoAnswer},
 		{"a rejected key", 60, func(w *world) {
 			w.keyMood(1, "rejected")
 			w.series(1, "alert", eventsv2.Trigger, 2)
