@@ -32,8 +32,8 @@ type Config struct {
 	Component string
 	Group     string
 	Class     string
-	Timestamp time.Time // zero: the time of the call
-	Details   eventsv2.Details
+	Timestamp time.Time        // zero: the time of the call
+	Details   eventsv2.Details // an object: a text or a list is no details
 	Links     []eventsv2.Link
 	Images    []eventsv2.Image
 	Client    string

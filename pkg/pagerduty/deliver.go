@@ -16,7 +16,7 @@ import (
 type Receipt struct {
 	Action   eventsv2.Action
 	DedupKey string // the key of the incident, as PagerDuty returned it
-	Key      string // fingerprint of the integration key
+	Key      string // fingerprint of the integration key, never the key itself
 	Status   int    // HTTP status, 2xx
 	Message  string // PagerDuty's own words
 	Attempts int
@@ -30,7 +30,7 @@ type Receipt struct {
 type DeliveryError struct {
 	Action   eventsv2.Action
 	DedupKey string
-	Key      string // fingerprint of the integration key
+	Key      string // fingerprint of the integration key, never the key itself
 	Host     string // that was asked, with its port
 	Attempts int
 	// MaybeAccepted is true if an answer was lost on the way: the incident may

@@ -34,7 +34,7 @@ type Ledger interface {
 
 // Incident is an open incident of a [Ledger].
 type Incident struct {
-	KeyID     string    `json:"key_id"` // stands for the integration key: 16 hexadecimal digits of a hash
+	KeyID     string    `json:"key_id"` // stands for the integration key, and is not its fingerprint: 16 hexadecimal digits of a hash
 	DedupKey  string    `json:"dedup_key"`
 	Source    string    `json:"source"`
 	Summary   string    `json:"summary"`

@@ -1,5 +1,5 @@
 // Package router sends one message to several services, each given by its URL,
-// and tells for each URL, in the order of the URLs, what became of it.
+// and says for each URL, in the order of the URLs, what became of it.
 package router
 
 import (
