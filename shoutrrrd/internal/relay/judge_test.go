@@ -248,6 +248,7 @@ func (j *judge) started() {
 	for _, h := range j.hosts {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
+		h.failing, h.ends = time.Time{}, nil // it begins slowly where nothing was accepted since the last failure; more it does not know
 	}
 	clear(j.flying)
 	for _, r := range j.records {
