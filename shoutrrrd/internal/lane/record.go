@@ -40,8 +40,8 @@ const (
 	CannotReach    Failure = "unreachable"     // no connection
 	NotPagerDuty   Failure = "not_pagerduty"   // what answers is a proxy, a captive portal or a firewall
 	LimitMet       Failure = "rate_limited"    // 429
-	KeyDenied      Failure = "key_rejected"    // 401, 403, or a 400 about the key
-	EventDenied    Failure = "rejected"        // any other 4xx: PagerDuty will never take the event
+	KeyDenied      Failure = "key_rejected"    // PagerDuty's 401, 403, or 400 about the key
+	EventDenied    Failure = "rejected"        // PagerDuty's other 400: it will never take the event
 	Canceled       Failure = "canceled"        // the relay gave the attempt up
 )
 
@@ -61,7 +61,7 @@ func failureOf(err *eventsv2.Error) Failure {
 	case canceled:
 		return Canceled
 	case rejected:
-		if errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden) {
+		if err.KeyRejected() {
 			return KeyDenied
 		}
 		return EventDenied
