@@ -35,7 +35,7 @@ var walls = map[string][]string{
 	"pkg/pagerduty":        {"internal/plain", "internal/redact", "pkg/eventsv2", "pkg/types"},
 	"pkg/router":           {"internal/redact", "pkg/pagerduty", "pkg/types"},
 	"":                     {"pkg/router", "pkg/types"},
-	"cmd/shoutrrr":         {"", "internal/charset", "internal/plain", "internal/redact", "pagerdutytest", "pkg/eventsv2", "pkg/pagerduty", "pkg/router", "pkg/types"},
+	"cmd/shoutrrr":         {"", "internal/charset", "internal/redact", "pagerdutytest", "pkg/eventsv2", "pkg/pagerduty", "pkg/router", "pkg/types"},
 	"internal/bodies":      {},
 	"internal/conformance": {},
 	"internal/keyleak":     {},

@@ -133,10 +133,10 @@ func (s *sending) prepare(ctx context.Context, sys *system, args []string, hasMe
 	if j.urls, rest, err = s.collect(sys, args); err != nil {
 		return nil, err
 	}
-	if j.params, err = parseParams(s.params, s.title); err != nil {
+	if j.params, err = parseParams(sys, s.params, s.title); err != nil {
 		return nil, err
 	}
-	if j.message, warning, err = (words{s.message, hasMessage, rest}).read(ctx, sys.stdin); err != nil {
+	if j.message, warning, err = (words{s.message, hasMessage, rest}).read(ctx, sys); err != nil {
 		return nil, err
 	}
 	j.warn(warning)

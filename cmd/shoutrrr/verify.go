@@ -62,6 +62,9 @@ func verify(sys *system, urls []string, asJSON bool) error {
 			notify(sys.stderr, about, explain(err))
 			err = nil
 		default:
+			for _, warning := range config.Warnings {
+				notify(sys.stderr, "warning: "+about, warning)
+			}
 			_, err = fmt.Fprint(sys.stdout, config.Scrub(configTree(config).text()))
 		}
 		if err != nil {
@@ -79,11 +82,14 @@ func parseURL(rawURL string) (*pagerduty.Config, error) {
 		return nil, err
 	}
 	config := service.(*pagerduty.Service).Config()
-	if !config.DisableTLS {
-		return config, nil
+	to := &url.URL{Scheme: "https", Host: config.Address()}
+	problem := pagerduty.Problem{Param: "proxy"}
+	if config.DisableTLS {
+		to.Scheme, problem = "http", pagerduty.Problem{Param: "disabletls", Value: "yes"}
 	}
-	if _, err := eventsv2.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "http", Host: config.Address()}}); err != nil {
-		return nil, &pagerduty.ConfigError{Problems: []pagerduty.Problem{{Param: "disabletls", Value: "yes", Reason: err.Error()}}}
+	if _, err := eventsv2.ProxyFromEnvironment(&http.Request{URL: to}); err != nil {
+		problem.Reason = err.Error()
+		return nil, &pagerduty.ConfigError{Problems: []pagerduty.Problem{problem}}
 	}
 	return config, nil
 }
@@ -195,6 +201,7 @@ type verdict struct {
 	Keys       []string    `json:"keys,omitempty"`
 	Parameters []parameter `json:"parameters,omitempty"`
 	Problems   []problem   `json:"problems,omitempty"`
+	Warnings   []string    `json:"warnings,omitempty"`
 }
 
 type parameter struct {
@@ -225,6 +232,7 @@ func writeVerdict(sys *system, c *pagerduty.Config, err error) error {
 
 func (v *verdict) describe(c *pagerduty.Config) {
 	tls := !c.DisableTLS
+	v.Warnings = c.Warnings
 	v.URL, v.Host, v.Port, v.TLS = c.Redacted(), c.Host, c.Port, &tls
 	for _, key := range c.Keys {
 		v.Keys = append(v.Keys, key.Fingerprint())

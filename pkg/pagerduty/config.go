@@ -1,13 +1,16 @@
 package pagerduty
 
 import (
+	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
@@ -34,6 +37,10 @@ type Config struct {
 	Images    []eventsv2.Image
 	Client    string
 	ClientURL string
+
+	// Warnings tell what was read as something else than it is to the letter. The event is
+	// sent all the same.
+	Warnings []string
 
 	// SourceGiven tells a source that was given from the default one: only the
 	// former narrows down which incident an acknowledge or resolve means.
@@ -120,6 +127,7 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 	}
 	sort.Strings(names) // or the same mistakes would be told in another order each time
 	with := *c
+	with.Warnings = slices.Clone(c.Warnings)
 	var wrong problems
 	seen := make(map[string]bool, len(names))
 	for _, given := range names {
@@ -169,12 +177,21 @@ func (c *Config) set(name, value string, wrong *problems) {
 		if fields[i].Name != name {
 			continue
 		}
+		if name != paramDedupKey { // of which each character counts
+			value = plain.Text(plain.UTF8(value))
+		}
 		if strings.TrimSpace(value) != "" {
 			fields[i].set(c, value, wrong)
 		}
 		return
 	}
 	wrong.add("parameter", name, "is not known%s; known are %s", suggest(name, fieldNames()), strings.Join(fieldNames(), ", "))
+}
+
+// warn tells what was read as something else, in one line, without anything that looks like a
+// key.
+func (c *Config) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
 func severityOf(level types.MessageLevel, otherwise eventsv2.Severity) eventsv2.Severity {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
@@ -35,14 +36,14 @@ func (s *Service) Prepare(message string, params *types.Params, now time.Time) (
 		return Prepared{}, err
 	}
 	ev := config.event(0)
-	ev.Payload.Summary, ev.Payload.CustomDetails, err = compose(message, config.Title, config.Details)
+	ev.Payload.Summary, ev.Payload.CustomDetails, err = compose(plain.Text(plain.UTF8(message)), config.Title, config.Details)
 	if err != nil {
 		return Prepared{}, err
 	}
 	if ev.Payload.Timestamp = config.Timestamp; ev.Payload.Timestamp.IsZero() {
 		ev.Payload.Timestamp = now
 	}
-	p := Prepared{Event: &ev, Matched: true}
+	p := Prepared{Event: &ev, Matched: true, Warnings: slices.Clone(config.Warnings)}
 	if p.key, err = s.address(&p, config, now); err != nil {
 		return Prepared{}, err
 	}
