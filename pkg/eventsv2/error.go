@@ -24,6 +24,9 @@ var (
 	// cannot be verified (one that is only not valid yet can be later), it speaks no TLS,
 	// the proxy opens no tunnel without a login or may not be used, or the BaseURL is none.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNotYetValid: the server's certificate is not valid yet. Mostly this machine's clock is
+	// behind, until it is set some time after the boot; so the failure is temporary.
+	ErrNotYetValid = errors.New("certificate is not valid yet")
 	// ErrSilent: this program has closed the connection, by which nothing came while
 	// another one brought an answer ([Client.Twice]). It says nothing about the server.
 	ErrSilent = errors.New("the connection had gone silent and was given up")
@@ -73,6 +76,8 @@ func (e *Error) Is(target error) bool {
 		return e.Rejected && e.Status == http.StatusForbidden
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
+	case ErrNotYetValid:
+		return e.Status == 0 && isEarly(e.Err)
 	case ErrUnreachable:
 		return e.Status == 0 && isForGood(e.Err)
 	}

@@ -148,7 +148,7 @@ func (w *world) start(unclean bool) {
 	w.tickAt, w.failing, w.stuck, w.stopped = time.Time{}, false, nil, false
 	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true, Capacity: w.o.capacity})
 	lane.Break(w.core, w.o.plant)
-	w.store.Restart(!unclean)
+	w.store.Restart()
 	w.store.Shorten(w.wall().Add(time.Minute))
 	clear(w.claimed)
 	w.claiming = false

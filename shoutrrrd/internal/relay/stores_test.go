@@ -69,7 +69,7 @@ func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), 
 // of a process does. Nothing may be in hand.
 func abandon(path string, letGo func() error) error {
 	left := path + "-left"
-	for _, end := range []string{"", "-wal"} {
+	for _, end := range []string{"-wal", ""} { // in this order, as the writer may move the one into the other
 		data, err := os.ReadFile(path + end)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -205,6 +205,12 @@ func (l *locked) TryEvent(ctx context.Context, id int64, by queue.By) (int64, er
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.model.TryEvent(ctx, id, by)
+}
+
+func (l *locked) Failing(ctx context.Context) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.model.Failing(ctx)
 }
 
 func (l *locked) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
@@ -537,6 +543,16 @@ func (t *twin) TryEvent(ctx context.Context, id int64, by queue.By) (int64, erro
 	want, failed := t.model.TryEvent(ctx, id, by)
 	t.same("the error of an event that is tried", kind(failed), kind(err))
 	t.same("an event that is tried", want, got)
+	return got, err
+}
+
+func (t *twin) Failing(ctx context.Context) ([]string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	got, err := t.file.Failing(ctx)
+	if want, _ := t.model.Failing(ctx); len(want)+len(got) > 0 {
+		t.same("the upstreams that fail", want, got)
+	}
 	return got, err
 }
 

@@ -290,6 +290,8 @@ func (s *watched) TryLane(ctx context.Context, id int64, by queue.By) (int, erro
 	return s.inner.TryLane(ctx, id, by)
 }
 
+func (s *watched) Failing(ctx context.Context) ([]string, error) { return s.inner.Failing(ctx) }
+
 func (s *watched) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	return s.inner.Recent(ctx, since)
 }

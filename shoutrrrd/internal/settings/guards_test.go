@@ -172,7 +172,7 @@ func TestQuotedVariable(t *testing.T) {
 			}
 			return environment()(name)
 		}})
-		if err != nil || s.Upstream.String() != "https://relay.example" {
+		if err != nil || s.Upstream != "https://relay.example" {
 			t.Errorf("%s: %v", value, err)
 		}
 	}

@@ -30,6 +30,9 @@ func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error)
 		if err := w.forgetUnused(); err != nil {
 			return err
 		}
+		if err := w.forgetCounted(); err != nil {
+			return err
+		}
 		if err := w.forgetIdle(millis(before), forgetSlice); err != nil {
 			return err
 		}
