@@ -48,7 +48,7 @@ var banned = []string{"util", "utils", "common", "helper", "helpers", "models", 
 // linkable are the modules that the command may link beside the standard library. Each of them costs start-up time and size.
 var linkable = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mattn/go-isatty", "golang.org/x/sys",
-	"golang.org/x/text", // the encodings of the locales: 1.3 MB that are not touched where texts are UTF-8
+	"golang.org/x/text",                    // the encodings of the locales: 1.3 MB that are not touched where texts are UTF-8
 	"github.com/inconshreveable/mousetrap", // windows: cobra tells a double-click from a shell
 }
 

@@ -55,6 +55,11 @@ func verify(sys *system, urls []string, asJSON bool) error {
 		}
 		config, err := parseURL(rawURL)
 		statuses[i] = exitCode(err)
+		if config != nil && !asJSON {
+			for _, warning := range config.Warnings {
+				notifyHidden(sys.stderr, "warning: "+about, config.Scrub(warning))
+			}
+		}
 		switch {
 		case asJSON:
 			err = writeVerdict(sys, config, err)
@@ -62,9 +67,6 @@ func verify(sys *system, urls []string, asJSON bool) error {
 			notify(sys.stderr, about, explain(err))
 			err = nil
 		default:
-			for _, warning := range config.Warnings {
-				notify(sys.stderr, "warning: "+about, warning)
-			}
 			_, err = fmt.Fprint(sys.stdout, config.Scrub(configTree(config).text()))
 		}
 		if err != nil {
@@ -200,8 +202,8 @@ type verdict struct {
 	TLS        *bool       `json:"tls,omitempty"`
 	Keys       []string    `json:"keys,omitempty"`
 	Parameters []parameter `json:"parameters,omitempty"`
-	Problems   []problem   `json:"problems,omitempty"`
 	Warnings   []string    `json:"warnings,omitempty"`
+	Problems   []problem   `json:"problems,omitempty"`
 }
 
 type parameter struct {
@@ -232,8 +234,8 @@ func writeVerdict(sys *system, c *pagerduty.Config, err error) error {
 
 func (v *verdict) describe(c *pagerduty.Config) {
 	tls := !c.DisableTLS
-	v.Warnings = c.Warnings
 	v.URL, v.Host, v.Port, v.TLS = c.Redacted(), c.Host, c.Port, &tls
+	v.Warnings = c.Warnings
 	for _, key := range c.Keys {
 		v.Keys = append(v.Keys, key.Fingerprint())
 	}

@@ -16,7 +16,7 @@ type Prepared struct {
 	Body  []byte // the encoded event; it holds the integration key
 	// Matched is false for an acknowledge or resolve for which no open incident
 	// is known: PagerDuty drops it without a word unless the incident was
-	// triggered elsewhere with the same source and message. It is true for a
+	// triggered elsewhere with the same source, title and message. It is true for a
 	// trigger, and where a dedup key is given and nothing is looked up.
 	Matched bool
 	// Warnings tell what the sender should know although the event is sent.
@@ -28,15 +28,19 @@ type Prepared struct {
 // Prepare makes the event that [Service.Deliver] would send at the given time,
 // and sends nothing. Its errors are those of Deliver but [*DeliveryError].
 func (s *Service) Prepare(message string, params *types.Params, now time.Time) (Prepared, error) {
-	if s.config == nil {
+	switch {
+	case s.config == nil:
 		return Prepared{}, ErrNotInitialized
+	case s.broken != nil:
+		return Prepared{}, s.broken
 	}
 	config, err := s.config.With(params)
 	if err != nil {
 		return Prepared{}, err
 	}
+	message = plain.Text(plain.UTF8(message))
 	ev := config.event(0)
-	ev.Payload.Summary, ev.Payload.CustomDetails, err = compose(plain.Text(plain.UTF8(message)), config.Title, config.Details)
+	ev.Payload.Summary, ev.Payload.CustomDetails, err = compose(message, config.Title, config.Details)
 	if err != nil {
 		return Prepared{}, err
 	}
@@ -44,7 +48,7 @@ func (s *Service) Prepare(message string, params *types.Params, now time.Time) (
 		ev.Payload.Timestamp = now
 	}
 	p := Prepared{Event: &ev, Matched: true, Warnings: slices.Clone(config.Warnings)}
-	if p.key, err = s.address(&p, config, now); err != nil {
+	if p.key, err = s.address(&p, config, message, now); err != nil {
 		return Prepared{}, err
 	}
 	ev.RoutingKey = config.Keys[p.key]
@@ -73,12 +77,12 @@ func sameHead(params types.Params) bool {
 
 // address gives the event its dedup key, and returns which integration key it
 // goes by.
-func (s *Service) address(p *Prepared, config *Config, now time.Time) (key int, err error) {
+func (s *Service) address(p *Prepared, config *Config, message string, now time.Time) (key int, err error) {
 	ev := p.Event
 	if ev.DedupKey = config.DedupKey; ev.DedupKey != "" {
 		return s.integrationKey(p, now), nil
 	}
-	ev.DedupKey = derivedKey(&ev.Payload)
+	ev.DedupKey = derivedKey(config, message, s.opts.Machine)
 	if ev.Action == eventsv2.Trigger {
 		return s.integrationKey(p, now), nil
 	}
@@ -91,9 +95,17 @@ func (s *Service) address(p *Prepared, config *Config, now time.Time) (key int, 
 		return s.indexOf(incident.KeyID), nil
 	}
 	p.Matched = false
-	p.warn("no open incident is known here for this %s: PagerDuty drops it without a word unless one was triggered elsewhere with dedup key %s (same source and message); give the trigger's dedup_key to be sure",
-		ev.Action, ev.DedupKey)
+	p.warn("no open incident is known here for this %s: PagerDuty drops it without a word unless one was triggered elsewhere with dedup key %s (%s); give the trigger's dedup_key to be sure",
+		ev.Action, ev.DedupKey, sameIssue(config.SourceGiven))
 	return eventsv2.Rendezvous(config.Keys, ev.DedupKey), nil
+}
+
+// sameIssue names what a derived dedup key is made of.
+func sameIssue(sourceGiven bool) string {
+	if sourceGiven {
+		return "same source, title and message"
+	}
+	return "same machine, title and message, as no source is given"
 }
 
 // integrationKey chooses by the dedup key, but stays with the integration key by

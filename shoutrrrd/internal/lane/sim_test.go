@@ -544,7 +544,7 @@ func (w *world) event(id int64) (queue.Event, bool) {
 
 // tidy deletes what has been delivered, as the model looks at all there is.
 func (w *world) tidy() {
-	_, _ = w.store.Purge(context.Background(), w.wall().Add(-5*time.Minute), 1_000_000)
+	_, _ = w.store.Purge(context.Background(), w.wall().Add(-5*time.Minute), w.wall().Add(-5*time.Minute), 1_000_000)
 	w.at(w.now.Add(10*time.Minute), w.tidy)
 }
 

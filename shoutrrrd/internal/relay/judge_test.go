@@ -418,7 +418,7 @@ func (j *judge) bounded(r *request) {
 	if len(h.starts) > limits {
 		j.w.fail("%s has got %d requests within a minute, all its lanes may send %d", r.host, len(h.starts), limits)
 	}
-	if h.failing.IsZero() {
+	if h.failing.IsZero() || now.Sub(h.ends[len(h.ends)-1].at) >= time.Minute { // so long ago that says nothing of the host
 		return
 	}
 	n := 0

@@ -126,8 +126,8 @@ func (s *store) Recent(ctx context.Context, since time.Time) (times map[int64][]
 	return times, err
 }
 
-func (s *store) Purge(ctx context.Context, before time.Time, n int) (deleted int, err error) {
-	s.with(func() { deleted, err = s.model.Purge(ctx, before, n) })
+func (s *store) Purge(ctx context.Context, before, unheard time.Time, n int) (deleted int, err error) {
+	s.with(func() { deleted, err = s.model.Purge(ctx, before, unheard, n) })
 	return deleted, err
 }
 

@@ -219,10 +219,10 @@ func (l *locked) Recent(ctx context.Context, since time.Time) (map[int64][]queue
 	return l.model.Recent(ctx, since)
 }
 
-func (l *locked) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (l *locked) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.model.Purge(ctx, before, n)
+	return l.model.Purge(ctx, before, unheard, n)
 }
 
 func (l *locked) Requeue(ctx context.Context, id int64, by queue.By) error {
@@ -566,12 +566,12 @@ func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.A
 	return got, err
 }
 
-func (t *twin) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (t *twin) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	got, err := t.file.Purge(ctx, cut(before), n)
+	got, err := t.file.Purge(ctx, cut(before), cut(unheard), n)
 	if err == nil {
-		want, _ := t.model.Purge(ctx, cut(before), n)
+		want, _ := t.model.Purge(ctx, cut(before), cut(unheard), n)
 		t.same("a purge", want, got)
 	}
 	return got, err

@@ -296,14 +296,14 @@ func (s *watched) Recent(ctx context.Context, since time.Time) (map[int64][]queu
 	return s.inner.Recent(ctx, since)
 }
 
-func (s *watched) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (s *watched) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	if s.w.o.plant == "a purge waits for ever" {
 		<-s.life.killed
 	}
 	if err := s.enter("purge"); err != nil {
 		return 0, err
 	}
-	return s.inner.Purge(ctx, before, n)
+	return s.inner.Purge(ctx, before, unheard, n)
 }
 
 // requeue is an operator's, who means the order in which the events were accepted.

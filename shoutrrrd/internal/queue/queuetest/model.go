@@ -581,7 +581,7 @@ func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]queue.Ac
 }
 
 // Purge deletes old delivered and dropped events.
-func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, err error) {
+func (m *Model) Purge(_ context.Context, before, unheard time.Time, n int) (deleted int, err error) {
 	m.events = slices.DeleteFunc(m.events, func(e *queue.Event) bool {
 		gone := (e.State == queue.Delivered || e.State == queue.Dropped) && e.Ended.Before(before) && deleted < n
 		if gone {
@@ -590,7 +590,7 @@ func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, 
 		return gone
 	})
 	for at, s := range m.sticky { // the zero time is before any
-		if s.used.Before(before) && len(m.chain(s.lane, at[1])) == 0 {
+		if s.used.Before(unheard) && len(m.chain(s.lane, at[1])) == 0 {
 			delete(m.sticky, at)
 		}
 	}

@@ -225,7 +225,7 @@ var rules = map[string]func(r *rig){
 		}
 		r.recent(began.Add(2*time.Second), want[1:])
 		r.now = began.Add(time.Minute + 5*time.Second)
-		r.must2(r.store.Purge(context.Background(), time.Time{}, 9))
+		r.must2(r.store.Purge(context.Background(), time.Time{}, time.Time{}, 9))
 		r.recent(r.now.Add(-time.Minute), want[3:])
 	},
 	"an upstream fails until it accepts, across processes": func(r *rig) {
@@ -460,7 +460,7 @@ var rules = map[string]func(r *rig){
 			r.settle(r.claim(queue.MostUrgent, 1)[0], end)
 		}
 		r.put("ready", eventsv2.Trigger, queue.Error)
-		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100))
+		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(time.Hour), 100))
 		r.states("refused:trigger:refused expired:trigger:expired waiting:trigger:waiting ready:trigger:ready")
 	},
 	"what operators did to a lane is kept, the last hundred times": func(r *rig) {
@@ -497,7 +497,7 @@ var rules = map[string]func(r *rig){
 		r.overview(nil, 1, 1, 3, 4)
 		r.fail(r.store.Unhold(context.Background(), 3, queue.By{Who: "ana", At: r.now}))
 		r.overview(nil, 1, 3, 4)
-		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100)) // of the first lane, which stays where it is
+		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(time.Hour), 100)) // of the first lane, which stays where it is
 		r.overview(nil, 1, 3, 4)
 		r.store.Store = r.store.Restart(false)
 		r.overview(nil, 1, 1, 4) // its event came last

@@ -37,7 +37,7 @@ type Store interface {
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
 	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
 	Failing(ctx context.Context) ([]string, error)
-	Purge(ctx context.Context, before time.Time, n int) (int, error)
+	Purge(ctx context.Context, before, unheard time.Time, n int) (int, error)
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Counted(ctx context.Context, id int64) (queue.Counted, error)
 	Totals(ctx context.Context) ([]queue.Count, error)
@@ -303,9 +303,10 @@ func (m *machine) try(t *rapid.T) {
 
 func (m *machine) purge(t *rapid.T) {
 	before := m.now.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "age")) * time.Second)
-	got, err := m.store.Purge(context.Background(), before, 1000)
+	unheard := before.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "longer")) * time.Second)
+	got, err := m.store.Purge(context.Background(), before, unheard, 1000)
 	m.must(err)
-	want, _ := m.model.Purge(context.Background(), before, 1000)
+	want, _ := m.model.Purge(context.Background(), before, unheard, 1000)
 	if got != want {
 		t.Fatalf("purged %d, the model %d", got, want)
 	}
