@@ -98,7 +98,7 @@ func (c *Core) open(now time.Time, in Opened) {
 	}
 	l := c.newLane(now, in)
 	c.lanes[in.Lane.ID] = l
-	c.attach(l, in.Host)
+	c.attach(now, l, in.Host)
 	c.enroll(l, in.Pool)
 	for _, a := range in.Recent {
 		l.holdAny(now, earlier(a.At, in.Began)) // a later one is from before the clock was set back
@@ -195,7 +195,7 @@ func (c *Core) configure(now time.Time, in Configured) {
 	if l.host.name != in.Host {
 		c.unqueue(l)
 		c.detach(l)
-		c.attach(l, in.Host)
+		c.attach(now, l, in.Host)
 	}
 	l.tryKeyAgain()
 	c.look(now, l)

@@ -68,11 +68,13 @@ func newHost(name string) *host {
 	return h
 }
 
-func (c *Core) attach(l *lane, name string) {
+func (c *Core) attach(now time.Time, l *lane, name string) {
 	h := c.hosts[name]
 	if h == nil {
 		h = newHost(name)
-		h.unproven = c.unproven[name]
+		if h.unproven = c.unproven[name]; h.unproven { // it would fall over again under all that has waited for this process
+			h.budget.slowed = now
+		}
 		c.hosts[name] = h
 		c.ordered = append(c.ordered, h)
 	}

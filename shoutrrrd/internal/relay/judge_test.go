@@ -114,6 +114,7 @@ type hostSeen struct {
 	starts       []time.Time // of attempts, in the last minute
 	ends         []ending    // of the last 20 attempts
 	failing      time.Time   // since when more than half of them have failed; zero if they do not
+	paced        time.Time   // when they last did
 	mostInSecond int         // attempts that began within one, while most of them failed
 	mostInMinute int
 
@@ -248,6 +249,7 @@ func (j *judge) started() {
 	for _, h := range j.hosts {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
+		h.failing, h.ends = time.Time{}, nil // it begins slowly where nothing was accepted since the last failure; more it does not know
 	}
 	clear(j.flying)
 	for _, r := range j.records {
@@ -450,6 +452,9 @@ func (h *hostSeen) seen(fails bool) {
 		h.failing = time.Time{}
 	case h.failing.IsZero():
 		h.failing = time.Now()
+	}
+	if !h.failing.IsZero() {
+		h.paced = time.Now()
 	}
 }
 
