@@ -11,13 +11,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/internal/charset"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/share"
@@ -177,7 +180,7 @@ func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, result *Result) {
 		unread(w, err, result)
 		return
 	}
-	e, key, err := d.read(r.Context(), in.body, result)
+	e, key, err := d.read(r.Context(), in.body, r.Header.Get("Content-Type"), result)
 	in.keep(cap(e.Body))
 	buffer := in.answer()
 	var invalid *eventsv2.Invalid
@@ -238,7 +241,8 @@ func tooLarge(w http.ResponseWriter, r *http.Request, result *Result) {
 
 // read makes the queue's event of a body. The allow-list comes first: an event whose
 // key is not listed costs no repair.
-func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New, eventsv2.Key, error) {
+func (d *Door) read(ctx context.Context, body []byte, contentType string, result *Result) (queue.New, eventsv2.Key, error) {
+	body, encoding := decode(body, contentType)
 	if len(body) > smallBody { // a smaller one needs no watch, which would cost as much as its repair
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, repairTime, errOverloaded)
@@ -257,7 +261,7 @@ func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New
 			return queue.New{}, key, errUnlisted
 		}
 	}
-	repair := eventsv2.RepairOptions{Now: time.Now(), NewDedupKey: newDedupKey}
+	repair := eventsv2.RepairOptions{Now: time.Now(), NewDedupKey: newDedupKey, Encoding: encoding}
 	e := queue.New{Kind: result.Kind, Accepted: d.o.Now(), Severity: queue.Info}
 	var key eventsv2.Key
 	var err error
@@ -281,6 +285,19 @@ func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New
 	}
 	result.Route, result.Repaired = d.o.Route(key), len(e.Repairs) > 0
 	return e, key, nil
+}
+
+// decode returns the body in UTF-8, and the name of the encoding that it was in, "" for UTF-8.
+func decode(body []byte, contentType string) ([]byte, string) {
+	declared := ""
+	if strings.Contains(contentType, "=") { // most have no parameter
+		_, parameters, _ := mime.ParseMediaType(contentType) // what it can read of a broken one is nothing
+		declared = parameters["charset"]
+	}
+	if declared == "" && utf8.Valid(body) && !bytes.Contains(body[:min(len(body), 2)], []byte{0}) {
+		return body, ""
+	}
+	return charset.Decode(body, declared)
 }
 
 // keep puts the event into the queue and only then says 202. What was read of the

@@ -517,7 +517,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	if err != nil && err.Status == 429 {
 		l.limited = time.Now()
 	}
-	x.maybe = x.maybe || err != nil && err.Status != 429 && (err.Page || err.Status != 400 && err.Status != 401 && err.Status != 403)
+	x.maybe = x.maybe || err != nil && err.Status != 429 && !err.Rejected
 	if err == nil && r.began.After(h.answered) {
 		h.answered = r.began
 	}
@@ -526,7 +526,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 			return // the event is in flight until both have ended
 		}
 	}
-	h.seen(err != nil && (err.Status != 429 && err.Status != 400 && (err.Status != 401 && err.Status != 403 || err.Page)))
+	h.seen(err != nil && err.Status != 429 && !err.Rejected)
 	c.flying[r.key]--
 	x.flying = false
 	delete(j.flying, x.id)
@@ -546,8 +546,8 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	case err.Status == 429:
 		clear(h.fails)
 	case errors.Is(err.Err, context.Canceled):
-	case err.Status >= 500 || err.Status == 400 || !err.Page && (err.Status == 401 || err.Status == 403):
-		if err.Status == 401 || err.Status == 403 {
+	case err.Status >= 500 || err.Rejected:
+		if err.KeyRejected() {
 			l.rejected = time.Now()
 			j.strained[x.chain.service] = true
 		}

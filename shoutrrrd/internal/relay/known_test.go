@@ -73,7 +73,7 @@ var knownFailures = []knownFailure{
 					return reply{}
 				}
 				refused = true
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
+				return reply{answers: true, err: &eventsv2.Error{Rejected: true, Status: 400, Message: "Event object is invalid"}}
 			})
 			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
 			w.wait(45 * time.Minute)                                                               // and the first one is valid again
@@ -129,28 +129,6 @@ var knownFailures = []knownFailure{
 			w.skew = 0
 			w.start(true)
 			w.wait(time.Minute)
-		},
-	},
-	{
-		name:  "a proxy's page with status 400",
-		fails: "A web page of something on the way counts as PagerDuty's rejection: the event is a dead letter after one attempt.",
-		want:  "is a dead letter because of a web page",
-		story: func(w *world) {
-			w.rule(func(*request) reply {
-				if time.Since(w.begun) > time.Minute {
-					return reply{}
-				}
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Page: true}}
-			})
-			w.series(1, "alert", eventsv2.Trigger, 3)
-			w.wait(10 * time.Minute)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for _, r := range w.judge.byPlace() {
-				if r.state.Dead() && r.ended {
-					w.fail("event %d is a dead letter because of a web page that came once", r.id)
-				}
-			}
 		},
 	},
 }

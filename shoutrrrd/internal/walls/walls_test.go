@@ -34,7 +34,7 @@ var walls = map[string][]string{
 	"internal/relay":           {"internal/lane", "internal/queue", root + "/pkg/eventsv2"},
 	"internal/share":           {},
 	"internal/door":            {"internal/share"},
-	"internal/intake":          {"internal/queue", "internal/share", root + "/pkg/eventsv2"},
+	"internal/intake":          {"internal/queue", "internal/share", root + "/internal/charset", root + "/pkg/eventsv2"},
 	"internal/insight":         {"internal/lane", "internal/outlook", "internal/queue", root + "/pkg/eventsv2"},
 	"internal/admin":           {"internal/door", "internal/insight", "internal/lane", "internal/outlook", "internal/queue"},
 	"internal/trend":           {},
