@@ -118,7 +118,7 @@ func TestEvent(t *testing.T) {
 	id := b.put(dbKey, "web-1/disk", queue.Critical, body("disk full"))
 	b.later(time.Second)
 	b.settle(1, queue.Settlement{State: queue.Waiting, Due: b.clock().Add(time.Minute), Attempts: 1, Status: 503, Reason: "Service Unavailable"})
-	want := `{"id":"1","lane":"db","lane_id":"1","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
+	want := `{"id":"1","lane":"db","lane_id":"1","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","pool":"dbs","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
 		"severity":"critical","priority":"critical","summary":"disk full","source":"web-1","accepted_at":"2026-03-04T14:03:20.000Z","fresh_at":"2026-03-04T14:03:20.000Z",
 		"due_at":"2026-03-04T14:04:21.000Z","attempts":1,"repeats":0,"repairs":["severity \"CRIT\" became critical"],"status":503,"reason":"Service Unavailable"`
 	sameJSON(t, b.get("/api/events").body, `{"events":[`+want+`}],"read":1}`)

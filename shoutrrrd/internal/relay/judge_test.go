@@ -583,7 +583,7 @@ func (j *judge) moved(head int64, m queue.Move) {
 	j.reached["moved: "+m.Why[strings.LastIndex(m.Why, ":")+2:]]++
 	c := j.chain(x.chain)
 	known := c.scattered() && j.strained[x.chain.service] // among the known failures, as in verdicts
-	known = known || c.quietFor(retention)                // by then a pool has forgotten by which key it was opened
+	known = known || c.quietFor(30*24*time.Hour)          // by then it is forgotten by which key it was opened
 	if key := j.lane(m.From).key; !known && (x.flying || len(x.takes) > 0 || j.incidents[incident{key, x.chain.dedup}] != "") {
 		j.w.fail("event %d of %v has moved from lane %d to %d, and PagerDuty has its incident open, or may have: %s", head, x.chain, m.From, m.To, j.story(c))
 	}
@@ -719,6 +719,11 @@ func (j *judge) verdicts(dead map[int64]queue.State) {
 		}
 	}
 	open := j.open()
+	for id, n := range open {
+		if j.chains[id] == nil {
+			j.w.fail("PagerDuty has %d incidents of %v open, which nobody has sent", n, id)
+		}
+	}
 	for id, c := range j.chains {
 		// Among the known failures, which have worlds of their own: what a rejected key and
 		// a requeue do to the chains of a pool.

@@ -207,14 +207,37 @@ func (s *watched) Settle(ctx context.Context, list []queue.Settlement) ([]error,
 	if err != nil {
 		return nil, err
 	}
+	stays := s.stays(ctx, kept)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	for i := range kept {
-		if answers[i] == nil {
-			s.w.judge.settled(kept[i])
+		if x := kept[i]; answers[i] == nil {
+			if stays[x.ID] {
+				x.Lane, x.State = 0, queue.Waiting
+				s.w.judge.reached["stays with its rejected key"]++
+			}
+			s.w.judge.settled(x)
 		}
 	}
 	return append(make([]error, len(list)-len(kept)), answers...), nil
+}
+
+// stays are the events of which a settlement wanted to move the chain, and the store has
+// let it wait, as PagerDuty may have its incident.
+func (s *watched) stays(ctx context.Context, list []queue.Settlement) map[int64]bool {
+	stays := map[int64]bool{}
+	for _, x := range list {
+		if x.Lane == 0 {
+			continue
+		}
+		page, err := s.inner.Events(ctx, queue.Filter{Before: x.ID + 1, Limit: 1})
+		if err != nil || len(page.Events) != 1 || page.Events[0].ID != x.ID {
+			s.w.fail("event %d cannot be read: %v", x.ID, err)
+			continue
+		}
+		stays[x.ID] = page.Events[0].State == queue.Waiting
+	}
+	return stays
 }
 
 func (s *watched) Move(ctx context.Context, m queue.Move) (queue.Moved, error) {

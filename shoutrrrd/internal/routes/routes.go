@@ -26,12 +26,12 @@ func (r Routes) OfLane(l queue.Lane) relay.Route {
 	return relay.Route{Name: found.Name, Host: found.Upstream, Post: r.Client(found.Upstream), Limit: found.Rate, Start: found.Start, Listed: found.Listed, Pool: found.Pool, Key: found.Key}
 }
 
-// Other chooses another lane of an event's pool, by the same hash as the events
-// listener. It returns 0 if there is none whose key is valid.
-func (r Routes) Other(ctx context.Context, e queue.Event) int64 {
+// Other chooses another lane of the pool of an event's lane, by the same hash as the
+// events listener. It returns 0 if there is none whose key is valid.
+func (r Routes) Other(ctx context.Context, pool string, e queue.Event) int64 {
 	var keys []eventsv2.Key
 	var lanes []int64
-	for _, key := range r.Settings().PoolKeys(e.Pool) {
+	for _, key := range r.Settings().PoolKeys(pool) {
 		l, err := r.Lane(ctx, key)
 		if err == nil && l.ID != e.Lane && l.KeyRefused.IsZero() {
 			keys, lanes = append(keys, key), append(lanes, l.ID)

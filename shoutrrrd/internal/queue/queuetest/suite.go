@@ -85,6 +85,7 @@ func Conformance(t *testing.T, open Open) {
 			m := &machine{t: t, model: NewModel(), now: time.UnixMilli(1_800_000_000_000).UTC()}
 			m.ready = [2]map[int64]bool{{}, {}}
 			m.store = open(func() time.Time { return m.now }, func(lane int64, _ queue.Rank) { m.ready[0][lane] = true })
+			m.model.Now = func() time.Time { return m.now }
 			m.model.OnReady = func(lane int64, _ queue.Rank) { m.ready[1][lane] = true }
 			defer m.store.Close()
 			for _, text := range Keys {
@@ -136,8 +137,8 @@ func (m *machine) put(t *rapid.T) {
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		e.Kind, e.Action, e.DedupKey = queue.Change, "", ""
-	case 1, 2:
-		e.Pool = "pool"
+	case 1, 2, 3, 4:
+		e.Origin, e.Pool = rapid.Int64Range(1, 2).Draw(t, "origin"), []int64{1, 2}
 	}
 	if rapid.Bool().Draw(t, "repaired") {
 		e.Repairs = []string{"severity was wrong", "source was missing"}
@@ -201,7 +202,7 @@ func (m *machine) settle(t *rapid.T) {
 		State:  rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
-		x.Lane = rapid.Int64Range(1, 2).Draw(t, "lane")
+		x.Lane, x.Due = rapid.Int64Range(1, 2).Draw(t, "lane"), m.now.Add(time.Minute)
 	}
 	if x.State == queue.Ready || x.State == queue.Waiting || x.State == queue.Expired {
 		x.MaybeAccepted = rapid.Bool().Draw(t, "maybe accepted")
@@ -217,7 +218,7 @@ func (m *machine) settle(t *rapid.T) {
 // moveNew moves what is new of a pool.
 func (m *machine) moveNew(t *rapid.T) {
 	x := queue.Move{
-		From: rapid.Int64Range(1, 2).Draw(t, "lane"), Pool: rapid.SampledFrom([]string{"pool", "pool", "pool", "another"}).Draw(t, "pool"),
+		From: rapid.Int64Range(1, 2).Draw(t, "lane"),
 		Rank: queue.Rank(rapid.IntRange(0, 3).Draw(t, "rank")), After: rapid.SampledFrom([]int64{0, 0, 2}).Draw(t, "after"),
 		N: rapid.IntRange(1, 3).Draw(t, "n"), At: m.now, Why: "from lane a to b: rate limited",
 	}

@@ -102,7 +102,7 @@ func (s *Store) Drop(ctx context.Context, id int64, by queue.By) error {
 		if r.state.Dead() {
 			return w.dropDead(&r, now)
 		}
-		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
+		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}}
 		if r.state == queue.Blocked {
 			return w.unlink(&c, now)
 		}

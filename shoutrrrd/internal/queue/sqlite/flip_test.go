@@ -45,7 +45,10 @@ func makeSample(t testing.TB) *sample {
 	}
 	put := func(lane int64, pool string, action eventsv2.Action, dedup string, severity queue.Rank) int64 {
 		e := event(lane, action, dedup, severity)
-		e.Pool, e.Summary, e.Source = pool, "summary of "+dedup, "host"
+		e.Summary, e.Source = "summary of "+dedup, "host"
+		if pool != "" {
+			e.Pool, e.Origin = lanes, lanes[0]
+		}
 		e.Repairs = []string{"severity \"fatal\" became critical"}
 		if action == "" {
 			e.Kind = queue.Change

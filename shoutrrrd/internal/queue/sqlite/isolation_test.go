@@ -430,7 +430,7 @@ func TestIdleLanesAreForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	s := openTest(t, Options{Path: path, Now: func() time.Time { return now }})
 	lane := laneOf(t, s)
-	e := event(lane, eventsv2.Trigger, "a text of somebody", queue.Error)
+	e := event(lane, eventsv2.Resolve, "a text of somebody", queue.Error) // an open incident is remembered for longer
 	mustPut(t, s, e)
 	deliverAll(t, s)
 	now = now.Add(48 * time.Hour)

@@ -67,9 +67,9 @@ type writer struct {
 	token      uint64
 	written    int // bytes since the last checkpoint, roughly
 	growth     growth
-	internal   int       // requests in a row that the data made fail
-	unused     [2]string // pool and dedup key up to which forgetUnused has looked
-	leftovers  bool      // what was deleted may still stand in the WAL
+	internal   int     // requests in a row that the data made fail
+	unused     chainID // origin and dedup key up to which forgetUnused has looked
+	leftovers  bool    // what was deleted may still stand in the WAL
 
 	tx transaction
 }

@@ -1,0 +1,118 @@
+package relay_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// Whatever becomes of the configuration and of keys, what follows of an incident leaves by
+// the key through which it was triggered: PagerDuty drops it otherwise.
+func TestIncidentsStayWithTheirKeys(t *testing.T) {
+	for name, story := range map[string]func(*world){
+		"keys with open incidents are put into a pool": func(w *world) {
+			w.config.pools = nil
+			w.reload()
+			w.series(2, "incident", eventsv2.Trigger, 20)
+			w.wait(time.Minute)
+			w.config.pools = standard(60).pools
+			w.reload()
+			w.wait(time.Second)
+			w.series(2, "incident", eventsv2.Resolve, 20)
+			w.wait(time.Minute)
+		},
+		"keys with queued triggers are put into a pool": func(w *world) {
+			w.config.pools = nil
+			w.reload()
+			w.hostMood(common, "away")
+			w.series(2, "incident", eventsv2.Trigger, 20)
+			w.config.pools = standard(60).pools
+			w.reload()
+			w.wait(time.Second)
+			w.series(2, "incident", eventsv2.Acknowledge, 20)
+			w.series(2, "incident", eventsv2.Resolve, 10)
+			w.hostMood(common, "")
+			w.wait(10 * time.Minute)
+		},
+		"a pool gets another name and another key": func(w *world) {
+			w.series(2, "incident", eventsv2.Trigger, 20)
+			w.wait(time.Minute)
+			w.config.keys, w.joined = append(w.config.keys, keyLine{"web-c", 6, 60, ""}), map[int]string{6: "web"}
+			w.config.pools = [][2]string{{"website", "web-a, web-b, web-c"}}
+			w.reload()
+			w.wait(time.Second)
+			w.series(2, "incident", eventsv2.Resolve, 20)
+			w.wait(time.Minute)
+		},
+		"a pool loses the key that was named": func(w *world) {
+			w.config.keys, w.joined = append(w.config.keys, keyLine{"web-c", 6, 60, ""}), map[int]string{6: "web"}
+			w.config.pools = [][2]string{{"web", "web-a, web-b, web-c"}}
+			w.reload()
+			w.series(2, "incident", eventsv2.Trigger, 30)
+			w.wait(time.Minute)
+			w.config.pools = [][2]string{{"web", "web-b, web-c"}}
+			w.reload()
+			w.wait(time.Second)
+			w.series(2, "incident", eventsv2.Resolve, 30)
+			w.wait(time.Minute)
+		},
+		"a pool loses a key with open incidents": func(w *world) {
+			w.config.keys, w.joined = append(w.config.keys, keyLine{"web-c", 6, 60, ""}), map[int]string{6: "web"}
+			w.config.pools = [][2]string{{"web", "web-a, web-b, web-c"}}
+			w.reload()
+			w.series(2, "incident", eventsv2.Trigger, 30)
+			w.wait(time.Minute)
+			w.config.pools = [][2]string{{"web", "web-a, web-b"}}
+			w.reload()
+			w.wait(time.Second)
+			w.series(3, "incident", eventsv2.Resolve, 30)
+			w.wait(time.Minute)
+		},
+		"a pool is removed": func(w *world) {
+			w.series(2, "incident", eventsv2.Trigger, 20)
+			w.wait(time.Minute)
+			w.config.pools = nil
+			w.reload()
+			w.wait(time.Second)
+			w.kill()
+			w.start(true)
+			w.series(2, "incident", eventsv2.Resolve, 20)
+			w.wait(time.Minute)
+		},
+		"a pool is removed while its triggers wait": func(w *world) {
+			w.hostMood(common, "away")
+			w.series(2, "incident", eventsv2.Trigger, 20)
+			w.config.pools = nil
+			w.reload()
+			w.wait(time.Second)
+			w.series(2, "incident", eventsv2.Resolve, 20)
+			w.hostMood(common, "")
+			w.wait(10 * time.Minute)
+		},
+		"the key of an open incident is rejected for a while": func(w *world) {
+			dedup := w.preferring(2, 1)[0]
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Minute)
+			w.keyMood(2, "rejected")
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Minute)
+			w.keyMood(2, "")
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
+			w.wait(time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, store := range []string{"file", "twin"} {
+				w, verdict := simulate(t, options{seed: 1, store: store, limit: 60, maxAge: 8 * time.Hour}, story)
+				if verdict != "" {
+					t.Fatal(verdict)
+				}
+				if n := w.judge.reached["answer 202"]; n < 3 {
+					t.Errorf("%s: only %d events were accepted", store, n)
+				}
+			}
+		})
+	}
+}
