@@ -299,6 +299,65 @@ func TestRequeueOfForgottenLane(t *testing.T) {
 	}
 }
 
+// Many events are sent again in one call, in the order in which they were accepted,
+// whatever the order of their numbers in it. Those that it cannot be done to are named.
+func TestManyEvents(t *testing.T) {
+	b := newBench(t, nil)
+	var ids []string
+	for i := range 5 {
+		id := b.put(dbKey, fmt.Sprint("chain ", i%2), queue.Error, body("disk full"))
+		if i < 4 { // no trigger goes into another one that is a dead letter
+			b.settle(1, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no"})
+		}
+		ids = append([]string{fmt.Sprintf("%q", fmt.Sprint(id))}, ids...)
+	}
+	var answer struct {
+		Done, Coalesced int
+		LeftCount       int `json:"left_count"`
+		Left            []struct{ ID, Why string }
+	}
+	post := func(verb, more string) {
+		t.Helper()
+		b.read(b.post("/api/events/"+verb, `{"ids":[`+strings.Join(ids, ",")+more+`],"why":"many"}`), &answer)
+	}
+	post("requeue", `,"99"`)
+	if answer.Done != 4 || answer.Coalesced != 3 || answer.LeftCount != 2 || answer.Left[0].ID != "5" || answer.Left[1].ID != "99" {
+		t.Errorf("requeued: %+v", answer)
+	}
+	if n := strings.Count(b.log.String(), "events were requeued"); n != 1 {
+		t.Errorf("%d lines of the log tell of it", n)
+	}
+	post("drop", "")
+	if answer.Done != 2 || answer.LeftCount != 3 {
+		t.Errorf("dropped: %+v", answer)
+	}
+	for _, wrong := range []string{`{}`, `{"ids":[]}`, `{"ids":["0"]}`, `{"ids":[1]}`, `{"ids":["a"]}`} {
+		if g := b.post("/api/events/requeue", wrong); g.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, g.status, g.body)
+		}
+	}
+}
+
+// What would go to a lane whose key PagerDuty rejects goes only if that is said.
+func TestRequeueToARejectedKey(t *testing.T) {
+	b := newBench(t, nil)
+	id := b.put(dbKey, "a", queue.Critical, body("disk full"))
+	b.settle(1, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no"})
+	l, err := b.store.LaneByID(t.Context(), 1)
+	l.KeyRefused = b.clock()
+	if err := errors.Join(err, b.store.SaveLane(t.Context(), l)); err != nil {
+		t.Fatal(err)
+	}
+	for path, given := range map[string]string{fmt.Sprintf("/api/events/%d/requeue", id): "", "/api/events/requeue": fmt.Sprintf(`"ids":["%d"],`, id)} {
+		if g := b.post(path, "{"+given+`"why":"again"}`); g.status != http.StatusConflict || !strings.Contains(g.body, "PagerDuty rejects the integration key") {
+			t.Errorf("%s: %d %s", path, g.status, g.body)
+		}
+	}
+	if g := b.post(fmt.Sprintf("/api/events/%d/requeue", id), `{"why":"again","force":true}`); g.status != http.StatusOK {
+		t.Errorf("with force: %d %s", g.status, g.body)
+	}
+}
+
 // What operators do stands in the event's history: who, and why.
 func TestDropAndRequeue(t *testing.T) {
 	b := newBench(t, nil)

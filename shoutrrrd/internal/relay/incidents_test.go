@@ -91,6 +91,28 @@ func TestIncidentsStayWithTheirKeys(t *testing.T) {
 			w.hostMood(common, "")
 			w.wait(10 * time.Minute)
 		},
+		"requeue in a pool": func(w *world) {
+			dedup := w.preferring(2, 1)[0]
+			w.rejectUntilTried(2, dedup)
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: w.preferring(2, 3)[2]}) // the one of this minute that tries the key
+			w.wait(2 * time.Second)
+			refused := false
+			w.rule(func(r *request) reply { // the service takes no events for a while
+				if r.dedup != dedup || r.key == 2 || refused {
+					return reply{}
+				}
+				refused = true
+				return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
+			})
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
+			w.wait(45 * time.Minute)                                                               // and the first one is valid again
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Minute)
+			w.requeueDead()
+			w.wait(time.Minute)
+			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
+			w.wait(time.Minute)
+		},
 		"the key of an open incident is rejected for a while": func(w *world) {
 			dedup := w.preferring(2, 1)[0]
 			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})

@@ -28,33 +28,6 @@ type knownFailure struct {
 // list: the test fails until that is done. New ones do not belong here; repair them.
 var knownFailures = []knownFailure{
 	{
-		name:  "requeue in a pool",
-		fails: "An event that was rejected has made the relay forget its key's choice. Sent anew it goes by its old key, while the repeat of its alert has gone by another: two incidents, and only one is closed.",
-		want:  "open, want 0",
-		story: func(w *world) {
-			dedup := w.preferring(2, 1)[0]
-			w.rejectUntilTried(2, dedup)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: w.preferring(2, 3)[2]}) // the one of this minute that tries the key
-			w.wait(2 * time.Second)
-			refused := false
-			w.rule(func(r *request) reply { // the service takes no events for a while
-				if r.dedup != dedup || r.key == 2 || refused {
-					return reply{}
-				}
-				refused = true
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
-			})
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
-			w.wait(45 * time.Minute)                                                               // and the first one is valid again
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
-			w.wait(time.Minute)
-			w.requeueDead()
-			w.wait(time.Minute)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
-			w.wait(time.Minute)
-		},
-	},
-	{
 		name:  "a key with an upstream of its own is taken out of the file",
 		fails: "What waits in its lane goes to the common upstream at once.",
 		want:  "which the configuration has never named for that key",
@@ -186,7 +159,7 @@ func (w *world) requeueDead() {
 		return
 	}
 	for _, e := range page.Events {
-		w.life.store.requeue([]int64{e.ID})
+		w.life.store.requeue([]int64{e.ID}, false)
 	}
 }
 

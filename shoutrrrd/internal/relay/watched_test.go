@@ -9,6 +9,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/routes"
 )
 
 // disk is what stands below the store: it takes its time, and has its troubles.
@@ -327,30 +328,37 @@ func (s *watched) Purge(ctx context.Context, before time.Time, n int) (int, erro
 	return s.inner.Purge(ctx, before, n)
 }
 
-// requeue is an operator's, who means the order in which the events were accepted.
-func (s *watched) requeue(ids []int64) {
+// requeue is an operator's, who means the order in which the events were accepted; also
+// those that were delivered, if he says so.
+func (s *watched) requeue(ids []int64, delivered bool) {
 	s.w.order.Lock()
 	defer s.w.order.Unlock()
-	places := map[int64]int{}
-	for _, id := range ids {
-		s.w.mu.Lock()
-		s.w.judge.places++
-		places[id] = s.w.judge.places
-		s.w.mu.Unlock()
+	a := queue.Again{IDs: ids, Delivered: delivered, Pools: s.pools(), By: s.by()}
+	if s.w.o.plant == "requeue forgets the pools" {
+		a.Pools = nil
 	}
-	if s.w.o.plant == "requeue overtakes" {
-		slices.Reverse(ids)
+	answers, err := s.inner.Requeue(context.Background(), a)
+	if err != nil {
+		s.w.note("requeue failed: " + kind(err))
 	}
-	for _, id := range ids {
-		err := s.inner.Requeue(context.Background(), id, s.by())
-		s.w.mu.Lock()
-		if err == nil {
-			s.w.judge.requeued(id, places[id])
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for _, x := range answers {
+		if x.Err == nil {
+			s.w.judge.requeued(x)
 		} else {
-			s.w.judge.reached["requeue refused: "+kind(err)]++
+			s.w.judge.reached["requeue refused: "+kind(x.Err)]++
 		}
-		s.w.mu.Unlock()
 	}
+}
+
+// pools are the lanes of the pools as the settings have them.
+func (s *watched) pools() [][]int64 {
+	lanes, err := s.inner.Lanes(context.Background())
+	if err != nil {
+		s.w.fail("the lanes of the pools: %v", err)
+	}
+	return routes.Routes{Settings: s.life.settings.Load}.Pools(lanes)
 }
 
 // drop is an operator's.

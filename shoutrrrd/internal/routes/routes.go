@@ -53,3 +53,21 @@ func (r Routes) OfKey(key eventsv2.Key) intake.Route {
 	}
 	return route
 }
+
+// Pools says which of some lanes are one pool.
+func (r Routes) Pools(lanes []queue.Lane) (pools [][]int64) {
+	s, at := r.Settings(), map[string]int{}
+	for _, l := range lanes {
+		name := s.Lookup(l.Key).Pool
+		if name == "" {
+			continue
+		}
+		i, known := at[name]
+		if !known {
+			i = len(pools)
+			at[name], pools = i, append(pools, nil)
+		}
+		pools[i] = append(pools[i], l.ID)
+	}
+	return pools
+}

@@ -495,7 +495,7 @@ func (m *Model) move(e *queue.Event, to int64) bool {
 		}
 	}
 	for _, other := range m.chain(e.Lane, e.DedupKey) {
-		other.Lane = to
+		other.Lane, other.Key = to, eventsv2.Key{} // which is a spelling of the other lane's
 	}
 	return true
 }
@@ -605,20 +605,6 @@ func (m *Model) hasten(e *queue.Event) {
 		e.State = queue.Ready
 		m.OnReady(e.Lane, e.Priority)
 	}
-}
-
-// Requeue sends a dead or dropped event once more.
-func (m *Model) Requeue(_ context.Context, id int64, by queue.By) error {
-	e := m.find(id)
-	switch {
-	case e == nil:
-		return queue.ErrNotFound
-	case !e.State.Dead() && e.State != queue.Dropped, !m.has(e.Lane):
-		return queue.ErrState
-	}
-	e.Attempts, e.Fresh, e.Ended, e.Due = 0, by.At, time.Time{}, time.Time{}
-	m.place(e)
-	return nil
 }
 
 // Drop gives an event up.

@@ -63,7 +63,7 @@ var rules = map[string]func(r *rig){
 		if _, err := r.store.LaneByID(context.Background(), 1); !errors.Is(err, queue.ErrNotFound) {
 			r.t.Errorf("the lane that made room: %v", err)
 		}
-		if err := r.store.Requeue(context.Background(), 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
+		if err := RequeueOne(context.Background(), r.store, 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
 			r.t.Errorf("requeue of what was queued in it: %v", err)
 		}
 	},
@@ -253,18 +253,83 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("tried what there is not: %v", err)
 		}
 	},
-	"a requeued event goes to the tail of its chain and is fresh": func(r *rig) {
+	"a requeued event goes to its place in its chain and is fresh": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Error)
 		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
-		r.put("a", eventsv2.Resolve, queue.Error)
+		r.put("a", eventsv2.Acknowledge, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
+		r.put("a", eventsv2.Resolve, queue.Critical)
 		r.now = r.now.Add(time.Hour)
-		if err := r.store.Requeue(context.Background(), 1, queue.By{Who: "ana", At: r.now}); err != nil {
-			r.t.Fatal(err)
-		}
-		r.states("a:trigger:blocked a:resolve:ready")
+		r.again(queue.Again{IDs: []int64{2, 1, 2}}, "", "")
+		r.states("a:trigger:ready a:acknowledge:blocked a:resolve:blocked")
 		if e := r.all()[0]; e.Attempts != 0 || !e.Fresh.Equal(r.now) {
 			r.t.Errorf("requeued as %+v", e)
 		}
+		for _, want := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve} {
+			e := r.claim(queue.MostUrgent, 1)[0]
+			if e.Action != want {
+				r.t.Errorf("the %s leaves, want the %s", e.Action, want)
+			}
+			r.settle(e, queue.Delivered)
+		}
+	},
+	"what the sender has taken back since is not requeued": func(r *rig) {
+		for _, c := range []struct{ first, then eventsv2.Action }{{eventsv2.Trigger, eventsv2.Resolve}, {eventsv2.Acknowledge, eventsv2.Resolve}, {eventsv2.Resolve, eventsv2.Trigger}} {
+			dedup := string(c.first)
+			r.put(dedup, c.first, queue.Error)
+			e := r.claim(queue.MostUrgent, 1)[0]
+			r.settle(e, queue.Refused)
+			r.put(dedup, c.then, queue.Error)
+			later := r.claim(queue.MostUrgent, 1)[0]
+			r.again(queue.Again{IDs: []int64{e.ID}}, queue.ErrOutdated.Error())
+			r.settle(later, queue.Delivered)
+			r.again(queue.Again{IDs: []int64{e.ID}}, queue.ErrOutdated.Error())
+		}
+		r.put("said again", eventsv2.Trigger, queue.Error)
+		e := r.claim(queue.MostUrgent, 1)[0]
+		r.settle(e, queue.Refused)
+		r.put("said again", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.again(queue.Again{IDs: []int64{e.ID}}, "")
+	},
+	"a requeued trigger goes into one beside it": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Critical)
+		first := r.claim(queue.MostUrgent, 1)[0]
+		r.settle(first, queue.Refused)
+		r.put("a", eventsv2.Trigger, queue.Info)
+		r.again(queue.Again{IDs: []int64{1}}, "")
+		r.states("a:trigger:dropped a:trigger:ready")
+		if e := r.all()[1]; e.Repeats != 1 || e.Severity != queue.Critical || !e.Accepted.Equal(first.Accepted) {
+			r.t.Errorf("together they are %+v", e)
+		}
+	},
+	"a requeued event goes by the key of its incident": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Refused)
+		r.of(2, 2, "a", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.again(queue.Again{IDs: []int64{1}, Pools: [][]int64{{2, 1}}}, "")
+		if e := r.claimLane(2); e.ID != 1 {
+			r.t.Errorf("event %d leaves", e.ID)
+		}
+		r.of(1, 1, "a", eventsv2.Resolve, 2)
+	},
+	"a requeued event of a pool that is no more is known by its key": func(r *rig) {
+		r.of(1, 2, "a", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Refused)
+		r.again(queue.Again{IDs: []int64{1}}, "")
+		r.settle(r.claimLane(2), queue.Delivered)
+		n := queue.New{Lane: 1, Action: eventsv2.Resolve, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+		if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != 2 {
+			r.t.Errorf("the resolve is on lane %d", placed.Lane)
+		}
+	},
+	"delivered events are sent once more only if that is meant": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.again(queue.Again{IDs: []int64{1}}, queue.ErrState.Error())
+		r.again(queue.Again{IDs: []int64{1, 9}, Delivered: true}, "", queue.ErrNotFound.Error())
+		r.states("a:trigger:ready")
 	},
 	"an event in flight cannot be dropped, a head that is dropped makes way": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Error)
@@ -300,7 +365,7 @@ var rules = map[string]func(r *rig){
 		r.pooled(1, "a", eventsv2.Trigger, 1)
 		e := r.claimLane(1)
 		r.settle(e, queue.Refused)
-		r.fail(r.store.Requeue(context.Background(), e.ID, queue.By{Who: "ana", At: r.now}))
+		r.fail(RequeueOne(context.Background(), r.store, e.ID, queue.By{Who: "ana", At: r.now}))
 		r.settle(r.claimLane(1), queue.Delivered)
 		r.pooled(2, "a", eventsv2.Resolve, 1)
 	},
@@ -736,6 +801,22 @@ func (r *rig) pooled(lane int64, dedup string, action eventsv2.Action, want int6
 	n := queue.New{Lane: lane, Pool: []int64{1, 2}, Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
 	if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
 		r.t.Errorf("the %s of %s is on lane %d, want %d", action, dedup, placed.Lane, want)
+	}
+}
+
+// again sends events once more, and compares why some are left as they are.
+func (r *rig) again(a queue.Again, want ...string) {
+	r.t.Helper()
+	a.By = queue.By{Who: "ana", At: r.now}
+	answers, err := r.store.Requeue(context.Background(), a)
+	r.fail(err)
+	if len(answers) != len(want) {
+		r.t.Fatalf("%d answers, want %d: %+v", len(answers), len(want), answers)
+	}
+	for i, text := range want {
+		if got := answers[i].Err; (got == nil) != (text == "") || got != nil && !strings.Contains(got.Error(), text) {
+			r.t.Errorf("event %d: %v, want %q", answers[i].ID, got, text)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type Store interface {
 	Move(ctx context.Context, m queue.Move) (queue.Moved, error)
 	Wake(ctx context.Context, now time.Time, n int) (time.Time, error)
 	Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error)
-	Requeue(ctx context.Context, id int64, by queue.By) error
+	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
@@ -273,9 +273,29 @@ func (m *machine) hasten(t *rapid.T) {
 // some returns the number of an event, or one that there is not.
 func (m *machine) some(t *rapid.T) int64 { return rapid.Int64Range(1, m.model.lastID+1).Draw(t, "id") }
 
+// requeue sends some events once more, those that were delivered too, with the pool as it
+// is configured at that time.
 func (m *machine) requeue(t *rapid.T) {
-	id, by := m.some(t), queue.By{Who: "ana", Why: "try again", At: m.now}
-	m.sameError("requeue", m.model.Requeue(context.Background(), id, by), m.store.Requeue(context.Background(), id, by))
+	a := queue.Again{
+		IDs: rapid.SliceOfN(rapid.Int64Range(1, m.model.lastID+1), 1, 4).Draw(t, "ids"), By: queue.By{Who: "ana", Why: "try again", At: m.now},
+		Delivered: rapid.Bool().Draw(t, "delivered"),
+	}
+	if rapid.Bool().Draw(t, "in a pool") {
+		a.Pools = [][]int64{{1, 2}}
+	}
+	want, _ := m.model.Requeue(context.Background(), a)
+	got, err := m.store.Requeue(context.Background(), a)
+	m.must(err)
+	for i := range want {
+		m.sameError("requeue", want[i].Err, got[i].Err)
+		want[i].Err, got[i].Err = nil, nil
+		if want[i].ID != 0 && want[i].Lane == 0 {
+			got[i].Lane = 0
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("requeued %+v (-model +store):\n%s", a, diff)
+	}
 }
 
 func (m *machine) drop(t *rapid.T) {
@@ -455,7 +475,7 @@ func plain(events []queue.Event) []queue.Event {
 }
 
 func (m *machine) sameError(what string, want, got error) {
-	for _, kind := range []error{queue.ErrNotFound, queue.ErrState} {
+	for _, kind := range []error{queue.ErrNotFound, queue.ErrState, queue.ErrOutdated} {
 		if errors.Is(want, kind) != errors.Is(got, kind) {
 			m.t.Fatalf("%s: %v, the model says %v", what, got, want)
 		}

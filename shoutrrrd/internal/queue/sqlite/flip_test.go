@@ -190,7 +190,7 @@ func (l *life) round(round int) (claimed int, err error) {
 			failed = s.Drop(ctx, e.ID, by)
 			l.gone[e.ID] = l.gone[e.ID] || failed == nil
 		case round == 3 && e.State.Dead():
-			failed = s.Requeue(ctx, e.ID, by)
+			failed = queuetest.RequeueOne(ctx, s, e.ID, by)
 		default:
 			continue
 		}

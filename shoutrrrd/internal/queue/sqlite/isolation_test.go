@@ -555,7 +555,7 @@ func TestRejectedLanesMakeRoom(t *testing.T) {
 	if s.Usage().GivenUp != 3*3+17 {
 		t.Errorf("%d events were given up, want %d", s.Usage().GivenUp, 3*3+17)
 	}
-	if err := s.Requeue(t.Context(), page.Events[0].ID, queue.By{Who: "ana"}); !errors.Is(err, queue.ErrState) {
+	if err := queuetest.RequeueOne(t.Context(), s, page.Events[0].ID, queue.By{Who: "ana"}); !errors.Is(err, queue.ErrState) {
 		t.Errorf("requeue of a dead letter whose key is forgotten: %v", err)
 	}
 	if report, err := s.Examine(t.Context(), false); err != nil || !report.Sound() {

@@ -291,7 +291,12 @@ func migrateTo3(ctx context.Context, w *writer) error {
 	if !found || !ends {
 		panic("sqlite: internal error: the schema has no incidents")
 	}
-	_, err := w.conn.ExecContext(ctx, "-- "+tables+`
+	_, said, found := strings.Cut(schema, "CREATE INDEX event_said")
+	said, _, ends = strings.Cut(said, ";")
+	if !found || !ends {
+		panic("sqlite: internal error: the schema has no index of what was delivered")
+	}
+	_, err := w.conn.ExecContext(ctx, "-- "+tables+"CREATE INDEX event_said"+said+";"+`
 		INSERT INTO incident SELECT lane, dedup, lane, max(used), 0 FROM sticky WHERE lane IN (SELECT id FROM lane) GROUP BY lane, dedup;
 		INSERT OR IGNORE INTO incident SELECT lane, dedup, lane, ended, 0 FROM (SELECT lane, dedup, action, max(ended) AS ended FROM event INDEXED BY event_done
 			WHERE state IN (4, 7) AND state = 4 AND ended > 0 AND kind = 0 AND pool = '' AND lane IN (SELECT id FROM lane) GROUP BY lane, dedup) WHERE action <> 'resolve';

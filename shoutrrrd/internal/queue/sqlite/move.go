@@ -156,6 +156,12 @@ func (w *writer) relocate(x *cells, to int64) error {
 		return err
 	}
 	whole := r.intact(w.keyOf(x.lane))
+	if r.key != "" { // a spelling of the other lane's key
+		r.key = ""
+		if err := w.exec(`UPDATE event SET key = '' WHERE id = ?1`, x.id); err != nil {
+			return err
+		}
+	}
 	w.waiting(x.lane, x.severity, -1)
 	w.waiting(to, x.severity, +1)
 	x.lane = to

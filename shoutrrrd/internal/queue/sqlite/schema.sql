@@ -84,6 +84,8 @@ CREATE INDEX event_dead  ON event (id)                 WHERE state IN (5, 6);
 CREATE INDEX event_least ON event (severity DESC, id, size) WHERE state IN (5, 6); -- the dead letters that go first, and their bytes
 CREATE INDEX event_done  ON event (ended)              WHERE state IN (4, 7); -- retention, and the window after a start
 
+CREATE INDEX event_said  ON event (dedup, action)      WHERE state = 4 AND kind = 0; -- what a sender has said later of an event that is to be sent again
+
 -- A chain is what has not ended of one dedup key on one lane. The counts by
 -- severity give its head the priority of the most severe event behind it.
 CREATE TABLE chain (
