@@ -78,26 +78,49 @@ func (b *bulk) runMany(ctx context.Context, ids []string) error {
 		if err != nil {
 			return b.stopped(sum.Done, len(ids), err)
 		}
-		for _, left := range a.Left[:min(len(a.Left), 20)] {
-			notify(b.sys.stderr, "", singleLine("event "+left.ID+": "+left.Why))
-		}
-		if b.json {
+		if b.name(a); b.json {
 			if _, err := io.WriteString(b.sys.stdout, oneLine(answer)); err != nil {
 				return err
 			}
 		}
 	}
+	return b.sum(&sum, len(ids))
+}
+
+// name says why some events were left.
+func (b *bulk) name(a *bulkAnswer) {
+	const most = 20 // of a screen
+	for _, left := range a.Left[:min(len(a.Left), most)] {
+		notify(b.sys.stderr, "", singleLine("event "+left.ID+": "+left.Why))
+	}
+}
+
+// report says what became of events that were done in one call.
+func (b *bulk) report(a *bulkAnswer, answer []byte, of int) error {
+	b.name(a)
+	if a.Error != "" {
+		return b.stopped(a.Done, of, failf(exitTemporary, "%s", a.Error))
+	}
 	if b.json {
-		return b.status(&sum)
+		if _, err := io.WriteString(b.sys.stdout, oneLine(answer)); err != nil {
+			return err
+		}
 	}
-	text := fmt.Sprintf("%s %d of %s", b.what.done, sum.Done, counted(len(ids), "event"))
-	if sum.Coalesced > 0 {
-		text += fmt.Sprintf(", %d of them in one with another of their dedup key", sum.Coalesced)
+	return b.sum(a, of)
+}
+
+// sum says what became of all of them.
+func (b *bulk) sum(a *bulkAnswer, of int) error {
+	if !b.json {
+		text := fmt.Sprintf("%s %d of %s", b.what.done, a.Done, counted(of, "event"))
+		if a.Coalesced > 0 {
+			text += fmt.Sprintf(", %d of them in one with another of their dedup key", a.Coalesced)
+		}
+		if _, err := fmt.Fprintln(b.sys.stdout, text); err != nil {
+			return err
+		}
 	}
-	if _, err := fmt.Fprintln(b.sys.stdout, text); err != nil {
-		return err
-	}
-	return b.status(&sum)
+	return b.status(a)
 }
 
 func (b *bulk) status(sum *bulkAnswer) error {

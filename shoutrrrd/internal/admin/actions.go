@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,6 +29,12 @@ type given struct {
 	Why   string   `json:"why"`
 	Force bool     `json:"force"` // requeue although PagerDuty rejects the key
 	IDs   []string `json:"ids"`   // of events
+
+	// Of a replay.
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+	Lane    string    `json:"lane"`    // "" for all
+	Preview bool      `json:"preview"` // nothing is done
 }
 
 // by reads who wants something, what and why. A wrong request has been answered if ok
@@ -164,20 +171,90 @@ func (d *Door) many(what ops.Verb) http.HandlerFunc {
 			d.keyRejected(w, err)
 			return
 		}
-		if err != nil && out.Done == 0 {
-			d.failed(w, r, fmt.Errorf("events were not %s: %w", what.Done(), err))
+		d.outcome(w, r, what.Done(), out, err)
+	}
+}
+
+// outcome answers what became of many events.
+func (d *Door) outcome(w http.ResponseWriter, r *http.Request, done string, out ops.Outcome, err error) {
+	if err != nil && out.Done == 0 {
+		d.failed(w, r, fmt.Errorf("events were not %s: %w", done, err))
+		return
+	}
+	answer := outcome{Done: out.Done, Coalesced: out.Coalesced, LeftCount: len(out.Left), Left: []left{}}
+	for _, x := range out.Left[:min(maxLeft, len(out.Left))] {
+		answer.Left = append(answer.Left, left{strconv.FormatInt(x.ID, 10), x.Err.Error()})
+	}
+	if err != nil {
+		d.o.Log.Error("not all events were "+done, "error", err)
+		answer.Error = "the queue has failed before all were " + done + "; the log says why"
+	}
+	d.write(r.Context(), w, answer)
+}
+
+// planned is what a replay would send.
+type planned struct {
+	Events     int            `json:"events"`
+	Over       int            `json:"over"`
+	BySeverity map[string]int `json:"by_severity"`
+	ByLane     map[string]int `json:"by_lane"`
+}
+
+// replay sends delivered events of a time again, or says what it would send.
+func (d *Door) replay(w http.ResponseWriter, r *http.Request) {
+	by, g, ok := d.by(w, r, maxActionBody)
+	if !ok {
+		return
+	}
+	if g.Since.IsZero() || !g.Until.After(g.Since) {
+		d.fail(w, http.StatusBadRequest, `{"since":"2026-03-01T14:00:00Z","until":"2026-03-01T15:00:00Z"} is expected, a time and a later one`)
+		return
+	}
+	p := ops.Period{Since: g.Since, Until: g.Until}
+	if g.Lane != "" {
+		found, err := d.o.Insight.FindLanes(r.Context(), g.Lane)
+		if err != nil {
+			d.failed(w, r, err)
 			return
 		}
-		answer := outcome{Done: out.Done, Coalesced: out.Coalesced, LeftCount: len(out.Left), Left: []left{}}
-		for _, x := range out.Left[:min(maxLeft, len(out.Left))] {
-			answer.Left = append(answer.Left, left{strconv.FormatInt(x.ID, 10), x.Err.Error()})
-		}
-		if err != nil {
-			d.o.Log.Error("not all events were "+what.Done(), "error", err)
-			answer.Error = "the queue has failed before all were " + what.Done() + "; the log says why"
-		}
-		d.write(r.Context(), w, answer)
+		p.Lane = found[0].ID
 	}
+	if g.Preview {
+		d.preview(w, r, p)
+		return
+	}
+	out, err := d.o.Ops.Replay(r.Context(), p, by, g.Force)
+	rejected := (*ops.RejectedKeyError)(nil)
+	switch {
+	case errors.Is(err, ops.ErrTooMany):
+		d.fail(w, http.StatusConflict, err.Error())
+	case errors.As(err, &rejected):
+		d.keyRejected(w, err)
+	default:
+		d.outcome(w, r, "replayed", out, err)
+	}
+}
+
+func (d *Door) preview(w http.ResponseWriter, r *http.Request, p ops.Period) {
+	plan, err := d.o.Ops.Plan(r.Context(), p)
+	if errors.Is(err, ops.ErrTooMany) {
+		d.fail(w, http.StatusConflict, err.Error())
+		return
+	}
+	answer := planned{Events: len(plan.Events), Over: plan.Over, BySeverity: map[string]int{}, ByLane: map[string]int{}}
+	lanes := map[int64]string{}
+	for _, x := range plan.Events {
+		if _, known := lanes[x.Lane]; !known && err == nil {
+			lanes[x.Lane], err = d.o.Insight.LaneName(r.Context(), x.Lane)
+		}
+		answer.BySeverity[x.Severity.String()]++
+		answer.ByLane[lanes[x.Lane]]++
+	}
+	if err != nil {
+		d.failed(w, r, fmt.Errorf("plan a replay: %w", err))
+		return
+	}
+	d.write(r.Context(), w, answer)
 }
 
 func numbers(texts []string) (ids []int64, err error) {

@@ -105,6 +105,7 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/events", only{http.MethodGet: d.events})
 	guarded.Handle("/api/events/requeue", only{http.MethodPost: d.many(ops.Requeue)})
 	guarded.Handle("/api/events/drop", only{http.MethodPost: d.many(ops.Drop)})
+	guarded.Handle("/api/events/replay", only{http.MethodPost: d.replay})
 	guarded.Handle("/api/events/{id}", only{http.MethodGet: d.event})
 	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.one(ops.Requeue)})
 	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.one(ops.Drop)})
@@ -150,6 +151,7 @@ GET  /api/events                  events: state, lane, severity, dedup_key, q, l
 GET  /api/events/{id}             one event with its body and history
 POST /api/events/requeue          send many again {"ids":["1","2"],"why":"..."}
 POST /api/events/drop             give many up {"ids":["1","2"],"why":"..."}
+POST /api/events/replay           send delivered ones of a time again {"since":"...","until":"...","lane":"...","preview":true,"why":"..."}
 POST /api/events/{id}/requeue     send a refused, expired or dropped event again
 POST /api/events/{id}/drop        give an event up
 POST /api/events/{id}/try         make a retrying event due at once

@@ -338,6 +338,33 @@ func TestManyEvents(t *testing.T) {
 	}
 }
 
+// Delivered events of a time are sent again: of a chain that ended in a resolve that
+// alone, of others what came after the last one, in order.
+func TestReplay(t *testing.T) {
+	b := newBench(t, nil)
+	deliver := func(dedup, action string) {
+		b.put(dbKey, dedup, queue.Error, fmt.Sprintf(`{"event_action":%q,"payload":{"summary":"s"}}`, action))
+		b.later(time.Minute)
+		b.settle(1, queue.Settlement{State: queue.Delivered, Status: 202})
+	}
+	deliver("before", "trigger")
+	since := b.clock()
+	deliver("over", "trigger")
+	deliver("open", "trigger")
+	until := b.clock().Add(time.Second)
+	given := fmt.Sprintf(`{"since":%q,"until":%q,"why":"dropped","preview":%%t}`, since.Add(time.Second).Format(time.RFC3339), until.Format(time.RFC3339))
+	sameJSON(t, b.post("/api/events/replay", fmt.Sprintf(given, true)).body, `{"events":2,"over":0,"by_severity":{"error":2},"by_lane":{"db":2}}`)
+	sameJSON(t, b.post("/api/events/replay", fmt.Sprintf(given, false)).body, `{"done":2,"coalesced":0,"left_count":0,"left":[]}`)
+	if history := strings.Join(b.history(2), "|"); !strings.Contains(history, "replayed local dropped") {
+		t.Errorf("the history is %s", history)
+	}
+	for _, wrong := range []string{`{}`, `{"since":"yesterday"}`, `{"since":"2026-03-01T00:00:00Z","until":"2026-03-01T00:00:00Z"}`} {
+		if g := b.post("/api/events/replay", wrong); g.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, g.status, g.body)
+		}
+	}
+}
+
 // What would go to a lane whose key PagerDuty rejects goes only if that is said.
 func TestRequeueToARejectedKey(t *testing.T) {
 	b := newBench(t, nil)

@@ -68,7 +68,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, what ops.Verb, ids
 func (c *Console) actOnEvent(w http.ResponseWriter, r *http.Request) {
 	what := ops.Verb(r.PathValue("what"))
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if what.Done() == "" || err != nil {
+	if what != ops.Requeue && what != ops.Drop && what != ops.Try || err != nil {
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
 	}

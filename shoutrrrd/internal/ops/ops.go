@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
@@ -18,6 +19,9 @@ import (
 type Store interface {
 	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	DropAll(ctx context.Context, ids []int64, by queue.By) ([]queue.Requeued, error)
+	// Sent lists up to n events that were delivered in a time, of a lane or of all (0), in
+	// the order in which they were accepted.
+	Sent(ctx context.Context, since, until time.Time, lane int64, n int) ([]queue.Sent, error)
 	Listed(ctx context.Context, id int64) (queue.Event, error)
 	Lanes(ctx context.Context) ([]queue.Lane, error)
 }
@@ -51,11 +55,13 @@ const (
 	Requeue Verb = "requeue"
 	Drop    Verb = "drop"
 	Try     Verb = "try"
+
+	replay Verb = "replay" // of delivered events
 )
 
 // Done is the verb's participle.
 func (v Verb) Done() string {
-	return map[Verb]string{Requeue: "requeued", Drop: "dropped", Try: "tried"}[v]
+	return map[Verb]string{Requeue: "requeued", Drop: "dropped", Try: "tried", replay: "replayed"}[v]
 }
 
 // MaxEvents is how many events one deed is about: some seconds of work.
@@ -95,7 +101,7 @@ func (o *Ops) Events(ctx context.Context, d Deed) (Outcome, error) {
 	var answers []queue.Requeued
 	var err error
 	switch d.What {
-	case Requeue:
+	case Requeue, replay:
 		answers, err = o.requeue(ctx, ids, d)
 	case Drop:
 		answers, err = o.Store.DropAll(ctx, ids, d.By)
@@ -135,7 +141,7 @@ func (o *Ops) requeue(ctx context.Context, ids []int64, d Deed) ([]queue.Requeue
 	if err != nil {
 		return nil, err
 	}
-	a := queue.Again{IDs: ids, Pools: o.Pools(lanes), By: d.By}
+	a := queue.Again{IDs: ids, Delivered: d.What == replay, Pools: o.Pools(lanes), By: d.By}
 	if !d.Force {
 		if err := o.askFirst(ctx, &a, lanes); err != nil {
 			return nil, err

@@ -47,3 +47,12 @@ func OutdatedBy(action string) string {
 	}
 	return "resolve"
 }
+
+// Sent is a delivered event, as somebody needs to know it who has it sent again.
+type Sent struct {
+	ID, Lane int64
+	Kind     Kind
+	Action   string
+	DedupKey string
+	Severity Rank
+}

@@ -91,28 +91,7 @@ func TestIncidentsStayWithTheirKeys(t *testing.T) {
 			w.hostMood(common, "")
 			w.wait(10 * time.Minute)
 		},
-		"requeue in a pool": func(w *world) {
-			dedup := w.preferring(2, 1)[0]
-			w.rejectUntilTried(2, dedup)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: w.preferring(2, 3)[2]}) // the one of this minute that tries the key
-			w.wait(2 * time.Second)
-			refused := false
-			w.rule(func(r *request) reply { // the service takes no events for a while
-				if r.dedup != dedup || r.key == 2 || refused {
-					return reply{}
-				}
-				refused = true
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
-			})
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
-			w.wait(45 * time.Minute)                                                               // and the first one is valid again
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
-			w.wait(time.Minute)
-			w.requeueDead()
-			w.wait(time.Minute)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
-			w.wait(time.Minute)
-		},
+		"requeue in a pool": (*world).requeuesInPool,
 		"the key of an open incident is rejected for a while": func(w *world) {
 			dedup := w.preferring(2, 1)[0]
 			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
@@ -137,4 +116,29 @@ func TestIncidentsStayWithTheirKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// requeuesInPool is the story of an event that was rejected by one key of a pool and is
+// sent again when the repeat of its alert has gone by another.
+func (w *world) requeuesInPool() {
+	dedup := w.preferring(2, 1)[0]
+	w.rejectUntilTried(2, dedup)
+	w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: w.preferring(2, 3)[2]}) // the one of this minute that tries the key
+	w.wait(2 * time.Second)
+	refused := false
+	w.rule(func(r *request) reply { // the service takes no events for a while
+		if r.dedup != dedup || r.key == 2 || refused {
+			return reply{}
+		}
+		refused = true
+		return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
+	})
+	w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
+	w.wait(45 * time.Minute)                                                               // and the first one is valid again
+	w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
+	w.wait(time.Minute)
+	w.requeueDead()
+	w.wait(time.Minute)
+	w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
+	w.wait(time.Minute)
 }

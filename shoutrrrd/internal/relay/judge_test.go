@@ -45,6 +45,9 @@ type judge struct {
 	overtook int       // those that began while a critical event had waited for a second, in any lane
 }
 
+// placeStep leaves places between two events, for those that an operator has sent once more.
+const placeStep = 1 << 20
+
 // chainID is an alert of a service, whatever keys it goes by.
 type chainID struct{ service, dedup string }
 
@@ -275,7 +278,7 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 		r.severity = min(r.severity, sent.severity)
 		return
 	}
-	j.places++
+	j.places += placeStep
 	r := &record{
 		id: placed.ID, chain: chainID{j.w.serviceOf(sent.key), sent.dedup}, action: sent.action, severity: sent.severity, lane: placed.Lane,
 		place: j.places, latest: n, kept: time.Now(), takes: map[int]int{},
@@ -635,16 +638,32 @@ func (j *judge) requeued(a queue.Requeued) {
 			j.w.fail("event %d (%s) was sent once more although event %d (%s) of %v has been delivered, which came later", x.id, x.action, other.id, other.action, x.chain)
 		}
 	}
-	// What has waited for its decision is the last thing that leaves, unless something that
-	// came later is queued still.
-	if !slices.ContainsFunc(c.records, func(other *record) bool { return !other.ended && other.place > x.place && other.lane == a.Lane }) {
-		j.places++
-		x.place = j.places
-	}
+	x.place = j.placeAgain(c, x, a.Lane)
 	if x.ended {
 		c.pending++
 	}
 	x.ended, x.kept, x.tries, x.failed, x.lane = false, time.Now(), 1, nil, a.Lane
+}
+
+// placeAgain is the place of an event that is sent once more: before what came later and
+// is queued still, else behind everything.
+func (j *judge) placeAgain(c *chain, x *record, lane int64) int {
+	next, before := math.MaxInt, 0
+	for _, other := range c.records {
+		if other != x && !other.ended && other.id > x.id && other.lane == lane {
+			next = min(next, other.place)
+		}
+	}
+	if next == math.MaxInt {
+		j.places += placeStep
+		return j.places
+	}
+	for _, other := range c.records {
+		if other != x && other.place < next {
+			before = max(before, other.place)
+		}
+	}
+	return before + (next-before)/2
 }
 
 func (j *judge) dropped(id int64) {

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -334,8 +335,11 @@ func (s *watched) requeue(ids []int64, delivered bool) {
 	s.w.order.Lock()
 	defer s.w.order.Unlock()
 	a := queue.Again{IDs: ids, Delivered: delivered, Pools: s.pools(), By: s.by()}
-	if s.w.o.plant == "requeue forgets the pools" {
-		a.Pools = nil
+	if s.w.o.plant == "incidents are forgotten" {
+		s.w.file(func(db *sql.DB) error {
+			_, err := db.Exec(`DELETE FROM incident`)
+			return err
+		})
 	}
 	answers, err := s.inner.Requeue(context.Background(), a)
 	if err != nil {
