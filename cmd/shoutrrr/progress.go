@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +97,7 @@ func (p *progress) attempt(index int, a types.Attempt) {
 // firstFailure is the line that stays: what happened, at which host, and until when it is
 // tried again. With -v the line of the attempt has told what happened.
 func (p *progress) firstFailure(a types.Attempt) string {
-	until := "trying until " + clockTime(a.Start.Add(p.retryFor), a.Start)
+	until := "trying until " + clockTime(a.Start.Add(p.retryFor), a.Start) + " at the latest"
 	if p.verbose {
 		return until
 	}
@@ -221,7 +220,7 @@ func silence(all map[int]asked, retryFor time.Duration, now time.Time) string {
 	if n == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("no answer from %s for %s; trying until %s", first.host, span(now.Sub(first.since)), clockTime(first.since.Add(retryFor), now))
+	text := fmt.Sprintf("no answer from %s for %s; until %s at the latest", first.host, span(now.Sub(first.since)), clockTime(first.since.Add(retryFor), now))
 	if n > 1 {
 		text = fmt.Sprintf("%s; %d more waiting", text, n-1)
 	}
@@ -245,7 +244,10 @@ func countdown(waits map[int]wait, now time.Time) string {
 }
 
 func (w wait) text(left time.Duration) string {
-	if left <= 0 {
+	switch {
+	case left <= -unanswered:
+		return fmt.Sprintf("%s; no answer to attempt %d for %s", w.reason, w.attempt, span(-left))
+	case left <= 0:
 		return fmt.Sprintf("%s, attempt %d now", w.reason, w.attempt)
 	}
 	return fmt.Sprintf("%s, attempt %d in %s", w.reason, w.attempt, span(left))
@@ -263,9 +265,8 @@ func span(d time.Duration) string {
 // reasonOf is why an attempt failed, in two or three words.
 func reasonOf(err error) string {
 	var failed *eventsv2.Error
-	var early x509.CertificateInvalidError
 	switch {
-	case errors.As(err, &early): // any other one is not tried again
+	case errors.Is(err, eventsv2.ErrNotYetValid):
 		return "certificate not valid yet"
 	case !errors.As(err, &failed) || failed.Status == 0:
 		return "no answer"

@@ -150,7 +150,7 @@ func TestWaitingOnATerminal(t *testing.T) {
 	status, lines := p.end(t)
 	host := regexp.QuoteMeta(upstream.Addr())
 	want := []string{
-		`^shoutrrr: ` + host + ` cannot take the event now \(503\).*; trying until 20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC$`,
+		`^shoutrrr: ` + host + ` cannot take the event now \(503\).*; trying until 20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC at the latest$`,
 		`^shoutrrr: interrupted, NOT accepted: trigger, dedup key `,
 		`^  the last attempt failed: ` + host + ` cannot take the event now \(503\)`,
 		`^  to go on, send it again with `,
@@ -175,7 +175,7 @@ func TestSilentServerOnATerminal(t *testing.T) {
 	p := startOnTerminal(t, nil, "send", "-u", upstream.ServiceURL(scriptKey), "-m", "Server is down")
 	host := upstream.Addr()
 	p.until(t, "no answer from "+host+" for ")
-	if screen := p.screen(); !strings.Contains(screen, "; trying until ") {
+	if screen := p.screen(); !strings.Contains(screen, "; until ") {
 		t.Errorf("no word of until when:\n%s", screen)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -196,6 +196,22 @@ func TestSilentServerOnATerminal(t *testing.T) {
 		}
 	}
 	keyleak.Check(t, scriptKey, keyleak.Text("terminal", p.screen()))
+}
+
+// The same for one that has failed before.
+func TestServerThatFallsSilentOnATerminal(t *testing.T) {
+	t.Parallel()
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
+	upstream.Inject(pagerdutytest.Fault{Name: "503", Count: 1})
+	upstream.Inject(pagerdutytest.Fault{Name: pagerdutytest.FaultHang, Count: -1})
+	p := startOnTerminal(t, nil, "send", "-u", upstream.ServiceURL(scriptKey), "-m", "Server is down")
+	p.until(t, "503 Service Unavailable; no answer to attempt 2 for ")
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if status, lines := p.end(t); status != exitInterrupted {
+		t.Errorf("status %d:\n%s", status, strings.Join(lines, "\n"))
+	}
 }
 
 // A certificate that is not valid yet is waited for, and the person is told: at boot the
@@ -224,7 +240,7 @@ func TestCertificateNotValidYet(t *testing.T) {
 	p.until(t, "certificate not valid yet, attempt 2 in")
 	valid.Store(&good)
 	status, lines := p.end(t)
-	want := "shoutrrr: cannot trust the certificate of " + address + ": it is valid from "
+	want := "shoutrrr: cannot trust the certificate of " + address + ": certificate is not valid yet (clock?): it is valid from "
 	if status != exitAccepted || len(lines) != 1 || !strings.HasPrefix(lines[0], want) || !strings.Contains(lines[0], "; trying until ") {
 		t.Errorf("status %d:\n%s", status, strings.Join(lines, "\n"))
 	}

@@ -276,7 +276,8 @@ func leaves(s *script, severity queue.Rank) bool {
 	return false
 }
 
-// A limit that somebody changes holds at once.
+// A limit that somebody changes holds at once, and what was learned is the same for the
+// next process, however this one ends.
 func TestLimitIsChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored      queue.Lane
@@ -310,6 +311,14 @@ func TestLimitIsChanged(t *testing.T) {
 			s.step(lane.Configured{Lane: 1, Host: "pagerduty", Limit: c.most, Start: c.begin, Listed: true})
 			if got := s.learned(); got != c.want {
 				t.Errorf("the limit is %d, want %d", got, c.want)
+			}
+			if saved, is := s.saved[1]; is {
+				c.stored = saved
+			}
+			next := newScript(t, lane.Options{})
+			next.step(lane.Opened{Lane: c.stored, Host: "pagerduty", Limit: c.most, Start: c.begin, Listed: true})
+			if got := next.learned(); got != c.want {
+				t.Errorf("after kill -9 the limit is %d, want %d", got, c.want)
 			}
 		})
 	}

@@ -35,6 +35,7 @@ const (
 	becauseRateLimited = "rate limited"
 	becauseLimit       = "at its limit"
 	becauseHanging     = "attempts in flight without an answer"
+	becauseFailing     = "attempts by this key fail"
 )
 
 // enroll puts a lane into a pool, and takes it out of the one in which it was; "" is none.
@@ -144,6 +145,8 @@ func (l *lane) trouble(now time.Time, rank queue.Rank) (why string, w want) {
 		return becauseKey, w // else one of them tries it
 	case now.Before(l.stored.PausedUntil):
 		return becauseRateLimited, want{at: l.stored.PausedUntil}
+	case l.failsAlone(now):
+		return becauseFailing, want{at: l.record.failed.Add(l.rules.window)}
 	}
 	bare := *l
 	bare.hinted = [queue.Ranks]bool{}
@@ -158,6 +161,16 @@ func (l *lane) trouble(now time.Time, rank queue.Rank) (why string, w want) {
 		return "", want{at: hangs}
 	}
 	return becauseHanging, w
+}
+
+// failsAlone reports whether what is sent by this key fails, and not what is sent by another
+// one of its pool: two chains have met that, in the last minute, and another lane has had
+// nothing but acceptances since. What may have been accepted stays and is tried on.
+func (l *lane) failsAlone(now time.Time) bool {
+	r := &l.record
+	return l.pool != nil && len(r.chains) > 1 && now.Before(r.failed.Add(l.rules.window)) && slices.ContainsFunc(l.pool.lanes, func(other *lane) bool {
+		return other.record.failures == 0 && other.record.accepted.After(r.since)
+	})
 }
 
 // able returns the lane of the pool, other than that one, which can send most chains of a

@@ -52,7 +52,7 @@ func TestReplay(t *testing.T) {
 
 // Many worlds, whose parameters shrink when one of them fails.
 func TestWorlds(t *testing.T) {
-	prove.Rapid(t, 20, 300, 10_000)
+	prove.Rapid(t, 20, 200, 10_000)
 	rapid.Check(t, func(t *rapid.T) {
 		o := options{
 			seed:     rapid.Uint64Range(0, 1<<40).Draw(t, "seed"),

@@ -148,6 +148,7 @@ func (c *Core) Statuses(now time.Time) []Status {
 func (c *Core) Prospect(now time.Time, in Opened) Status {
 	l := c.newLane(now, in)
 	l.host = newHost(in.Host)
+	l.host.unproven = c.unproven[in.Host]
 	if h := c.hosts[in.Host]; h != nil {
 		*l.host = *h
 	}
@@ -218,6 +219,8 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 		return AtLimit, l.freeAt(now, false)
 	case l.hints() && room[kindOf(l.hinted[queue.Critical])] < 1:
 		return AtLimit, at
+	case !l.stored.KeyRefused.IsZero(): // the next event tries it
+		return KeyRejected, time.Time{}
 	case busy:
 		return Delivering, time.Time{}
 	}

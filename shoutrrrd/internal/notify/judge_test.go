@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containrrr/shoutrrr/pagerdutytest"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -144,5 +146,37 @@ Lanes:
 	}
 	if m.Outage != "shoutrrrd/relay-1/events.pagerduty.com/1772366400" || len(m.Lanes) != maxShown || m.NotShown != 2 || m.Waiting != 24 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// The end of an outage in which pages were given up says so, and leaves the incident of a
+// second key to a person: nobody may have seen those pages.
+func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
+	for _, givenUp := range []bool{false, true} {
+		upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
+		key, err := eventsv2.ParseKey("0123456789abcdef0123456789abcdef")
+		if err != nil {
+			t.Fatal(err)
+		}
+		way := PagerDuty{Client: &eventsv2.Client{BaseURL: upstream.URL()}, Key: key}
+		o := Outage{Upstream: "https://events.pagerduty.com", Began: begin, Called: begin}
+		want, subject := "resolved", "is late any more"
+		if givenUp {
+			o.Rejected, want, subject = 1, "triggered", "is late any more; 1 was given up, see the dead letters"
+		}
+		if err := way.Send(t.Context(), o.message("relay-1")); err != nil {
+			t.Fatal(err)
+		}
+		o.Ended = begin.Add(time.Hour)
+		end := o.message("relay-1")
+		if err := way.Send(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+		if got := upstream.Incidents(); len(got) != 1 || got[0].Status != want {
+			t.Errorf("given up %v: %+v, want it %s", givenUp, got, want)
+		}
+		if !strings.HasSuffix(end.Subject, subject) {
+			t.Errorf("%q", end.Subject)
+		}
 	}
 }

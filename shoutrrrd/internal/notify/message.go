@@ -86,7 +86,11 @@ func (o *Outage) headline(m *Message) string {
 	case m.Status == string(Resolved) && o.Upstream == "":
 		return "resolved: its queue takes events again"
 	case m.Status == string(Resolved):
-		return "resolved: no critical event for " + hostOf(o.Upstream) + " is late or rejected any more"
+		line := "resolved: no critical event for " + hostOf(o.Upstream) + " is late any more"
+		if n := o.Rejected + o.Expired; n > 0 {
+			line += "; " + counted(n, "was", "were") + " given up, see the dead letters"
+		}
+		return line
 	case o.Upstream == "":
 		parts = append(parts, "its queue turns events away")
 	case m.Waiting > 0:

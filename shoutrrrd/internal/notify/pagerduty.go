@@ -7,7 +7,9 @@ import (
 )
 
 // PagerDuty opens an incident by another integration key, at another upstream, and
-// resolves it when the outage is over. It is sent as it is, by no lane of the relay.
+// resolves it when the outage is over, unless a critical event was given up in it: nobody
+// may have seen that page, so a person resolves the incident. It is sent as it is, by no
+// lane of the relay.
 type PagerDuty struct {
 	Client *eventsv2.Client
 	Key    eventsv2.Key
@@ -18,6 +20,9 @@ type PagerDuty struct {
 func (p PagerDuty) Send(ctx context.Context, m Message) error {
 	switch m.Status {
 	case string(Resolved):
+		if m.Rejected+m.Expired > 0 {
+			return nil
+		}
 		return p.post(ctx, m, eventsv2.Resolve, eventsv2.SeverityCritical)
 	case string(Firing):
 		return p.post(ctx, m, eventsv2.Trigger, eventsv2.SeverityCritical)

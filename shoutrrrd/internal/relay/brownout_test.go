@@ -48,6 +48,7 @@ func TestNineOfTenFail(t *testing.T) {
 // 502 for 38 minutes, and 18 % of them for 130 more. Twenty services send 300 events a
 // minute, of which one in twenty is critical.
 func TestAugust(t *testing.T) {
+	t.Parallel()
 	prove.NoRace(t)
 	worlds := prove.Share(t, 1, 2, 30) // of one day alone, one seed in 80 has too many pages that fail three times
 	phases, store := []time.Duration{38 * time.Minute, 130 * time.Minute}, "file"

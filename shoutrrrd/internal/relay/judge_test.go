@@ -245,6 +245,7 @@ func (j *judge) started() {
 	for _, h := range j.hosts {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
+		h.failing, h.ends = time.Time{}, nil // it begins slowly where nothing was accepted since the last failure; more it does not know
 	}
 	clear(j.flying)
 	for _, r := range j.records {
@@ -415,7 +416,7 @@ func (j *judge) bounded(r *request) {
 	if len(h.starts) > limits {
 		j.w.fail("%s has got %d requests within a minute, all its lanes may send %d", r.host, len(h.starts), limits)
 	}
-	if h.failing.IsZero() {
+	if h.failing.IsZero() || now.Sub(h.ends[len(h.ends)-1].at) >= time.Minute { // so long ago that says nothing of the host
 		return
 	}
 	n := 0
@@ -485,8 +486,8 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	if r.action != "" {
 		j.incidents.take(r.key, r.dedup, r.action)
 	}
-	// After a crash a process knows nothing of lost answers, and not all of the others.
-	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) && lost == nil {
+	// After a crash a process does not know all that was in flight.
+	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) {
 		if n, most := len(j.w.up.recent(r.key)), j.allowed(r.key); n > most {
 			j.w.fail("PagerDuty has accepted %d events of key %d within 60 s, %d are allowed", n, r.key, most)
 		}
@@ -586,13 +587,13 @@ func (j *judge) moved(head int64, m queue.Move) {
 
 // relocate notes that a whole chain is in another lane now.
 func (j *judge) relocate(x *record, to int64) {
-	from := x.lane
-	there := slices.ContainsFunc(j.chain(x.chain).records, func(other *record) bool { return !other.ended && other.lane == to })
-	if from == to || there { // of two chains of one dedup key each stays
+	from, c := x.lane, j.chain(x.chain)
+	there := slices.ContainsFunc(c.records, func(other *record) bool { return !other.ended && other.lane == to })
+	if from == to || there && !c.spoiled { // of two chains of one dedup key each stays; of a damaged one the judge does not know what is left
 		return
 	}
 	j.reached["moved"]++
-	for _, other := range j.chain(x.chain).records {
+	for _, other := range c.records {
 		if !other.ended && other.lane == from {
 			other.lane, other.moved, other.movedAt = to, true, time.Now()
 		}

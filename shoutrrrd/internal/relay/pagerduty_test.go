@@ -248,6 +248,8 @@ func (u *upstream) receive(r *request) reply {
 	case u.keys[r.key] == "rejected":
 		u.w.judge.reached["rejected key"]++
 		return refuse(&eventsv2.Error{Status: 403, Message: "account is disabled"})
+	case u.keys[r.key] == "failing":
+		return refuse(&eventsv2.Error{Status: 500})
 	case u.keys[r.key] == "throttled", u.full(r.key), u.account > 0 && len(u.recentOfAll()) >= u.account:
 		u.w.judge.reached["429"]++
 		return refuse(&eventsv2.Error{Status: 429, RetryAfter: u.again[r.key]})

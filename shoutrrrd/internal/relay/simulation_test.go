@@ -23,9 +23,10 @@ var ordinary = options{
 // what PagerDuty has open is what the senders said last, and no critical event waits for
 // what others do.
 func TestMonth(t *testing.T) {
+	t.Parallel()
 	prove.Long(t)
 	o := ordinary
-	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 2*time.Minute
+	o.seed, o.length, o.every = prove.Seed(t), 30*24*time.Hour, 3*time.Minute
 	w, verdict := simulate(t, o, func(w *world) {
 		w.in(10*24*time.Hour, func() { w.holdKey(0, o.maxAge+time.Hour) }) // else it is chance whether anything grows too old
 	})
@@ -52,10 +53,11 @@ func TestMonth(t *testing.T) {
 // Many worlds, each of its own kind: over the real store, over the model, and over both
 // side by side.
 func TestWorlds(t *testing.T) {
+	t.Parallel()
 	prove.NoRace(t)
 	seed := prove.Seed(t)
 	var told forecasts
-	for i := range prove.Share(t, 4, 30, 600) {
+	for i := range prove.Share(t, 4, 20, 600) {
 		o := drawn(seed + uint64(i))
 		t.Run(fmt.Sprint(o.seed), func(t *testing.T) {
 			started := time.Now()
@@ -144,6 +146,7 @@ func TestHangingHost(t *testing.T) {
 // The keys of a pool have troubles in turn. A new critical incident does not wait for one
 // while another one can send, and each incident is opened once.
 func TestPoolInTrouble(t *testing.T) {
+	t.Parallel()
 	prove.NoRace(t)
 	reached := map[string]int{}
 	worlds := prove.Share(t, 1, 6, 100)
@@ -166,6 +169,39 @@ func TestPoolInTrouble(t *testing.T) {
 		}
 	}
 	t.Log(reached)
+}
+
+// PagerDuty answers 500 to one key of a pool. What comes after that leaves by the other
+// one, and does not try the failing key first.
+func TestFailingKeyIsLeftAlone(t *testing.T) {
+	o := pooled
+	o.pools, o.length = false, 0
+	w, verdict := simulate(t, o, func(w *world) {
+		w.submit(event{key: 3, severity: queue.Critical, action: eventsv2.Trigger, dedup: w.preferring(3, 1)[0]})
+		w.keyMood(2, "failing")
+		for _, dedup := range w.preferring(2, 3) {
+			w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
+		}
+		w.wait(5 * time.Second)
+		w.submit(event{key: 3, severity: queue.Critical, action: eventsv2.Trigger, dedup: w.preferring(3, 2)[1]})
+		w.wait(time.Second)
+		for _, dedup := range w.preferring(2, 20)[3:] {
+			w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Second)
+			w.mu.Lock()
+			taken := w.judge.isTaken(dedup)
+			w.mu.Unlock()
+			if !taken {
+				w.fail("a new incident is tried by the key that fails: %s", dedup)
+			}
+		}
+		w.keyMood(2, "")
+		w.wait(5 * time.Minute)
+	})
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+	t.Log(w.judge.reached)
 }
 
 var pooled = options{seed: 1, length: 6 * time.Hour, every: 20 * time.Second, store: "file", limit: 60, truth: 60, maxAge: 8 * time.Hour, pools: true}

@@ -60,7 +60,7 @@ func (w *world) poolTrouble() {
 	if w.quiet {
 		return
 	}
-	key, mood := 2+w.script.IntN(2), []string{"rejected", "throttled", "throttled", "paused"}[w.script.IntN(4)]
+	key, mood := 2+w.script.IntN(2), []string{"rejected", "throttled", "throttled", "paused", "failing"}[w.script.IntN(5)]
 	again := []time.Duration{0, time.Duration(1+w.script.IntN(600)) * time.Second}[w.script.IntN(2)]
 	length := w.some(20 * time.Minute)
 	w.in(w.some(30*time.Minute), w.poolTrouble)

@@ -50,7 +50,7 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 		}
 	}
 	if e.State == queue.Delivered && a.By.At.Sub(e.Ended) < time.Minute {
-		m.counts[e.Lane] = append(m.counts[e.Lane], e.Ended)
+		m.counts[e.Lane] = append(m.counts[e.Lane], queue.Acceptance{At: e.Ended, Critical: e.Priority == queue.Critical})
 	}
 	m.touch(e.Lane, func(*laneUse) {})
 	if e.Kind == queue.Alert && e.Action == eventsv2.Trigger {
@@ -114,7 +114,7 @@ func (m *Model) takes(e *queue.Event) bool {
 
 func (m *Model) coalesceAgain(e, into *queue.Event, now time.Time) {
 	if e.State == queue.Delivered && now.Sub(e.Ended) < time.Minute {
-		m.counts[e.Lane] = append(m.counts[e.Lane], e.Ended)
+		m.counts[e.Lane] = append(m.counts[e.Lane], queue.Acceptance{At: e.Ended, Critical: e.Priority == queue.Critical})
 	}
 	if e.ID > into.ID {
 		into.Body, into.Repairs, into.Summary, into.Source, into.Key = e.Body, e.Repairs, e.Summary, e.Source, eventsv2.Key{}

@@ -109,7 +109,7 @@ func repairOnce(ctx context.Context, o Options, before int) (report Report, err 
 // then. Of a line of the history, of an origin and of what is remembered of an incident no
 // event depends; they go.
 func (w *writer) refit() error {
-	for _, table := range []string{"log", "lane_log", "incident", "origin"} {
+	for _, table := range []string{"log", "lane_log", "incident", "origin", "counted", "failing"} {
 		unfit, err := w.unfit(table)
 		if err == nil {
 			err = w.exec("DELETE FROM " + table + " WHERE " + unfit)

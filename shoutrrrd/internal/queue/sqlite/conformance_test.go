@@ -67,7 +67,9 @@ func (s *Store) crash(t *testing.T) {
 	if err := os.Mkdir(left, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"queue.db", "queue.db-wal"}
+	// The WAL first: between two requests the writer moves it into the file, and with the
+	// file of before and the WAL of after what was written would be gone.
+	names := []string{"queue.db-wal", "queue.db"}
 	for _, name := range names {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {

@@ -4,15 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
-
-// remembered is for how long an incident is remembered of which nothing more comes: as
-// long as a sender's ledger does.
-const remembered = 30 * 24 * time.Hour
 
 // incident says through which lane an incident was triggered, or is to be.
 type incident struct {

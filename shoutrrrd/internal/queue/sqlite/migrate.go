@@ -15,7 +15,7 @@ import (
 
 // schemaVersion is written into the file. A later one is refused: an older
 // program does not know what it would break.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // applicationID marks a file as a queue of this program
 // (https://www.sqlite.org/pragma.html#pragma_application_id): "shtr".
@@ -26,6 +26,7 @@ const applicationID = 0x73687472
 var migrations = map[int]func(context.Context, *writer) error{
 	1: migrateTo2,
 	2: migrateTo3,
+	3: migrateTo4,
 }
 
 // migrate brings the file to the present version, one after the other.
@@ -86,6 +87,39 @@ func migrateTo2(ctx context.Context, w *writer) error {
 	_, err := w.conn.ExecContext(ctx, `INSERT INTO sticky SELECT * FROM old_sticky; INSERT INTO log SELECT * FROM old_log; INSERT INTO lane_log SELECT * FROM old_lane_log;
 		DROP TABLE old_lane; DROP TABLE old_event; DROP TABLE old_chain; DROP TABLE old_sticky; DROP TABLE old_log; DROP TABLE old_lane_log`)
 	return err
+}
+
+// migrateTo3 adds two tables. What PagerDuty may count was a text in meta after an end in
+// order; how urgent it was is not in there.
+func migrateTo3(ctx context.Context, w *writer) error {
+	if _, err := w.conn.ExecContext(ctx, schemaFrom("-- Attempts of the last minute", "-- One lane for each")); err != nil {
+		return err
+	}
+	text, err := w.meta("counted")
+	for word := range strings.FieldsSeq(text) {
+		if err != nil {
+			return err
+		}
+		lane, at, _ := strings.Cut(word, ":")
+		err = w.exec(`INSERT INTO counted (lane, at, priority, requests) VALUES (CAST(?1 AS INTEGER), CAST(?2 AS INTEGER), 0, 1)`, lane, at)
+	}
+	if err != nil {
+		return err
+	}
+	return w.exec(`DELETE FROM meta WHERE name = 'counted'`)
+}
+
+// schemaFrom is the part of the schema that begins with a comment and ends before another
+// one, or at its end.
+func schemaFrom(begin, end string) string {
+	_, rest, found := strings.Cut(schema, begin)
+	if !found {
+		panic("sqlite: internal error: the schema has no " + begin)
+	}
+	if end != "" {
+		rest, _, _ = strings.Cut(rest, end)
+	}
+	return begin + rest
 }
 
 // version1 reads a queue of that version, of which the tables have other names.
@@ -281,22 +315,13 @@ func (o *version1) chains(ctx context.Context) error {
 	return err
 }
 
-// migrateTo3 remembers incidents of all keys, where version 2 knew those of pools. What a
+// migrateTo4 remembers incidents of all keys, where version 3 knew those of pools. What a
 // pool had chosen leads to its key; which key the sender had named is not known. The open
 // incidents of other keys are those whose last delivered event is no resolve. Of what is
 // queued nobody knows whether it was accepted.
-func migrateTo3(ctx context.Context, w *writer) error {
-	_, tables, found := strings.Cut(schema, "-- Through which key an incident")
-	tables, _, ends := strings.Cut(tables, "-- What happened to an event beyond")
-	if !found || !ends {
-		panic("sqlite: internal error: the schema has no incidents")
-	}
-	_, said, found := strings.Cut(schema, "CREATE INDEX event_said")
-	said, _, ends = strings.Cut(said, ";")
-	if !found || !ends {
-		panic("sqlite: internal error: the schema has no index of what was delivered")
-	}
-	_, err := w.conn.ExecContext(ctx, "-- "+tables+"CREATE INDEX event_said"+said+";"+`
+func migrateTo4(ctx context.Context, w *writer) error {
+	tables := schemaFrom("-- Through which key an incident", "-- What happened to an event beyond") + schemaFrom("CREATE INDEX event_said", "-- A chain is what has not ended")
+	_, err := w.conn.ExecContext(ctx, tables+`
 		INSERT INTO incident SELECT lane, dedup, lane, max(used), 0 FROM sticky WHERE lane IN (SELECT id FROM lane) GROUP BY lane, dedup;
 		INSERT OR IGNORE INTO incident SELECT lane, dedup, lane, ended, 0 FROM (SELECT lane, dedup, action, max(ended) AS ended FROM event INDEXED BY event_done
 			WHERE state IN (4, 7) AND state = 4 AND ended > 0 AND kind = 0 AND pool = '' AND lane IN (SELECT id FROM lane) GROUP BY lane, dedup) WHERE action <> 'resolve';

@@ -11,6 +11,11 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
+var (
+	version2Files = []string{"incidents.db", "incidents-killed.db"}
+	version3Files = []string{"closed.db", "killed.db"}
+)
+
 // version2Events are the events of version 2's files; testdata/v2/README.md says what
 // they are.
 var version2Events = []string{
@@ -47,12 +52,13 @@ func wherePooled(t *testing.T, s *Store, want map[string]int64) {
 	}
 }
 
-// A queue of version 2 is opened with everything that is in it, and remembers through
+// A queue of version 2 or 3 is opened with everything that is in it, and remembers through
 // which keys its incidents are open.
-func TestVersion2(t *testing.T) {
-	for _, name := range version1Files {
-		t.Run(name, func(t *testing.T) {
-			s := openTest(t, Options{Path: oldQueueOf(t, "v2", name), Now: func() time.Time { return time.Date(2026, 11, 29, 13, 0, 0, 0, time.UTC) }})
+func TestIncidentsOfOlderVersions(t *testing.T) {
+	for _, path := range []string{"v2/incidents.db", "v2/incidents-killed.db", "v3/closed.db", "v3/killed.db"} {
+		t.Run(path, func(t *testing.T) {
+			version, name, _ := strings.Cut(path, "/")
+			s := openTest(t, Options{Path: oldQueueOf(t, version, name), Now: func() time.Time { return time.Date(2026, 11, 29, 13, 0, 0, 0, time.UTC) }})
 			if got := allTold(t, s); !slices.Equal(got, version2Events) {
 				t.Errorf("the queue has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(version2Events, "\n"))
 			}
@@ -74,7 +80,7 @@ func TestVersion2(t *testing.T) {
 // What can be read of a damaged queue of version 2 is taken over, and so is what a damaged
 // queue of this version remembers.
 func TestIncidentsAreSalvaged(t *testing.T) {
-	path := oldQueueOf(t, "v2", "closed.db")
+	path := oldQueueOf(t, "v2", "incidents.db")
 	for range 2 {
 		if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
 			t.Fatal(err)

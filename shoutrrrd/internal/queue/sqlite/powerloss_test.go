@@ -147,7 +147,7 @@ func survive(t *testing.T, durable bool, seed uint64, count int) (bad int) {
 
 // No power cut, at whatever moment, loses an event that got its answer.
 func TestPowerLoss(t *testing.T) {
-	seed, count := prove.Seed(t), prove.Share(t, 200, 20_000, 50_000)
+	seed, count := prove.Seed(t), prove.Share(t, 200, 12_000, 50_000)
 	const each = 500
 	t.Logf("seed %d, %d images", seed, count)
 	for i := range uint64(max(1, count/each)) {

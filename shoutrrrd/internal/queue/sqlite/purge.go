@@ -9,13 +9,13 @@ import (
 )
 
 // Purge deletes up to n delivered or dropped events that ended before then, forgets
-// incidents of which nothing was heard for a month, and the lanes that have been empty
-// since. It returns how many events it deleted, which may be
+// incidents that are open and of which nothing was heard since unheard, and the lanes that
+// have been empty since before. It returns how many events it deleted, which may be
 // fewer than there are. After the last of them free pages are given back and the WAL is
 // cut, if anything was deleted since that was done last: a key that was forgotten for
 // another one's room, too. Before the last one that would be wasted: what comes
 // meanwhile takes the pages.
-func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	deleted, last := 0, false
 	err := s.submit(ctx, func(w *writer) error {
 		var more bool
@@ -23,10 +23,13 @@ func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error)
 		if deleted, more, err = w.purge(millis(before), n); err != nil {
 			return err
 		}
-		if err := w.forgetIncidents(millis(s.o.Now().Add(-remembered)), forgetSlice); err != nil {
+		if err := w.forgetIncidents(millis(unheard), forgetSlice); err != nil {
 			return err
 		}
 		if err := w.forgetUnused(); err != nil {
+			return err
+		}
+		if err := w.forgetCounted(); err != nil {
 			return err
 		}
 		if err := w.forgetIdle(millis(before), forgetSlice); err != nil {

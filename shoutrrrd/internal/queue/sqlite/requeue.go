@@ -262,7 +262,7 @@ func (w *writer) leaveEnd(x *again) error {
 	case x.state.Dead():
 		return w.countDead(-1, -int64(len(x.body)))
 	case x.state == queue.Delivered && x.now.Sub(fromMillis(x.ended)) < time.Minute: // PagerDuty counts it still
-		w.count(x.row.lane, fromMillis(x.ended))
+		return w.exec(`INSERT INTO counted (lane, at, priority, requests) VALUES (?1, ?2, ?3, 1)`, x.row.lane, x.ended, x.priority)
 	}
 	return nil
 }
