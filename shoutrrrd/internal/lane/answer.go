@@ -288,6 +288,9 @@ func (c *Core) rateLimited(now time.Time, l *lane, f flight, err *eventsv2.Error
 	case paused && (f.probe || err.RetryAfter <= 0):
 	case err.RetryAfter > 0:
 		pause = min(maxPause, c.asAsked(err.RetryAfter))
+		if n := l.stored.Pauses; n > 0 { // it has not helped: a second each time would use up what the host gets of all lanes
+			pause = max(pause, c.spread(double(firstOthers, c.rules.probeEvery, n)))
+		}
 	default:
 		pause = c.pauseOf(now, l)
 	}

@@ -107,6 +107,22 @@ func TestPauseEndsWithALostAnswer(t *testing.T) {
 	}
 }
 
+// A server that asks for a second each time, and answers 429 again, gets a request in ten
+// seconds: one in each second would use up what its host gets of all lanes together.
+func TestRetryAfterThatDoesNotHelp(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 10)
+	s.arrive(1, queue.Critical, 1)
+	for i, want := range []time.Duration{1, 1, 2, 4, 8, 10, 10} {
+		s.again(s.answer(&eventsv2.Error{Status: 429, RetryAfter: time.Second}))
+		want *= time.Second
+		if got := s.pause(); got < want*3/4 || got > want*5/4 {
+			t.Errorf("429 number %d has the lane wait for %s, want about %s", i+1, got, want)
+		}
+		s.wait(want * 5 / 4)
+	}
+}
+
 // A Retry-After is obeyed, up to a quarter of an hour. Those that left together may ask for
 // more than the first; what tries the lane meanwhile changes nothing for the others.
 func TestRetryAfter(t *testing.T) {

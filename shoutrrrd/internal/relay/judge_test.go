@@ -116,6 +116,7 @@ type hostSeen struct {
 	starts       []time.Time // of attempts, in the last minute
 	ends         []ending    // of the last 20 attempts
 	failing      time.Time   // since when more than half of them have failed; zero if they do not
+	paced        time.Time   // when they last did
 	mostInSecond int         // attempts that began within one, while most of them failed
 	mostInMinute int
 
@@ -448,6 +449,9 @@ func (h *hostSeen) seen(fails bool) {
 		h.failing = time.Time{}
 	case h.failing.IsZero():
 		h.failing = time.Now()
+	}
+	if !h.failing.IsZero() {
+		h.paced = time.Now()
 	}
 }
 
