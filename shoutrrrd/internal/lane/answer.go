@@ -268,15 +268,17 @@ func (c *Core) rejected(now time.Time, l *lane, f flight, in Answered, x *queue.
 	if f.rejections == l.rejections { // of those that left together the first counts
 		l.rejections++
 	}
-	switch {
-	case in.Other == 0:
+	if in.Other == 0 {
 		l.rejectedUntil = now.Add(c.spread(double(c.rules.rejected, maxRejected, l.rejections)))
-	case f.event.Action == eventsv2.Trigger:
-		x.Lane = in.Other
-	default: // its incident is this key's, but what else waits here can go by another one
-		x.State, x.Attempts = queue.Waiting, x.Attempts+1
-		x.Due = now.Add(c.spread(double(c.rules.rejected, maxRejected, x.Attempts)))
+		return
 	}
+	x.Due = now.Add(c.spread(double(c.rules.rejected, maxRejected, x.Attempts+1)))
+	if f.event.Action == eventsv2.Trigger {
+		x.Lane = in.Other // if its incident is not this key's: that the store knows
+		return
+	}
+	// Its incident is this key's, but what else waits here can go by another one.
+	x.State, x.Attempts = queue.Waiting, x.Attempts+1
 }
 
 // rateLimited takes a 429. Until when the lane waits is decided by those that begin the

@@ -232,9 +232,9 @@ func TestRejectedKey(t *testing.T) {
 func TestRejectedKeyOfAPool(t *testing.T) {
 	s := newScript(t, lane.Options{})
 	s.open(1, "pagerduty", 60)
-	s.again(queue.Event{ID: 1, Lane: 1, Pool: "db", DedupKey: "1", Action: eventsv2.Resolve, Fresh: s.now})
+	s.again(queue.Event{ID: 1, Lane: 1, DedupKey: "1", Action: eventsv2.Resolve, Fresh: s.now})
 	for id := range int64(3) {
-		s.again(queue.Event{ID: 2 + id, Lane: 1, Pool: "db", DedupKey: fmt.Sprint(2 + id), Action: eventsv2.Trigger, Fresh: s.now})
+		s.again(queue.Event{ID: 2 + id, Lane: 1, DedupKey: fmt.Sprint(2 + id), Action: eventsv2.Trigger, Fresh: s.now})
 	}
 	for range 4 {
 		e := s.attempts[0]

@@ -29,7 +29,7 @@ type store interface {
 	relay.Store
 	Lane(ctx context.Context, key eventsv2.Key) (queue.Lane, error)
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
-	Requeue(ctx context.Context, id int64, by queue.By) error
+	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
@@ -225,10 +225,10 @@ func (l *locked) Purge(ctx context.Context, before, unheard time.Time, n int) (i
 	return l.model.Purge(ctx, before, unheard, n)
 }
 
-func (l *locked) Requeue(ctx context.Context, id int64, by queue.By) error {
+func (l *locked) Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.model.Requeue(ctx, id, by)
+	return l.model.Requeue(ctx, a)
 }
 
 func (l *locked) Drop(ctx context.Context, id int64, by queue.By) error {
@@ -316,7 +316,7 @@ func (t *twin) same(what string, want, got any) {
 
 // kind is what two errors have in common that say the same.
 func kind(err error) string {
-	for _, kind := range []error{queue.ErrNotFound, queue.ErrState, queue.ErrStale} {
+	for _, kind := range []error{queue.ErrNotFound, queue.ErrOutdated, queue.ErrState, queue.ErrStale} {
 		if errors.Is(err, kind) {
 			return kind.Error()
 		}
@@ -577,13 +577,27 @@ func (t *twin) Purge(ctx context.Context, before, unheard time.Time, n int) (int
 	return got, err
 }
 
-func (t *twin) Requeue(ctx context.Context, id int64, by queue.By) error {
+func (t *twin) Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	by.At = cut(by.At)
-	err := t.file.Requeue(ctx, id, by)
-	t.same("a requeue", kind(t.model.Requeue(ctx, id, by)), kind(err))
-	return err
+	a.By.At = cut(a.By.At)
+	got, err := t.file.Requeue(ctx, a)
+	a.IDs = a.IDs[:0:0]
+	for _, x := range got {
+		a.IDs = append(a.IDs, x.ID)
+	}
+	want, _ := t.model.Requeue(ctx, a)
+	plainly := func(list []queue.Requeued) (texts []string) {
+		for _, x := range list {
+			if x.Err != nil {
+				x.Lane = 0
+			}
+			texts = append(texts, fmt.Sprintf("event %d into %d, lane %d: %s", x.ID, x.Into, x.Lane, kind(x.Err)))
+		}
+		return texts
+	}
+	t.same("a requeue", plainly(want), plainly(got))
+	return got, err
 }
 
 func (t *twin) Drop(ctx context.Context, id int64, by queue.By) error {
