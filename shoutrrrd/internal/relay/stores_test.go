@@ -46,6 +46,7 @@ type bounds struct {
 	report func(sqlite.Incident)
 
 	setBack bool // see twin
+	hangs   bool // see twin
 }
 
 // openFile opens the real store, with or without the model beside it.
@@ -54,7 +55,7 @@ func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), 
 	if model == nil {
 		return sqlite.Open(context.Background(), o)
 	}
-	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack}
+	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack, hangs: b.hangs}
 	o.OnReady = func(lane int64, rank queue.Rank) {
 		t.note(&t.announced, lane)
 		ready(lane, rank)
@@ -279,6 +280,7 @@ type twin struct {
 	model     *queuetest.Model
 	tokens    map[int64]uint64 // of the model's claims, by event
 	setBack   bool             // a clock was set back: numbers are not in the order of times any more
+	hangs     bool             // nor where the disk hangs: of events that come meanwhile a later one may be kept first
 	announced map[int64]bool   // lanes of the request in hand, by the store
 	expected  map[int64]bool   // and by the model
 	notes     sync.Mutex
@@ -395,7 +397,7 @@ func (t *twin) Overview(ctx context.Context, named []int64, others int) (queue.O
 	defer t.mu.Unlock()
 	got, err := t.file.Overview(ctx, named, others)
 	compared := queue.Overview{Total: got.Total, Lanes: slices.Clone(got.Lanes)}
-	if t.setBack { // the store takes the head with the smallest number for the oldest one
+	if t.setBack || t.hangs { // the store takes the head with the smallest number for the oldest one
 		ages := map[int64]queue.Count{}
 		counts, _ := t.model.Counts(ctx)
 		for _, c := range counts {
