@@ -286,7 +286,7 @@ func (d *program) serve(on *listening) error {
 	)
 }
 
-// accepting returns why no event is accepted now, nil if all is well.
+// accepting returns why no critical event is accepted now, nil if they are.
 func (d *program) accepting() error {
 	if d.stopping.Load() {
 		return errors.New("the relay is stopping")

@@ -405,6 +405,7 @@ type Usage struct {
 	Dead    int           // dead letters that are kept, those of forgotten lanes included
 	Evicted int           // dead letters that were deleted since the start, as there were too many
 	GivenUp int           // events that were given up since the start: PagerDuty rejects their key, and its lane made room
+	Full    error         // why only critical events are kept; nil while there is room for all
 }
 
 // Failures of a store, for errors.Is.

@@ -167,6 +167,7 @@ type Store struct {
 	failure  atomic.Pointer[error] // why nothing can be kept now
 	brokenBy atomic.Pointer[error] // why nothing will ever be
 	noRoom   atomic.Pointer[error] // why the disk takes no more ordinary events
+	noPlace  atomic.Pointer[error] // why it takes no more critical ones either
 	brokenC  chan struct{}
 
 	busySince  atomic.Int64 // when the transaction in hand began, in nanoseconds since 1970; 0 between two
@@ -384,7 +385,8 @@ func (s *Store) Evicted() int {
 	return s.evicted
 }
 
-// Healthy returns nil while the store can keep events durably, else why not.
+// Healthy returns nil while the store keeps critical events durably, else why not. It
+// may turn others away, see [Store.Full].
 func (s *Store) Healthy() error {
 	if broken := s.brokenBy.Load(); broken != nil {
 		return *broken
@@ -395,12 +397,20 @@ func (s *Store) Healthy() error {
 	if err := s.slow(); err != nil {
 		return err
 	}
-	if full := s.noRoom.Load(); full != nil {
+	return s.bounded(&s.noPlace, s.o.MaxQueued)
+}
+
+// Full returns nil while there is room for events of every severity, else why only
+// critical ones are kept.
+func (s *Store) Full() error { return s.bounded(&s.noRoom, s.o.ordinary()) }
+
+func (s *Store) bounded(disk *atomic.Pointer[error], places int) error {
+	if full := disk.Load(); full != nil {
 		return *full
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.queued >= s.o.ordinary() {
+	if s.queued >= places {
 		return queue.ErrFull
 	}
 	return nil
