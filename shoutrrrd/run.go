@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,8 +152,8 @@ func (d *program) run(ctx context.Context) error {
 	relayed := make(chan error, 1)
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
-	supervisor{}.ready("accepting events at " + d.front.Addr().String())
-	d.log.Info("accepting events", "admin", "http://"+d.admin.Addr().String(), "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", version())
+	supervisor{}.ready("accepting events at " + d.eventsURL())
+	d.log.Info("accepting events", "admin", listenerURL(d.admin.Addr(), d.settings.Load().AdminWebConfig), "at", d.eventsURL()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", version())
 	if d.started != nil {
 		d.started(d)
 	}
@@ -286,6 +288,25 @@ func (d *program) serve(on *listening) error {
 	)
 }
 
+// eventsURL is where clients find the events listener. A change of its TLS waits for a new
+// start, and so do the settings that are in force.
+func (d *program) eventsURL() string { return listenerURL(d.front.Addr(), d.settings.Load().WebConfig) }
+
+// listenerURL is an address that can be called: a listener at all addresses of this machine
+// has the machine's name, as nobody can call [::].
+func listenerURL(at net.Addr, webConfig string) string {
+	u := url.URL{Scheme: "http", Host: at.String()}
+	if webConfig != "" { // without TLS it is refused
+		u.Scheme = "https"
+	}
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			u.Host = net.JoinHostPort(name, strconv.Itoa(tcp.Port))
+		}
+	}
+	return u.String()
+}
+
 // accepting returns why no critical event is accepted now, nil if they are.
 func (d *program) accepting() error {
 	if d.stopping.Load() {
@@ -318,7 +339,7 @@ func credentials(s *settings.Settings) []door.Credential {
 // settings stay.
 func (d *program) reload() {
 	supervisor{}.reloading()
-	defer supervisor{}.ready("accepting events at " + d.front.Addr().String())
+	defer supervisor{}.ready("accepting events at " + d.eventsURL())
 	before := d.settings.Load()
 	var after *settings.Settings
 	read, err := d.from.load()
