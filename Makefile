@@ -68,8 +68,14 @@ fmt-check:
 	@list="$$($(GOFUMPT) -l .)" && if [ -n "$$list" ]; then \
 		echo "not formatted (make fmt does it):"; echo "$$list"; exit 1; fi
 
+# Library, command and daemon are built for these too, and so are their tests: one that
+# needs Linux stands in a file of Linux. The first run compiles the standard library.
+ELSEWHERE := windows darwin freebsd
+
 vet:
 	@for dir in $(MODULES); do echo "go vet in $$dir"; (cd "$$dir" && $(GO) vet ./...) || exit 1; done
+	@for dir in . shoutrrrd; do for os in $(ELSEWHERE); do echo "go vet in $$dir for $$os"; \
+		(cd "$$dir" && CGO_ENABLED=0 GOOS=$$os $(GO) vet ./...) || exit 1; done; done
 
 staticcheck:
 	@for dir in $(MODULES); do echo "staticcheck in $$dir"; (cd "$$dir" && $(STATICCHECK) ./...) || exit 1; done

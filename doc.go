@@ -14,4 +14,21 @@
 // sent again, for 5 minutes unless types.SenderOptions say otherwise. Errors
 // tell whether that would help: see eventsv2.Error. No error and no log record
 // holds an integration key.
+//
+// What blocks, and for how long:
+//
+//   - [Send], and of a sender Send, SendItems, Route and Flush: until the event is
+//     accepted, a part of a second as a rule, or given up, after 5 minutes at most.
+//   - The same with a Timeout in the options or the sender: that long at most. An
+//     attempt that hangs leaves half of a short one for another attempt.
+//   - [SendContext], and of a sender SendContext, Deliver, SendItemsContext,
+//     RouteContext and FlushContext: until the context ends, too.
+//   - SendAsync, SendAsyncContext and Enqueue of a sender: not at all.
+//
+// Without a dedup key, events with the same source, title and message are one
+// incident: a repetition adds to it, any other text pages. Without a source the
+// machine counts as one. Whoever wants different texts in one incident gives the
+// parameter dedup_key.
+//
+// No context may be nil, as in the standard library.
 package shoutrrr

@@ -38,18 +38,7 @@ func (b *relayBench) documentedLimit(t table) error {
 	}
 	defer relay.stop()
 	client := &http.Client{Timeout: 10 * time.Second}
-	post := func(dedup, severity string) error {
-		body := fmt.Sprintf(`{"routing_key":%q,"event_action":"trigger","dedup_key":%q,"payload":{"summary":"a storm","source":"bench","severity":%q}}`, integrationKey, dedup, severity)
-		resp, err := client.Post("http://"+relay.addr+"/v2/enqueue", "application/json", strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode != http.StatusAccepted {
-			return errors.New(resp.Status)
-		}
-		return nil
-	}
+	post := func(dedup, severity string) error { return postEvent(client, relay.addr, dedup, severity) }
 	const clients = 50 // that share commits
 	var storm sync.WaitGroup
 	failures := make(chan error, clients)
@@ -96,5 +85,19 @@ func (b *relayBench) documentedLimit(t table) error {
 	t.row("a critical event until PagerDuty has accepted it, the latest / 2 s", []float64{quantile(late, 1) / 2}, atMost(1),
 		fmt.Sprintf("%d events, median %.0f ms, latest %.0f ms", len(late), median(late)*1000, quantile(late, 1)*1000))
 	t.row("answers 429 / a twentieth of the accepted events", []float64{float64(throttled) * 20 / float64(accepted)}, atMost(1), fmt.Sprintf("%d of %d", throttled, accepted))
+	return nil
+}
+
+// postEvent hands a trigger to a relay.
+func postEvent(client *http.Client, addr, dedup, severity string) error {
+	body := fmt.Sprintf(`{"routing_key":%q,"event_action":"trigger","dedup_key":%q,"payload":{"summary":"a storm","source":"bench","severity":%q}}`, integrationKey, dedup, severity)
+	resp, err := client.Post("http://"+addr+"/v2/enqueue", "application/json", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusAccepted {
+		return errors.New(resp.Status)
+	}
 	return nil
 }

@@ -42,6 +42,7 @@ var sections = []struct {
 	{"tls", throughput, false},
 	{"relay", relaySection, false},
 	{"limit", limitSection, false},
+	{"hedge", hedgeSection, false},
 	{"view", viewSection, false},
 	{"august", augustSection, true},
 }
@@ -56,7 +57,7 @@ func main() {
 func run(args []string, out io.Writer) error {
 	s := setting{out: out}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "comma-separated sections: oneshot, library, kept, tls, relay, limit, view, august (default all but august)")
+	only := flags.String("only", "", "comma-separated sections: oneshot, library, kept, tls, relay, limit, hedge, view, august (default all but august)")
 	load := flags.String("load", "", "what the benchmark starts itself with: be the client named so")
 	target := flags.String("target", "", "with -load: host:port of the server")
 	flags.IntVar(&s.rounds, "rounds", 60, "rounds of the one-shot programs, the first 5 dropped")

@@ -32,7 +32,7 @@ const (
 )
 
 // Authority is a CA for one run: its key never leaves the process and it ends
-// after a day.
+// after a day. [NewAuthority] makes one; a zero Authority is of no use.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate

@@ -6,7 +6,8 @@ import "time"
 // loopback request on a busy machine, short against a test's patience.
 const wantWithin = 5 * time.Second
 
-// Want waits for an incident to reach a state.
+// Want waits for an incident to reach a state. [Emulator.WantIncident] makes one; a
+// zero Want is of no use.
 type Want struct {
 	t        TB
 	emulator *Emulator

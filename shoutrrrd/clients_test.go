@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,6 +118,56 @@ func TestAlertmanager(t *testing.T) {
 	}
 }
 
+// readmeReceiver is what the README shows of Alertmanager's settings, for this relay.
+func readmeReceiver(t *testing.T, url string) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, found := strings.Cut(string(text), "\npagerduty_configs:\n")
+	shown, _, closed := strings.Cut(shown, "\n```")
+	if !found || !closed {
+		t.Fatal("the README shows no settings of Alertmanager")
+	}
+	shown = regexp.MustCompile(`(routing_key:) \S+`).ReplaceAllString(shown, "$1 "+testKey)
+	shown = regexp.MustCompile(`(url:) \S+`).ReplaceAllString(shown, "$1 "+url)
+	return "    " + strings.ReplaceAll(shown, "\n", "\n    ")
+}
+
+// The settings that the README shows bring the severity and the source of an alert to
+// PagerDuty. Without them every page is an "error" from "Alertmanager".
+func TestAlertmanagerAsTheReadmeShowsIt(t *testing.T) {
+	t.Parallel()
+	const program = "prometheus-alertmanager"
+	prove.Need(t, program)
+	p, upstream := relayBefore(t)
+	address := startAlertmanager(t, program, p.front+"/v2/enqueue")
+	alerts := `[{"labels":{"alertname":"DiskFull","instance":"db-1:9100","severity":"critical"}},
+		{"labels":{"alertname":"SlowQueries","job":"billing","severity":"warning"}},{"labels":{"alertname":"Odd"}}]`
+	resp, err := http.Post("http://"+address+"/api/v2/alerts", "application/json", strings.NewReader(alerts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("Alertmanager says %s", resp.Status)
+	}
+	want := []string{"critical db-1:9100", "error Alertmanager", "warning billing"}
+	var got []string
+	eventually(t, "three incidents are open", time.Minute, func() bool {
+		got = nil
+		for _, incident := range upstream.Incidents() {
+			got = append(got, incident.Severity+" "+incident.Source)
+		}
+		slices.Sort(got)
+		return len(got) == len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // startAlertmanager starts it with one receiver and returns its address.
 func startAlertmanager(t *testing.T, program, url string) string {
 	t.Helper()
@@ -123,17 +175,15 @@ func startAlertmanager(t *testing.T, program, url string) string {
 	config := fmt.Sprintf(`
 route:
   receiver: oncall
-  group_by: [instance]
+  group_by: [alertname, instance]
   group_wait: 1s
   group_interval: 1s
   repeat_interval: 12h
 receivers:
   - name: oncall
     pagerduty_configs:
-      - routing_key: %s
-        url: %s
-        severity: '{{ .CommonLabels.severity }}'
-`, testKey, url)
+%s
+`, readmeReceiver(t, url))
 	file := filepath.Join(dir, "alertmanager.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

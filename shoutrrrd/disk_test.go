@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +30,7 @@ func smallDisk(t *testing.T, size string) (dir string, remount func(options stri
 		}
 	}
 	mount("-t", "tmpfs", "-o", "size="+size+",mode=0700", "tmpfs", dir)
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	t.Cleanup(func() { unmount(dir) })
 	return dir, func(options string) { mount("-o", "remount,"+options, dir) }
 }
 

@@ -18,9 +18,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
-	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
-	"golang.org/x/sys/unix"
 )
 
 // The keys of these tests, by the place where they stand.
@@ -30,33 +28,13 @@ const (
 	pathKey  = "c0ffee5aba7e4d1c9a8b7c6d5e4f3a2b" // in the name of a folder, a flag, a variable
 )
 
-// terminal gives both ends of a pseudo-terminal.
-func terminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		prove.Missing(t, "pseudo-terminals: %v", err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return master, slave
-}
-
 // startLogging starts the daemon with its log in one of the forms and waits until it accepts events.
 func startLogging(t *testing.T, dir, form string, args ...string) *process {
 	t.Helper()
 	args = append([]string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-level", "debug"}, args...)
 	p := &process{cmd: exec.Command(filepath.Join(binaries, "shoutrrrd"), args...), log: &watchedLog{lines: make(chan string, 10_000)}, ended: make(chan error, 1)}
-	p.cmd.Dir, p.cmd.Env, p.cmd.SysProcAttr = dir, []string{"HOME=" + dir}, &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Dir, p.cmd.Env = dir, []string{"HOME=" + dir}
+	ownGroup(p.cmd)
 	var output io.Reader
 	if form == "terminal" {
 		master, slave := terminal(t)

@@ -9,7 +9,6 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
-	"golang.org/x/sys/unix"
 )
 
 // limits are what this machine lets the relay have, where that is less than the
@@ -45,12 +44,9 @@ const (
 
 // measureLimits asks the system and logs what it lowers.
 func measureLimits(log *slog.Logger, getenv func(string) string, s *settings.Settings) limits {
-	files := int64(unlimitedFiles)
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+	files, err := openFiles()
+	if err != nil {
 		log.Warn("cannot read the limit of open files", "error", err)
-	} else { // Go has raised it to the hard limit
-		files = int64(min(limit.Cur, unlimitedFiles))
 	}
 	l := divideFiles(files, s.MaxConnections)
 	if l.connections < s.MaxConnections {

@@ -101,7 +101,7 @@ func launchFiles(t testing.TB, dir string, files []*os.File, wrapper []string, a
 func launchCommand(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, log: &watchedLog{lines: make(chan string, 1000)}, ended: make(chan error, 1)}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ownGroup(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func (p *process) await() bool {
 
 // kill ends the daemon as a power cut would end its process.
 func (p *process) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may have ended already
+	killGroup(p.cmd)
 	select {
 	case err := <-p.ended:
 		p.ended <- err

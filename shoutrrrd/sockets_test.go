@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -24,7 +23,7 @@ func handedOver(t *testing.T, at, name string) (file *os.File, address string) {
 		t.Fatal(err)
 	}
 	defer unnamed.Close()
-	fd, err := syscall.Dup(int(unnamed.Fd()))
+	fd, err := duplicate(unnamed.Fd())
 	if err != nil {
 		t.Fatal(err)
 	}

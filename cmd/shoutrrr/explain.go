@@ -19,11 +19,14 @@ func explain(err error) string {
 	}
 	var config *pagerduty.ConfigError
 	var delivery *pagerduty.DeliveryError
+	var ambiguous *pagerduty.AmbiguousIncidentError
 	switch {
 	case errors.As(err, &config):
 		return explainProblems(config.Problems)
+	case errors.As(err, &ambiguous):
+		return explainAmbiguous(ambiguous)
 	case errors.Is(err, pagerduty.ErrBlankMessage):
-		return err.Error() + "; give it with -m, as arguments, or with -m - from standard input"
+		return err.Error() + "; give it with -m, as arguments, or on standard input"
 	case errors.As(err, &delivery) && errors.Is(err, context.Canceled):
 		return explainInterrupted(delivery)
 	case errors.Is(err, context.Canceled):
@@ -40,6 +43,16 @@ func explainProblems(problems []pagerduty.Problem) string {
 	fmt.Fprintf(&b, "%d things are wrong:", len(problems))
 	for _, p := range problems {
 		b.WriteString("\n  " + p.String())
+	}
+	return b.String()
+}
+
+// explainAmbiguous lists the incidents, a line each, to copy one of the keys.
+func explainAmbiguous(e *pagerduty.AmbiguousIncidentError) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d incidents are open, and nothing says which one to %s: give its dedup_key, or its source", len(e.Candidates), e.Action)
+	for _, c := range e.Candidates {
+		b.WriteString("\n  " + c.String())
 	}
 	return b.String()
 }

@@ -24,6 +24,9 @@ type words struct {
 	flag  string // -m
 	given bool
 	args  []string
+	// orStdin has the message read from standard input if there is no other, as in
+	// "mail": a line of cron that ends in "| shoutrrr send" means that.
+	orStdin bool
 }
 
 // read returns the message. A warning says if it is not all that there was: a page
@@ -33,7 +36,10 @@ func (w words) read(ctx context.Context, stdin io.Reader) (message, warning stri
 	switch {
 	case w.given && len(w.args) > 0:
 		return "", "", usagef("there are two messages: give it with -m or as arguments")
-	case !w.given:
+	case w.given:
+	case len(w.args) == 0 && w.orStdin:
+		message = stdinName
+	default:
 		message = strings.Join(w.args, " ")
 	}
 	if message != stdinName {

@@ -16,7 +16,10 @@ func TestWords(t *testing.T) {
 		stdin string
 		want  string
 	}{
-		{"flag", words{flag: "a", given: true}, "", "a"},
+		{"flag", words{flag: "a", given: true, orStdin: true}, "x", "a"},
+		{"blank flag", words{given: true, orStdin: true}, "x", ""},
+		{"nothing else", words{orStdin: true}, "x\n", "x"},
+		{"arguments before it", words{args: []string{"a"}, orStdin: true}, "x", "a"},
 		{"arguments", words{args: []string{"a", "b c"}}, "", "a b c"},
 		{"standard input", words{flag: "-", given: true}, "a\n\nb\n", "a\n\nb"},
 		{"lines of Windows", words{args: []string{"-"}}, "a\r\nb\r\n", "a\r\nb"},

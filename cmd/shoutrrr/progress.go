@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -266,9 +265,8 @@ func span(d time.Duration) string {
 // reasonOf is why an attempt failed, in two or three words.
 func reasonOf(err error) string {
 	var failed *eventsv2.Error
-	var early x509.CertificateInvalidError
 	switch {
-	case errors.As(err, &early): // any other one is not tried again
+	case errors.Is(err, eventsv2.ErrNotYetValid):
 		return "certificate not valid yet"
 	case !errors.As(err, &failed) || failed.Status == 0:
 		return "no answer"

@@ -63,7 +63,7 @@ func TestReasonOf(t *testing.T) {
 		"status 599":              &eventsv2.Error{Status: 599},
 		"no answer":               &eventsv2.Error{Err: errors.New("connection refused")},
 		"certificate not valid yet": &eventsv2.Error{Err: &tls.CertificateVerificationError{
-			Err: x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired},
+			Err: x509.CertificateInvalidError{Cert: &x509.Certificate{NotAfter: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, Reason: x509.Expired},
 		}},
 	} {
 		if got := reasonOf(err); got != want {

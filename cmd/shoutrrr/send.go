@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -54,7 +55,7 @@ func newSend(sys *system) *cobra.Command {
 	}
 	s.addFlags(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&s.message, "message", "m", "", "`message`; - reads it from standard input")
+	flags.StringVarP(&s.message, "message", "m", "", "`message`; - reads it from standard input, as having none and no title does")
 	flags.StringVarP(&s.title, "title", "t", "", "`summary` of the incident; the message then stands in its details")
 	flags.StringArrayVarP(&s.params, "param", "p", nil, "`name=value` of a parameter, in place of the URL's (repeatable)")
 	flags.DurationVar(&s.retryFor, "retry-for", types.DefaultRetryFor, "how long to try; 0 makes one attempt")
@@ -76,18 +77,45 @@ func (s *sending) run(ctx context.Context, sys *system, args []string, hasMessag
 	wait := newProgress(sys, s.verbose, len(j.urls) > 1, s.retryFor)
 	wait.keys = report.keys
 	defer wait.close()
+	first := firstOfSame(j.urls)
 	results := make([]chan result, len(j.urls))
 	for i, rawURL := range j.urls {
-		results[i] = make(chan result, 1)
-		go func() { results[i] <- j.sendTo(ctx, rawURL, i, wait) }()
+		if first[i] == i {
+			results[i] = make(chan result, 1)
+			go func() { results[i] <- j.sendTo(ctx, rawURL, i, wait) }()
+		}
 	}
+	done := make([]result, len(results))
 	statuses := make([]int, len(results))
 	for i := range results {
-		r := <-results[i]
-		statuses[i] = r.ExitCode
-		wait.above(func() { report.print(i, len(results), r) })
+		if first[i] == i {
+			done[i] = <-results[i]
+		} else {
+			done[i] = done[first[i]]
+			done[i].Warnings = []string{fmt.Sprintf("it is the same as URL %d: the event is sent once", first[i]+1)}
+		}
+		statuses[i] = done[i].ExitCode
+		wait.above(func() { report.print(i, len(results), done[i]) })
 	}
 	return report.end(gravest(statuses))
+}
+
+// firstOfSame gives for each URL the position of the first one that means the same.
+func firstOfSame(urls []string) []int {
+	first, seen := make([]int, len(urls)), make(map[string]int, len(urls))
+	for i, rawURL := range urls {
+		first[i] = i
+		config, err := pagerduty.Parse(rawURL)
+		if err != nil {
+			continue // each mistake is told where it stands
+		}
+		if at, known := seen[config.URL()]; known {
+			first[i] = at
+		} else {
+			seen[config.URL()] = i
+		}
+	}
+	return first
 }
 
 // keysOf are the integration keys of the URLs that can be read.
@@ -136,7 +164,9 @@ func (s *sending) prepare(ctx context.Context, sys *system, args []string, hasMe
 	if j.params, err = parseParams(s.params, s.title); err != nil {
 		return nil, err
 	}
-	if j.message, warning, err = (words{s.message, hasMessage, rest}).read(ctx, sys.stdin); err != nil {
+	_, titled := j.params.Title()
+	said := words{flag: s.message, given: hasMessage, args: rest, orStdin: !titled && !sys.isTerminal(sys.stdin)}
+	if j.message, warning, err = said.read(ctx, sys.stdin); err != nil {
 		return nil, err
 	}
 	j.warn(warning)

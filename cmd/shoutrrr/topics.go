@@ -60,7 +60,7 @@ const environmentPage = `These variables are read.
   SHOUTRRR_TOKEN_FILE     the file with the token for it, if --token-file names none
   SUDO_USER, LOGNAME,     who requeues, drops, pauses or resumes, for the history; if
   USER, USERNAME          the relay has tokens, the token's name counts
-  XDG_STATE_HOME, HOME    open incidents are remembered for 24 hours below
+  XDG_STATE_HOME, HOME    open incidents are remembered for 30 days below
                           $XDG_STATE_HOME/shoutrrr or $HOME/.local/state/shoutrrr;
                           no integration key is in these files or in their names
   HTTPS_PROXY, NO_PROXY   the proxy and the hosts that go without it

@@ -55,6 +55,11 @@ func verify(sys *system, urls []string, asJSON bool) error {
 		}
 		config, err := parseURL(rawURL)
 		statuses[i] = exitCode(err)
+		if config != nil && !asJSON {
+			for _, warning := range config.Warnings {
+				notifyHidden(sys.stderr, "warning: "+about, config.Scrub(warning))
+			}
+		}
 		switch {
 		case asJSON:
 			err = writeVerdict(sys, config, err)
@@ -194,6 +199,7 @@ type verdict struct {
 	TLS        *bool       `json:"tls,omitempty"`
 	Keys       []string    `json:"keys,omitempty"`
 	Parameters []parameter `json:"parameters,omitempty"`
+	Warnings   []string    `json:"warnings,omitempty"`
 	Problems   []problem   `json:"problems,omitempty"`
 }
 
@@ -226,6 +232,7 @@ func writeVerdict(sys *system, c *pagerduty.Config, err error) error {
 func (v *verdict) describe(c *pagerduty.Config) {
 	tls := !c.DisableTLS
 	v.URL, v.Host, v.Port, v.TLS = c.Redacted(), c.Host, c.Port, &tls
+	v.Warnings = c.Warnings
 	for _, key := range c.Keys {
 		v.Keys = append(v.Keys, key.Fingerprint())
 	}

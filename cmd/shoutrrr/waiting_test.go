@@ -240,7 +240,7 @@ func TestCertificateNotValidYet(t *testing.T) {
 	p.until(t, "certificate not valid yet, attempt 2 in")
 	valid.Store(&good)
 	status, lines := p.end(t)
-	want := "shoutrrr: cannot trust the certificate of " + address + ": it is valid from "
+	want := "shoutrrr: cannot trust the certificate of " + address + ": certificate is not valid yet (clock?): it is valid from "
 	if status != exitAccepted || len(lines) != 1 || !strings.HasPrefix(lines[0], want) || !strings.Contains(lines[0], "; trying until ") {
 		t.Errorf("status %d:\n%s", status, strings.Join(lines, "\n"))
 	}

@@ -130,7 +130,7 @@ func explainDistrust(err error) (cause, advice string) {
 	case errors.As(err, &host):
 		return oneLine(host.Error()), "check the name of the host"
 	case isEarly(err) && errors.As(err, &invalid):
-		return "it is valid from " + invalid.Cert.NotBefore.UTC().Format(validFrom) + " on, and this machine's clock says " + time.Now().UTC().Format(validFrom), "set this machine's clock, if it is wrong; the event can be sent again"
+		return "certificate is not valid yet (clock?): it is valid from " + invalid.Cert.NotBefore.UTC().Format(validFrom) + " on, and this machine's clock says " + time.Now().UTC().Format(validFrom), "set this machine's clock, if it is wrong; the event can be sent again"
 	case errors.As(err, &invalid):
 		return oneLine(invalid.Error()), "check this machine's clock, then the server's certificate"
 	}

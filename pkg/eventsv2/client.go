@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,7 +36,8 @@ type Doer interface {
 }
 
 // Client posts events, one attempt for each call; [Retry] says whether another
-// one is worth it. The zero value posts to PagerDuty. A Client is meant to be
+// one is worth it. After an attempt whose time was up without an answer the next one
+// takes a fresh connection. The zero value posts to PagerDuty. A Client is meant to be
 // kept, may be used by several goroutines at once, and must not be copied nor
 // its fields changed after the first use.
 type Client struct {
@@ -47,7 +49,7 @@ type Client struct {
 	// POST into a GET, or post the key to a host that nobody chose. An
 	// *http.Client is copied for that and keeps its other settings; any other Doer
 	// must not follow one by itself. Defaults to the transport that
-	// SharedTransport returns.
+	// SharedTransport returns, also for a nil *http.Client.
 	HTTP Doer
 
 	// UserAgent defaults to "shoutrrr".
@@ -85,6 +87,11 @@ type wire struct {
 	own     bool           // the transport is the shared one, which leaves requests alone
 	traced  bool           // the transport is known to report its connections
 	trust   trust
+
+	// closeIdle closes the idle connections of a transport that is not ours; nil if it
+	// cannot.
+	closeIdle func()
+	hung      atomic.Bool // an attempt by that transport has hung since
 }
 
 // Post sends an encoded event to /v2/enqueue. Its error is an *Error. The key is
@@ -112,8 +119,35 @@ func (c *Client) post(ctx context.Context, key Key, template *http.Request, body
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
 	var x exchange
+	by := c.wire.connections(template)
 	resp, err := c.wire.send(x.request(bounded, &c.wire, template, body))
+	if err != nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		c.wire.leave(template, by)
+	}
 	return c.wire.outcome(ctx, bounded, key, &x, resp, err)
+}
+
+// connections returns the connections that a request will go by, nil if the transport
+// is not ours. One that an attempt has hung on is not used again, nor are those that
+// were there beside it: a NAT or a host that has forgotten one has forgotten all.
+func (w *wire) connections(template *http.Request) *connections {
+	if w.lazy != nil {
+		return w.lazy.of(template.URL.Host)
+	}
+	// Not at the end of that attempt: a stream of HTTP/2 ends after it.
+	if w.closeIdle != nil && w.hung.Swap(false) {
+		w.closeIdle()
+	}
+	return nil
+}
+
+// leave has the next attempt take a fresh connection.
+func (w *wire) leave(template *http.Request, by *connections) {
+	if w.lazy == nil {
+		w.hung.Store(true)
+		return
+	}
+	w.lazy.renew(template.URL.Host, by, w.lazy.newConnections())
 }
 
 // outcome makes of an exchange what the caller gets, and reads the answer. bounded is
@@ -181,6 +215,10 @@ func (w *wire) choose(doer Doer, server *url.URL) {
 		w.send = w.lazy.RoundTrip
 		w.trust = trustOf(w.lazy, server)
 	case *http.Client:
+		if d == nil { // a program's way to say that it has none
+			w.choose(nil, server)
+			return
+		}
 		w.chooseClient(d)
 		w.trust = trustOf(d.Transport, server)
 		if d.Transport == nil {
@@ -188,12 +226,16 @@ func (w *wire) choose(doer Doer, server *url.URL) {
 		}
 	default:
 		w.send = d.Do
+		if idle, can := doer.(interface{ CloseIdleConnections() }); can {
+			w.closeIdle = idle.CloseIdleConnections
+		}
 	}
 }
 
 // chooseClient takes the transport out of a client that has nothing to add to it:
 // Do copies the headers and the URL once more for redirects and cookies.
 func (w *wire) chooseClient(c *http.Client) {
+	w.closeIdle = c.CloseIdleConnections
 	switch c.Transport.(type) {
 	case nil, *http.Transport, *lazyTransport:
 		w.traced = true

@@ -24,6 +24,9 @@ var (
 	// cannot be verified (one that is only not valid yet can be later), it speaks no TLS, it redirects elsewhere, the proxy wants
 	// a login, or the BaseURL is none.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNotYetValid: the server's certificate is not valid yet. Mostly this machine's clock is
+	// behind, until it is set some time after the boot; so the failure is temporary.
+	ErrNotYetValid = errors.New("certificate is not valid yet")
 	// ErrSilent: this program has closed the connection, by which nothing came while
 	// another one brought an answer ([Client.Twice]). It says nothing about the server.
 	ErrSilent = errors.New("the connection had gone silent and was given up")
@@ -72,6 +75,8 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusForbidden
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
+	case ErrNotYetValid:
+		return e.Status == 0 && isEarly(e.Err)
 	case ErrUnreachable:
 		return e.redirected() || e.Status == http.StatusProxyAuthRequired || e.Status == 0 && isForGood(e.Err)
 	}

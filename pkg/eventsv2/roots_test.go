@@ -260,7 +260,7 @@ func TestCertificateOfTheFuture(t *testing.T) {
 	if !errors.As(err, &e) || !e.Temporary() || e.Sent || errors.Is(err, ErrUnreachable) {
 		t.Fatalf("got %#v", err)
 	}
-	if want := "cannot trust the certificate of " + s.Listener.Addr().String() + ": it is valid from "; !strings.HasPrefix(err.Error(), want) {
+	if want := "cannot trust the certificate of " + s.Listener.Addr().String() + ": certificate is not valid yet (clock?): it is valid from "; !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %q, want it to begin %q", err, want)
 	}
 	if n := s.requests.Load(); n != 0 {

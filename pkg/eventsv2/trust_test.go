@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,6 +65,9 @@ func TestCertificateNotValidYet(t *testing.T) {
 		var failed *Error
 		if !errors.As(err, &failed) || failed.Temporary() != tt.temporary || errors.Is(err, ErrUnreachable) == tt.temporary {
 			t.Errorf("%s: %v, want temporary %t", tt.name, err, tt.temporary)
+		}
+		if says := strings.Contains(err.Error(), ": certificate is not valid yet (clock?): it is valid from "); errors.Is(err, ErrNotYetValid) != tt.temporary || says != tt.temporary {
+			t.Errorf("%s: %v, want not valid yet %t", tt.name, err, tt.temporary)
 		}
 	}
 }

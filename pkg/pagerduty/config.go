@@ -1,19 +1,23 @@
 package pagerduty
 
 import (
+	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
 
 // Config is a pagerduty:// URL, read and checked. [Fields] describes what may
-// stand in it.
+// stand in it. [Parse] makes one; [New] completes and checks one that was made by
+// hand, while the methods of Config itself take its fields as they are.
 type Config struct {
 	Host       string // host name or address, IPv6 in brackets
 	Port       int
@@ -28,16 +32,21 @@ type Config struct {
 	Component string
 	Group     string
 	Class     string
-	Timestamp time.Time // zero: the time of the call
-	Details   eventsv2.Details
+	Timestamp time.Time        // zero: the time of the call
+	Details   eventsv2.Details // an object: a text or a list is no details
 	Links     []eventsv2.Link
 	Images    []eventsv2.Image
 	Client    string
 	ClientURL string
 
 	// SourceGiven tells a source that was given from the default one: only the
-	// former narrows down which incident an acknowledge or resolve means.
+	// former narrows down which incident an acknowledge or resolve means, and
+	// without it the derived dedup key has the name of the machine in it.
 	SourceGiven bool
+
+	// Warnings tell what was taken otherwise than it was written, such as an image
+	// that is served by http, which became a link.
+	Warnings []string
 }
 
 // defaultSource stands in payload.source, which PagerDuty requires, for an event
@@ -51,6 +60,7 @@ func Parse(rawURL string) (*Config, error) {
 	loc := parseLocation(rawURL, &wrong)
 	c := &Config{
 		Keys:     loc.keys,
+		Warnings: loc.warnings,
 		Severity: eventsv2.SeverityError,
 		Source:   defaultSource,
 		Action:   eventsv2.Trigger,
@@ -66,11 +76,7 @@ func Parse(rawURL string) (*Config, error) {
 	}
 	c.locate(loc)
 	c.checkDedupKey(&wrong)
-	if c.DisableTLS {
-		if err := eventsv2.CheckPlainHost(c.Host); err != nil {
-			wrong.add(paramDisableTLS, "yes", "is for a relay or a sandbox on a private address: %v", err)
-		}
-	}
+	c.checkPlainHost(&wrong)
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
@@ -91,6 +97,75 @@ func (c *Config) Scrub(text string) string {
 		text = k.Scrub(text)
 	}
 	return text
+}
+
+// warn adds a warning.
+func (c *Config) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+// clone returns a copy that shares nothing with c that can be changed.
+func (c *Config) clone() *Config {
+	with := *c
+	with.Keys = slices.Clone(c.Keys)
+	with.Details = slices.Clone(c.Details)
+	with.Links = slices.Clone(c.Links)
+	with.Images = slices.Clone(c.Images)
+	with.Warnings = slices.Clone(c.Warnings)
+	return &with
+}
+
+// complete returns a copy with the defaults in place of what is unset. The error is
+// a [*ConfigError] that tells what Parse would not have let pass.
+func (c *Config) complete() (*Config, error) {
+	done := c.clone()
+	if strings.TrimSpace(done.Source) == "" {
+		done.Source, done.SourceGiven = defaultSource, false
+	}
+	done.SourceGiven = done.SourceGiven || done.Source != defaultSource
+	if done.Severity == "" {
+		done.Severity = eventsv2.SeverityError
+	}
+	if done.Action == "" {
+		done.Action = eventsv2.Trigger
+	}
+	done.locate(location{host: c.Host, port: c.Port})
+	return done, done.check()
+}
+
+func (c *Config) check() error {
+	var wrong problems
+	if !validHost(c.Host) || holdsKey(c.Host) {
+		wrong.add("host", c.Host, "is not a host name or address; an IPv6 address stands in brackets")
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		wrong.add("port", strconv.Itoa(c.Port), "must be a number from 1 to 65535")
+	}
+	if len(c.Keys) == 0 || slices.ContainsFunc(c.Keys, eventsv2.Key.IsZero) {
+		wrong.add(partKey, "", "it is missing: make one with eventsv2.ParseKey")
+	} else {
+		ev := c.event(0)
+		ev.DedupKey, ev.Payload.Summary = "any", "any" // each message brings its own
+		if err := ev.Validate(); err != nil {
+			wrong.add("config", "", "%s", strings.ReplaceAll(c.Scrub(err.Error()), "\n", ", "))
+		}
+	}
+	if n := utf8.RuneCountInString(c.DedupKey); n > eventsv2.MaxDedupKey {
+		wrong.add(paramDedupKey, "", "has %d characters, at most %d are allowed", n, eventsv2.MaxDedupKey)
+	}
+	c.checkDedupKey(&wrong)
+	c.checkPlainHost(&wrong)
+	return wrong.err()
+}
+
+// checkPlainHost refuses a public host without TLS.
+func (c *Config) checkPlainHost(wrong *problems) {
+	if !c.DisableTLS {
+		return
+	}
+	if err := eventsv2.CheckPlainHost(c.Host); err != nil {
+		wrong.add(paramDisableTLS, "yes", "is for a relay or a sandbox on a private address: %v", err)
+	}
 }
 
 // locate fills in what the URL leaves to defaults.
@@ -120,6 +195,7 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 	}
 	sort.Strings(names) // or the same mistakes would be told in another order each time
 	with := *c
+	with.Warnings = slices.Clip(c.Warnings) // what is added does not reach c
 	var wrong problems
 	seen := make(map[string]bool, len(names))
 	for _, given := range names {

@@ -2,6 +2,8 @@ package pagerduty
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +71,6 @@ func TestParseRefuses(t *testing.T) {
 		{"pagerduty://events.pagerduty。com/" + testKey + "?disabletls=yes", "of ASCII"},
 		{"pagerduty://events.pagerduty.c%6fm/" + testKey + "?disabletls=yes", "not a host name"},
 		{"pagerduty:///" + testKey + ",", "number 2 of 2"},
-		{"pagerduty:///" + testKey + "," + upper, "stands twice"},
 		{"pagerduty:///" + testKey[1:], "and it has 31"},
 		{"pagerduty:///" + testKey + "0", "and it has 33"},
 		{"pagerduty:///g" + testKey[1:], "and it has others"},
@@ -232,10 +233,14 @@ func TestContexts(t *testing.T) {
 	for _, tc := range []struct{ contexts, want string }{
 		{`[{"href":"https://a"}]`, `[0] has no type: it must be "link" or "image"`},
 		{`[{"type":"link","href":"https://a"},{"type":"link"}]`, "[1] is a link without href"},
-		{`[{"type":"image","src":"http://a/i.png"}]`, "https"},
+		{`[{"type":"image","src":" ","href":"https://a"}]`, "without src"},
 		{`[{"type":"image"}]`, "https"},
 		{`[{"type":"lnik","href":"https://a"}]`, "did you mean link?"},
-		{`[{"type":"link","herf":"https://a"}]`, "did you mean href?"},
+		{`[{"type":"link","herf":"https://a"}]`, "without href"},
+		{`[{"type":5,"href":"https://a"}]`, "no text"},
+		{`video:https://a`, `[0] has the type "video"`},
+		{`link:`, "without href"},
+		{`link,text:a`, "must be a JSON array"},
 		{`[{"type":"link","href":5}]`, "no text"},
 		{`[7]`, "[0] must be a JSON object"},
 		{`[{"type":"link","type":"link","href":"x"}]`, "stands twice"},
@@ -245,6 +250,121 @@ func TestContexts(t *testing.T) {
 		if _, err := Parse("pagerduty:///" + testKey + "?contexts=" + tc.contexts); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q", tc.contexts, err, tc.want)
 		}
+	}
+}
+
+// What upstream takes, or what PagerDuty would merely not show, is no reason to lose
+// a page: it is sent as well as it can be, with a warning.
+func TestContextsThatAreTakenWithAWarning(t *testing.T) {
+	for _, tc := range []struct {
+		contexts      string
+		links, images int
+		want          string // of all links and images
+		warnings      []string
+	}{
+		{"link:https://a/?x=1,2, text:Runbook,image:https://i/x.png", 1, 1, "[{https://a/?x=1,2 Runbook}] [{https://i/x.png  }]", []string{"old"}},
+		{"image:http://i/x.png,text:Graph,,Link:https://a", 2, 0, "[{http://i/x.png Graph} {https://a }] []", []string{"old", "served by http"}},
+		{`[{"type":"image","src":"http://i/x.png","href":"https://d","text":"I"}]`, 2, 0, "[{http://i/x.png I} {https://d }] []", []string{"[0] is an image that is served by http"}},
+		{`[{"type":"link","href":"https://a"},{"type":"image","src":"x.png"}]`, 1, 0, "[{https://a }] []", []string{"[1] is an image whose src is no https URL: it is left out"}},
+		{`[{"type":"link","href":"https://a","txet":"A","width":5}]`, 1, 0, "[{https://a }] []", []string{"did you mean text?", `"width"`}},
+	} {
+		c, err := Parse("pagerduty:///" + testKey + "?contexts=" + url.QueryEscape(tc.contexts))
+		if err != nil {
+			t.Errorf("%s: %v", tc.contexts, err)
+			continue
+		}
+		if got := fmt.Sprint(c.Links, c.Images); len(c.Links) != tc.links || len(c.Images) != tc.images || got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.contexts, got, tc.want)
+		}
+		if len(c.Warnings) != len(tc.warnings) {
+			t.Errorf("%s: warnings %q", tc.contexts, c.Warnings)
+			continue
+		}
+		for i, want := range tc.warnings {
+			if !strings.HasPrefix(c.Warnings[i], "contexts") || !strings.Contains(c.Warnings[i], want) {
+				t.Errorf("%s: warning %q, want %q", tc.contexts, c.Warnings[i], want)
+			}
+		}
+	}
+	// The warnings of one message stay with it.
+	base := mustParse(t, "pagerduty:///"+testKey+","+testKey)
+	for range 2 {
+		with, err := base.With(&types.Params{"contexts": "link:https://a"})
+		if err != nil || len(with.Warnings) != 2 || len(base.Warnings) != 1 {
+			t.Errorf("%v, %q, %q", err, with.Warnings, base.Warnings)
+		}
+	}
+}
+
+// A key that is named twice is one key.
+func TestAKeyNamedTwiceIsOne(t *testing.T) {
+	c := mustParse(t, "pagerduty:///"+testKey+","+otherKey+","+strings.ToUpper(testKey))
+	if len(c.Keys) != 2 || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "number 3 of 3 is named twice") || strings.Contains(strings.ToLower(c.Warnings[0]), testKey) {
+		t.Errorf("%d keys, %q", len(c.Keys), c.Warnings)
+	}
+}
+
+// A Config that was made by hand gets the defaults, or an error that says what is
+// wrong. It never panics, and never leaves as an event that PagerDuty refuses.
+func TestConfigMadeByHand(t *testing.T) {
+	key, err := eventsv2.ParseKey(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []eventsv2.Key{key}
+	to := &server{}
+	s := New(&Config{Keys: keys}, Options{SenderOptions: types.SenderOptions{HTTPClient: to}})
+	if _, err := s.Deliver(t.Context(), "m", nil); err != nil || len(to.bodies) != 1 || to.hosts[0] != DefaultHost {
+		t.Fatalf("%v, %v", err, to.hosts)
+	}
+	for path, want := range map[string]string{"source": "default", "severity": "error"} {
+		if got := get(t, to.bodies[0], "payload", path); got != want {
+			t.Errorf("%s is %q", path, got)
+		}
+	}
+	if got := get(t, to.bodies[0], "event_action"); got != "trigger" {
+		t.Errorf("event_action is %q", got)
+	}
+	named := New(&Config{Keys: keys, Source: "db-1"}, Options{})
+	if !named.Config().SourceGiven {
+		t.Error("a source set by hand counts as none")
+	}
+	for want, c := range map[string]*Config{
+		"invalid integration key": {},
+		"key: it is missing":      {Keys: []eventsv2.Key{{}}},
+		"severity":                {Keys: keys, Severity: "loud"},
+		"event_action":            {Keys: keys, Action: "reopen"},
+		"links[0].href":           {Keys: keys, Links: []eventsv2.Link{{}}},
+		"images[0].src":           {Keys: keys, Images: []eventsv2.Image{{Src: "http://x"}}},
+		"at most 255":             {Keys: keys, DedupKey: strings.Repeat("k", 256)},
+		"must not hold":           {Keys: keys, DedupKey: testKey},
+		"host":                    {Keys: keys, Host: "a b"},
+		"port":                    {Keys: keys, Port: 70_000},
+		"disabletls":              {Keys: keys, DisableTLS: true},
+	} {
+		_, err := New(c, Options{SenderOptions: types.SenderOptions{HTTPClient: to}}).Deliver(t.Context(), "m", nil)
+		var config *ConfigError
+		if !errors.As(err, &config) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), testKey) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := New(nil, Options{}).Deliver(t.Context(), "m", nil); !errors.Is(err, ErrNotInitialized) {
+		t.Errorf("no config: %v", err)
+	}
+	if len(to.bodies) != 1 {
+		t.Errorf("%d events left", len(to.bodies))
+	}
+}
+
+// What a caller does to the configuration that a service gives out, or was made of,
+// does not reach the service.
+func TestConfigIsACopy(t *testing.T) {
+	c := mustParse(t, testURL+"?severity=info")
+	s := New(c, Options{})
+	c.Severity, s.Config().Severity, s.Config().Keys[0] = "critical", "critical", eventsv2.Key{}
+	p, err := s.Prepare("m", nil, ledgerStart)
+	if err != nil || p.Event.Payload.Severity != "info" || get(t, string(p.Body), "payload", "severity") != "info" {
+		t.Errorf("%v: event %+v, body %s", err, p.Event, p.Body)
 	}
 }
 
@@ -298,7 +418,7 @@ func FuzzURL(f *testing.F) {
 func FuzzContexts(f *testing.F) {
 	for _, seed := range []string{
 		`[]`, `[{"type":"link","href":"https://a","text":"t"}]`, `[{"type":"image","src":"https://a"}]`, `[{"type":null}]`, `[null]`,
-		`[{"type":"image","src":"https:"}]`, `%5B%5D`, `[[]]`, `{"type":"link"}`,
+		`[{"type":"image","src":"https:"}]`, `link:https://a,text:b,image:http://c`, `a,b:c`, `link:,`, `%5B%5D`, `[[]]`, `{"type":"link"}`,
 	} {
 		f.Add(seed)
 	}

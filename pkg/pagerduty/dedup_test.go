@@ -2,39 +2,58 @@ package pagerduty
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
 
 func TestDerivedKeyIsStable(t *testing.T) {
-	p := eventsv2.Payload{Source: "db-1", Class: "c", Component: "p", Group: "g", Summary: "Disk full", Severity: "info"}
+	with := func(change func(*Config)) *Config {
+		c := &Config{Source: "db-1", SourceGiven: true, Class: "c", Component: "p", Group: "g", Title: "Backup", Severity: "info"}
+		change(c)
+		return c
+	}
+	same := func(*Config) {}
 	// A golden value: another one would open a second incident for each that is
 	// open when a program is upgraded.
-	const want = "shoutrrr-sg76s7nawlcpr42rdyrd2t2jgu"
-	if got := derivedKey(&p); got != want {
+	const want = "shoutrrr-huwyhxue2n7lgufux6qi23b2oa"
+	if got := derivedKey(with(same), "Disk full", "vm-1"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	worse := p
-	worse.Severity, worse.CustomDetails = "critical", eventsv2.Details{}.With("a", "b")
-	if derivedKey(&worse) != want {
-		t.Error("severity or details change the key")
+	for name, c := range map[string]*Config{
+		"severity": with(func(c *Config) { c.Severity = "critical" }),
+		"details":  with(func(c *Config) { c.Details = eventsv2.Details{}.With("a", "b") }),
+		"action":   with(func(c *Config) { c.Action = eventsv2.Resolve }),
+	} {
+		if derivedKey(c, "Disk full", "vm-1") != want {
+			t.Errorf("the %s changes the key", name)
+		}
+	}
+	if derivedKey(with(same), "Disk full", "vm-2") != want || derivedKey(with(same), "\nDisk full\n", "vm-1") != want {
+		t.Error("the machine beside a source, or white space, changes the key")
 	}
 	seen := map[string]string{want: "all"}
-	for name, change := range map[string]func(*eventsv2.Payload){
-		"source":    func(p *eventsv2.Payload) { p.Source = "db-2" },
-		"class":     func(p *eventsv2.Payload) { p.Class = "" },
-		"component": func(p *eventsv2.Payload) { p.Component = "" },
-		"group":     func(p *eventsv2.Payload) { p.Group = "" },
-		"summary":   func(p *eventsv2.Payload) { p.Summary = "Disk broken" },
-		"border":    func(p *eventsv2.Payload) { p.Class, p.Component = "cp", "" },
+	for name, other := range map[string]string{
+		"source":            derivedKey(with(func(c *Config) { c.Source = "db-2" }), "Disk full", "vm-1"),
+		"class":             derivedKey(with(func(c *Config) { c.Class = "" }), "Disk full", "vm-1"),
+		"component":         derivedKey(with(func(c *Config) { c.Component = "" }), "Disk full", "vm-1"),
+		"group":             derivedKey(with(func(c *Config) { c.Group = "" }), "Disk full", "vm-1"),
+		"border":            derivedKey(with(func(c *Config) { c.Class, c.Component = "cp", "" }), "Disk full", "vm-1"),
+		"title":             derivedKey(with(func(c *Config) { c.Title = "" }), "Disk full", "vm-1"),
+		"message":           derivedKey(with(same), "Disk broken", "vm-1"),
+		"second line":       derivedKey(with(same), "Disk full\n/var", "vm-1"),
+		"other second line": derivedKey(with(same), "Disk full\n/home", "vm-1"),
+		"long":              derivedKey(with(same), strings.Repeat("x", 2000), "vm-1"),
+		"longer":            derivedKey(with(same), strings.Repeat("x", 2001), "vm-1"),
+		"machine":           derivedKey(with(func(c *Config) { c.Source, c.SourceGiven = "default", false }), "Disk full", "vm-1"),
+		"other machine":     derivedKey(with(func(c *Config) { c.Source, c.SourceGiven = "default", false }), "Disk full", "vm-2"),
+		"given default":     derivedKey(with(func(c *Config) { c.Source = "default" }), "Disk full", "vm-2"),
 	} {
-		other := p
-		change(&other)
-		if twin, taken := seen[derivedKey(&other)]; taken {
+		if twin, taken := seen[other]; taken {
 			t.Errorf("%s and %s have the same key", name, twin)
 		}
-		seen[derivedKey(&other)] = name
+		seen[other] = name
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 type Receipt struct {
 	Action   eventsv2.Action
 	DedupKey string // the key of the incident, as PagerDuty returned it
-	Key      string // fingerprint of the integration key
+	Key      string // fingerprint of the integration key, never the key itself
 	Status   int    // HTTP status, 2xx
 	Message  string // PagerDuty's own words
 	Attempts int
@@ -30,7 +30,7 @@ type Receipt struct {
 type DeliveryError struct {
 	Action   eventsv2.Action
 	DedupKey string
-	Key      string // fingerprint of the integration key
+	Key      string // fingerprint of the integration key, never the key itself
 	Host     string // that was asked, with its port
 	Attempts int
 	// MaybeAccepted is true if an answer was lost on the way: the incident may
@@ -44,7 +44,16 @@ type DeliveryError struct {
 	// Unanswered is how long the attempt had brought nothing that the caller interrupted;
 	// 0 if none was under way.
 	Unanswered time.Duration
+
+	timedOut bool
 }
+
+// ErrTimeout is what an event met that was given up because its time was up, for
+// errors.Is with a [*DeliveryError].
+var ErrTimeout = errors.New("the time for the delivery is up")
+
+// Is reports whether target is [ErrTimeout] and the time was up.
+func (e *DeliveryError) Is(target error) bool { return target == ErrTimeout && e.timedOut }
 
 // Error says what happened and to which event.
 func (e *DeliveryError) Error() string {
@@ -56,7 +65,7 @@ func (e *DeliveryError) Error() string {
 	if e.MaybeAccepted {
 		fate = "not known to be accepted (an answer was lost)"
 	}
-	return fmt.Sprintf("%s %s after %s: %v (dedup key %s)", e.Action, fate, tries, e.Err, e.DedupKey)
+	return fmt.Sprintf("%s %s after %s: %v (key %s, dedup key %s)", e.Action, fate, tries, e.Err, e.Key, e.DedupKey)
 }
 
 // Unwrap returns what the last attempt met.
@@ -66,6 +75,11 @@ func (e *DeliveryError) Unwrap() error { return e.Err }
 // context and the options allow. Its errors are [*ConfigError],
 // [ErrBlankMessage], [*AmbiguousIncidentError] and [ErrNotInitialized], with which
 // nothing was sent, and [*DeliveryError].
+//
+// It blocks for as long: an answer takes a part of a second, an attempt at most 30
+// seconds, all of them 5 minutes unless the options or the context say otherwise. An
+// attempt that hangs leaves time for another one, by a connection of its own, if 4
+// seconds or more were given.
 func (s *Service) Deliver(ctx context.Context, message string, params *types.Params) (Receipt, error) {
 	start := time.Now()
 	p, err := s.Prepare(message, params, start)
@@ -77,9 +91,11 @@ func (s *Service) Deliver(ctx context.Context, message string, params *types.Par
 	if limit, ok := ctx.Deadline(); ok && limit.Before(d.deadline) {
 		d.deadline = limit
 	}
+	d.limit = attemptLimit(d.deadline.Sub(start))
 	d.announce()
 	answer, err := d.run(ctx)
 	d.remember(err)
+	d.warnLoggers()
 	if err != nil {
 		return Receipt{}, d.failure(err)
 	}
@@ -90,19 +106,34 @@ func (s *Service) Deliver(ctx context.Context, message string, params *types.Par
 // nothing must not use up the time for all of them.
 const attemptTimeout = 30 * time.Second
 
+// twoAttempts is the shortest time that two attempts fit into: half of it for one that
+// hangs, up to 1.25 s for the wait, and the rest for a handshake and an answer.
+const twoAttempts = 4 * time.Second
+
+// attemptLimit bounds one attempt of a delivery that has so much time: half of it, so
+// that an attempt that hangs does not use up all.
+func attemptLimit(whole time.Duration) time.Duration {
+	if whole < twoAttempts {
+		return attemptTimeout
+	}
+	return min(attemptTimeout, whole/2)
+}
+
 // delivery is one event on its way.
 type delivery struct {
 	service  *Service
 	prepared *Prepared
 	budget   time.Duration // 0 or less: one attempt
 	deadline time.Time
+	limit    time.Duration // of one attempt
 	attempts int
 	lost     bool  // a request was sent and its answer never seen
 	limited  bool  // the last failure was a rate limit
 	inRow    int   // failures of that kind in a row
 	failed   error // why the last attempt failed that was not interrupted
 
-	unanswered time.Duration // how long the attempt had lasted that was interrupted
+	interrupted bool          // the caller gave up
+	unanswered  time.Duration // how long the attempt had lasted that was interrupted
 
 	announced bool // the ledger did not know the trigger before
 	warned    bool // that the ledger does not work
@@ -119,7 +150,7 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 		switch {
 		case err == nil:
 		case interrupted(ctx):
-			d.unanswered = time.Since(begin)
+			d.interrupted, d.unanswered = true, time.Since(begin)
 		default:
 			d.failed = err
 			wait, again = s.retry.Next(err, d.streak(err), time.Until(d.deadline))
@@ -130,6 +161,7 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 		}
 		if pause(ctx, wait) != nil {
 			if interrupted(ctx) {
+				d.interrupted = true
 				err = errors.Join(context.Cause(ctx), err)
 			}
 			return answer, err
@@ -137,13 +169,13 @@ func (d *delivery) run(ctx context.Context) (eventsv2.Receipt, error) {
 	}
 }
 
-// attempt makes one attempt that ends with the budget. The client itself ends it
-// after attemptTimeout, so that a context, which costs more than the encoding of
-// the event, is needed for the last stretch only.
+// attempt makes one attempt that ends with its share of the budget. The client itself
+// ends it after attemptTimeout, so that a context, which costs more than the encoding
+// of the event, is needed for a short budget and the last stretch only.
 func (d *delivery) attempt(ctx context.Context) (eventsv2.Receipt, error) {
-	if d.budget > 0 && time.Until(d.deadline) < attemptTimeout {
+	if limit := min(d.limit, time.Until(d.deadline)); d.budget > 0 && limit < attemptTimeout {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, d.deadline)
+		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	return d.service.client.Post(ctx, d.prepared.Event.RoutingKey, d.prepared.Body)
@@ -230,6 +262,21 @@ func logAttempt(logger *slog.Logger, a types.Attempt) {
 	logger.LogAttrs(context.Background(), level, text, attrs...)
 }
 
+// warnLoggers logs the warnings: a caller of Send gets no receipt that has them.
+func (d *delivery) warnLoggers() {
+	s := d.service
+	logger := s.logger.Load()
+	for _, warning := range d.prepared.Warnings {
+		if s.opts.Logger != nil {
+			s.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "event with a warning",
+				slog.String("dedup_key", d.prepared.Event.DedupKey), slog.String("warning", warning))
+		}
+		if logger != nil {
+			logger.Printf("pagerduty: %s: %s", d.prepared.Event.Action, warning)
+		}
+	}
+}
+
 // announce has the ledger know a trigger before it leaves: if this process dies
 // on the way, the incident may be open and somebody will want to resolve it.
 func (d *delivery) announce() {
@@ -292,6 +339,12 @@ func (d *delivery) failure(err error) error {
 	return &DeliveryError{
 		Action: p.Event.Action, DedupKey: p.Event.DedupKey, Key: d.service.prints[p.key], Host: d.service.config.Address(),
 		Attempts: d.attempts, MaybeAccepted: d.lost, Warnings: p.Warnings, Err: err,
-		LastFailure: d.failed, Unanswered: d.unanswered,
+		LastFailure: d.failed, Unanswered: d.unanswered, timedOut: d.timedOut(err),
 	}
+}
+
+// timedOut reports whether more time might have brought the event through.
+func (d *delivery) timedOut(err error) bool {
+	var failed *eventsv2.Error
+	return !d.interrupted && (errors.Is(err, context.DeadlineExceeded) || d.budget > 0 && errors.As(err, &failed) && failed.Temporary())
 }

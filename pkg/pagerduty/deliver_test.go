@@ -31,6 +31,7 @@ type server struct {
 	times   []time.Time
 	hosts   []string
 	look    func() // called for each request
+	hang    int    // so many requests get no answer
 }
 
 type answer struct {
@@ -48,6 +49,11 @@ func (s *server) Do(req *http.Request) (*http.Response, error) {
 	s.bodies, s.times, s.hosts = append(s.bodies, string(body)), append(s.times, time.Now()), append(s.hosts, req.URL.Host)
 	if s.look != nil {
 		s.look()
+	}
+	if s.hang > 0 {
+		s.hang--
+		<-req.Context().Done()
+		return nil, req.Context().Err()
 	}
 	a := answer{status: 202}
 	if len(s.answers) > 0 {
@@ -175,6 +181,85 @@ func TestDeliverGivesUp(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An attempt that hangs does not use up a short Timeout: another one fits in.
+func TestAHangingAttemptLeavesTimeForAnother(t *testing.T) {
+	for _, tc := range []struct {
+		opts    types.SenderOptions
+		context time.Duration
+		want    int // attempts, of which all hang but the last
+	}{
+		{types.SenderOptions{Timeout: 10 * time.Second}, 0, 2},
+		{types.SenderOptions{Timeout: 4 * time.Second}, 0, 2},
+		{types.SenderOptions{RetryFor: 30 * time.Second}, 0, 2},
+		{types.SenderOptions{}, 10 * time.Second, 2},
+		{types.SenderOptions{}, 0, 3},
+		{types.SenderOptions{Timeout: 2 * time.Second}, 0, 1},
+		{types.SenderOptions{RetryFor: -1}, 0, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &server{hang: tc.want - 1}
+			ctx, cancel := context.WithCancel(t.Context())
+			if tc.context > 0 {
+				ctx, cancel = context.WithTimeout(ctx, tc.context)
+			}
+			defer cancel()
+			receipt, err := service(t, testURL, to, Options{SenderOptions: tc.opts}).Deliver(ctx, "m", nil)
+			if err != nil || receipt.Attempts != tc.want {
+				t.Errorf("%+v, context %v: %d attempts, %v", tc.opts, tc.context, len(to.bodies), err)
+			}
+		})
+	}
+}
+
+// Who sends without a receipt hears of a warning by the loggers.
+func TestWarningsAreLogged(t *testing.T) {
+	var lines, records bytes.Buffer
+	s := service(t, testURL, &server{}, Options{SenderOptions: types.SenderOptions{Logger: slog.New(slog.NewTextHandler(&records, nil))}})
+	s.SetLogger(log.New(&lines, "", 0))
+	if err := s.Send("m", &types.Params{"contexts": "link:https://a"}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(lines.String(), "old") || !strings.Contains(records.String(), "level=WARN") || !strings.Contains(records.String(), "old") {
+		t.Errorf("logged %q and %q", lines.String(), records.String())
+	}
+	receipt, err := s.Deliver(t.Context(), "m", &types.Params{"contexts": "link:https://a"})
+	if err != nil || len(receipt.Warnings) != 1 {
+		t.Errorf("%+v, %v", receipt, err)
+	}
+}
+
+// Two alerts under one title or one first line are two incidents, a repetition is
+// none, and two machines with one message are two unless they name a source.
+func TestWhatIsTheSameIssue(t *testing.T) {
+	key := func(machine, message string, params *types.Params) string {
+		t.Helper()
+		p, err := New(mustParse(t, testURL), Options{Machine: machine}).Prepare(message, params, ledgerStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Event.DedupKey
+	}
+	title := &types.Params{"title": "DDNS Updater"}
+	source := &types.Params{"source": "db"}
+	for name, pair := range map[string]struct {
+		a, b string
+		same bool
+	}{
+		"a repetition":          {key("a", "m", nil), key("a", "m", nil), true},
+		"one title":             {key("a", "m", title), key("a", "n", title), false},
+		"one first line":        {key("a", "m\n1", nil), key("a", "m\n2", nil), false},
+		"two machines":          {key("a", "m", nil), key("b", "m", nil), false},
+		"two machines, source":  {key("a", "m", source), key("b", "m", source), true},
+		"details":               {key("a", "m", &types.Params{"details": "a=1"}), key("a", "m", nil), true},
+		"the name of the host":  {key("", "m", nil), key(machineName(), "m", nil), true},
+		"another than the host": {key("", "m", nil), key(machineName()+"x", "m", nil), false},
+	} {
+		if (pair.a == pair.b) != pair.same {
+			t.Errorf("%s: %s and %s", name, pair.a, pair.b)
+		}
 	}
 }
 

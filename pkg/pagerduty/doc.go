@@ -7,4 +7,7 @@
 // connection, the constant part of the event and the [Ledger] of incidents that
 // are open; [Service.Deliver] sends one message, tries again while that helps,
 // and says what became of it.
+//
+// Address, Fingerprints, Redacted and Scrub of a Config serve to name a URL without
+// its secrets.
 package pagerduty

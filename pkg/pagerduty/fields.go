@@ -25,7 +25,8 @@ const (
 	paramDisableTLS = "disabletls"
 )
 
-// Field describes a parameter of the URL, for documentation and completion.
+// Field describes a parameter of the URL, for documentation and completion. [Fields]
+// makes them; one that was made otherwise has no values.
 type Field struct {
 	Name        string
 	Type        string   // "string", "object", "array" or "bool"
@@ -43,7 +44,12 @@ func Fields() []Field { return slices.Clone(fields) }
 
 // Value returns what the configuration has for the parameter, as it stands in a
 // URL; the default if it is unset.
-func (f Field) Value(c *Config) string { return f.get(c) }
+func (f Field) Value(c *Config) string {
+	if f.get == nil {
+		return ""
+	}
+	return f.get(c)
+}
 
 func fieldNames() []string {
 	names := make([]string, len(fields))
@@ -99,7 +105,7 @@ func init() {
 		},
 		{
 			Name: paramDedupKey, Type: "string", Default: "", Allowed: "up to 255 characters; case matters",
-			Description: "What makes events belong to one incident; without it a trigger gets one that is derived from source, class, component, group and summary, and an acknowledge or resolve finds the incident that was triggered before",
+			Description: "What makes events belong to one incident; without it a trigger gets one that is derived from source (without one, the machine), class, component, group, title and message, and an acknowledge or resolve finds the incident that was triggered before",
 			set:         setDedupKey,
 			get:         func(c *Config) string { return c.DedupKey },
 		},

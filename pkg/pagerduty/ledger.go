@@ -11,8 +11,9 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
 
-// ledgerLife is how long an incident is remembered that nobody resolves here.
-const ledgerLife = 24 * time.Hour
+// ledgerLife is how long an incident is remembered that nobody resolves here. The
+// relay remembers the open incidents of its pools for as long.
+const ledgerLife = 30 * 24 * time.Hour
 
 // Ledger remembers the incidents that were triggered and not yet resolved, so
 // that an acknowledge or resolve without a dedup key finds its incident, which
@@ -21,7 +22,7 @@ const ledgerLife = 24 * time.Hour
 // [NewMemoryLedger] lives as long as the process, [OpenFileLedger] lasts from
 // one process to the next. Both are safe for concurrent use.
 type Ledger interface {
-	// Open lists the incidents that are open, without those older than 24 hours.
+	// Open lists the incidents that are open, without those older than 30 days.
 	Open(now time.Time) ([]Incident, error)
 	// Add remembers an incident unless one with the same keys is known.
 	Add(incident Incident) (added bool, err error)
@@ -33,7 +34,7 @@ type Ledger interface {
 
 // Incident is an open incident of a [Ledger].
 type Incident struct {
-	KeyID     string    `json:"key_id"` // stands for the integration key: 16 hexadecimal digits of a hash
+	KeyID     string    `json:"key_id"` // stands for the integration key, and is not its fingerprint: 16 hexadecimal digits of a hash
 	DedupKey  string    `json:"dedup_key"`
 	Source    string    `json:"source"`
 	Summary   string    `json:"summary"`
@@ -55,14 +56,23 @@ type AmbiguousIncidentError struct {
 	Candidates []Incident
 }
 
-// Error lists the incidents that may be meant, with their dedup keys.
+// Error lists the incidents that may be meant, with their dedup keys, in one line.
 func (e *AmbiguousIncidentError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d incidents are open, and nothing says which one to %s: give its dedup_key, or its source", len(e.Candidates), e.Action)
-	for _, c := range e.Candidates {
-		fmt.Fprintf(&b, "\n  dedup_key=%s  source=%s  %s  %q", oneWord(c.DedupKey), oneWord(c.Source), c.Triggered.UTC().Format(time.RFC3339), c.Summary)
+	for i, c := range e.Candidates {
+		separator := "; "
+		if i == 0 {
+			separator = ": "
+		}
+		b.WriteString(separator + c.String())
 	}
 	return b.String()
+}
+
+// String names the incident in one line.
+func (in Incident) String() string {
+	return fmt.Sprintf("dedup_key=%s  source=%s  %s  %q", oneWord(in.DedupKey), oneWord(in.Source), in.Triggered.UTC().Format(time.RFC3339), in.Summary)
 }
 
 // oneWord quotes a text with characters that could forge a line of a list or speak

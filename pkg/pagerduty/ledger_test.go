@@ -58,8 +58,8 @@ func TestLedger(t *testing.T) {
 		if got := openKeys(t, l, ledgerStart.Add(time.Minute)); got != "k/a other/a k/../../c\x00 ü" {
 			t.Errorf("after the removal: %q", got)
 		}
-		if got := openKeys(t, l, ledgerStart.Add(24*time.Hour+time.Second)); got != "other/a k/../../c\x00 ü" {
-			t.Errorf("after a day: %q", got)
+		if got := openKeys(t, l, ledgerStart.Add(30*24*time.Hour+time.Second)); got != "other/a k/../../c\x00 ü" {
+			t.Errorf("after 30 days: %q", got)
 		}
 	})
 }
@@ -75,7 +75,7 @@ func TestLedgerModel(t *testing.T) {
 		for _, l := range []Ledger{NewMemoryLedger(), OpenFileLedger(dir)} {
 			model, now := map[string]time.Time{}, ledgerStart
 			for range rapid.IntRange(0, 20).Draw(t, "steps") {
-				now = now.Add(time.Duration(rapid.IntRange(1, 600).Draw(t, "minutes")) * time.Minute)
+				now = now.Add(time.Duration(rapid.IntRange(1, 300).Draw(t, "hours")) * time.Hour)
 				dedup := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "dedup")
 				if rapid.Bool().Draw(t, "put") {
 					model[dedup] = now
@@ -170,8 +170,8 @@ func TestFileLedgerPassesOverWhatItCannotRead(t *testing.T) {
 	if got := openKeys(t, l, ledgerStart); got != "k/good" {
 		t.Errorf("got %q", got)
 	}
-	// A day later what a dead process left half-written is gone, and nothing else.
-	openKeys(t, l, time.Now().Add(25*time.Hour))
+	// A month later what a dead process left half-written is gone, and nothing else.
+	openKeys(t, l, time.Now().Add(31*24*time.Hour))
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
 	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
 	if len(left) != 6 || len(hidden) != 0 {
@@ -187,7 +187,7 @@ func TestFileLedgerSweepsOldFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Put(Incident{KeyID: "k", DedupKey: "new", Triggered: ledgerStart.Add(25 * time.Hour)}); err != nil {
+	if err := l.Put(Incident{KeyID: "k", DedupKey: "new", Triggered: ledgerStart.Add(31 * 24 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 1 {

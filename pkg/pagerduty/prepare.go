@@ -15,7 +15,7 @@ type Prepared struct {
 	Body  []byte // the encoded event; it holds the integration key
 	// Matched is false for an acknowledge or resolve for which no open incident
 	// is known: PagerDuty drops it without a word unless the incident was
-	// triggered elsewhere with the same source and message. It is true for a
+	// triggered elsewhere with the same source, title and message. It is true for a
 	// trigger, and where a dedup key is given and nothing is looked up.
 	Matched bool
 	// Warnings tell what the sender should know although the event is sent.
@@ -27,8 +27,11 @@ type Prepared struct {
 // Prepare makes the event that [Service.Deliver] would send at the given time,
 // and sends nothing. Its errors are those of Deliver but [*DeliveryError].
 func (s *Service) Prepare(message string, params *types.Params, now time.Time) (Prepared, error) {
-	if s.config == nil {
+	switch {
+	case s.config == nil:
 		return Prepared{}, ErrNotInitialized
+	case s.broken != nil:
+		return Prepared{}, s.broken
 	}
 	config, err := s.config.With(params)
 	if err != nil {
@@ -42,8 +45,8 @@ func (s *Service) Prepare(message string, params *types.Params, now time.Time) (
 	if ev.Payload.Timestamp = config.Timestamp; ev.Payload.Timestamp.IsZero() {
 		ev.Payload.Timestamp = now
 	}
-	p := Prepared{Event: &ev, Matched: true}
-	if p.key, err = s.address(&p, config, now); err != nil {
+	p := Prepared{Event: &ev, Matched: true, Warnings: slices.Clone(config.Warnings)}
+	if p.key, err = s.address(&p, config, message, now); err != nil {
 		return Prepared{}, err
 	}
 	ev.RoutingKey = config.Keys[p.key]
@@ -72,12 +75,12 @@ func sameHead(params types.Params) bool {
 
 // address gives the event its dedup key, and returns which integration key it
 // goes by.
-func (s *Service) address(p *Prepared, config *Config, now time.Time) (key int, err error) {
+func (s *Service) address(p *Prepared, config *Config, message string, now time.Time) (key int, err error) {
 	ev := p.Event
 	if ev.DedupKey = config.DedupKey; ev.DedupKey != "" {
 		return s.integrationKey(p, now), nil
 	}
-	ev.DedupKey = derivedKey(&ev.Payload)
+	ev.DedupKey = derivedKey(config, message, s.opts.Machine)
 	if ev.Action == eventsv2.Trigger {
 		return s.integrationKey(p, now), nil
 	}
@@ -90,9 +93,17 @@ func (s *Service) address(p *Prepared, config *Config, now time.Time) (key int, 
 		return s.indexOf(incident.KeyID), nil
 	}
 	p.Matched = false
-	p.warn("no open incident is known here for this %s: PagerDuty drops it without a word unless one was triggered elsewhere with dedup key %s (same source and message); give the trigger's dedup_key to be sure",
-		ev.Action, ev.DedupKey)
+	p.warn("no open incident is known here for this %s: PagerDuty drops it without a word unless one was triggered elsewhere with dedup key %s (%s); give the trigger's dedup_key to be sure",
+		ev.Action, ev.DedupKey, sameIssue(config.SourceGiven))
 	return eventsv2.Rendezvous(config.Keys, ev.DedupKey), nil
+}
+
+// sameIssue names what a derived dedup key is made of.
+func sameIssue(sourceGiven bool) string {
+	if sourceGiven {
+		return "same source, title and message"
+	}
+	return "same machine, title and message, as no source is given"
 }
 
 // integrationKey chooses by the dedup key, but stays with the integration key by

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +23,10 @@ type Options struct {
 	Ledger Ledger
 	// Index is the position of the URL among its sender's, told in attempts.
 	Index int
+	// Machine stands in the derived dedup key of an event that names no source, so
+	// that two machines with the same message open two incidents. Defaults to the
+	// name of the host.
+	Machine string
 	// UserAgent names the sending program to the server. Defaults to "shoutrrr".
 	UserAgent string
 }
@@ -32,6 +38,7 @@ type Options struct {
 // A zero Service becomes useful by [Service.Initialize].
 type Service struct {
 	config *Config
+	broken error // what is wrong with config
 	opts   Options
 	client *eventsv2.Client
 	retry  eventsv2.Retry
@@ -55,30 +62,41 @@ var (
 // ErrNotInitialized is returned by a zero [Service].
 var ErrNotInitialized = errors.New("the pagerduty service has no URL yet: call Initialize first")
 
-// New returns a service for a configuration that [Parse] has made.
+// New returns a service for a copy of the configuration. One that was made by hand
+// gets the defaults of [Parse], and is held to what Parse lets pass: what is wrong
+// with it is the [*ConfigError] of every delivery. With a nil config that is
+// [ErrNotInitialized].
 func New(config *Config, opts Options) *Service {
 	s := new(Service)
 	s.init(config, opts)
 	return s
 }
 
+// machineName is empty if the system does not say: then the source alone counts.
+var machineName = sync.OnceValue(func() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+})
+
 func (s *Service) init(config *Config, opts Options) {
+	if config == nil {
+		return
+	}
+	config, s.broken = config.complete()
 	if opts.Ledger == nil {
 		opts.Ledger = NewMemoryLedger()
 	}
 	if opts.Budget == nil {
 		opts.Budget = opts.SenderOptions.Budget
 	}
-	if opts.UserAgent == "" {
-		opts.UserAgent = "shoutrrr"
+	if opts.Machine == "" {
+		opts.Machine = machineName()
 	}
 	s.config, s.opts, s.redacted = config, opts, config.Redacted()
-	s.client = &eventsv2.Client{BaseURL: config.BaseURL()} // a used one keeps its host
-	s.client.UserAgent = opts.UserAgent
-	s.client.Timeout = attemptTimeout
-	if opts.HTTPClient != nil {
-		s.client.HTTP = opts.HTTPClient
-	}
+	s.UseUserAgent(opts.UserAgent)
 	s.heads, s.ids, s.prints = nil, nil, nil
 	for i, key := range config.Keys {
 		ev := config.event(i)
@@ -86,6 +104,32 @@ func (s *Service) init(config *Config, opts Options) {
 		s.ids = append(s.ids, keyID(key))
 		s.prints = append(s.prints, key.Fingerprint())
 	}
+}
+
+// UseUserAgent names the sending program to the server; "" stands for "shoutrrr". It
+// must not be called while a delivery is under way.
+func (s *Service) UseUserAgent(agent string) {
+	if agent == "" {
+		agent = "shoutrrr"
+	}
+	s.opts.UserAgent = agent
+	if s.config == nil {
+		return // Initialize will make the client
+	}
+	// A new client, because a used one keeps what it began with.
+	s.client = &eventsv2.Client{BaseURL: s.config.BaseURL(), UserAgent: agent, Timeout: attemptTimeout}
+	if s.opts.HTTPClient != nil {
+		s.client.HTTP = s.opts.HTTPClient
+	}
+}
+
+// UseLedger makes the service remember open incidents in another ledger; nil stands
+// for one in memory. It must not be called while a delivery is under way.
+func (s *Service) UseLedger(ledger Ledger) {
+	if ledger == nil {
+		ledger = NewMemoryLedger()
+	}
+	s.opts.Ledger = ledger
 }
 
 // event returns the event that the configuration makes, but for what the message
@@ -138,9 +182,10 @@ func rawURL(u *url.URL) string {
 	return raw
 }
 
-// SetLogger implements [types.Service].
+// SetLogger implements [types.Service]. The logger gets a line for each attempt that
+// fails and for each warning; nil, or a nil pointer, gets none.
 func (s *Service) SetLogger(logger types.StdLogger) {
-	if logger == nil {
+	if types.IsNilLogger(logger) {
 		s.logger.Store(nil)
 		return
 	}
@@ -150,11 +195,23 @@ func (s *Service) SetLogger(logger types.StdLogger) {
 // GetID implements [types.Service].
 func (s *Service) GetID() string { return Scheme }
 
-// Config returns the configuration that the service was made of.
-func (s *Service) Config() *Config { return s.config }
+// Config returns a copy of the configuration that the service was made of. What the
+// caller changes in it does not change the service: [New] makes another one of it.
+func (s *Service) Config() *Config {
+	if s.config == nil {
+		return nil
+	}
+	return s.config.clone()
+}
+
+// SameURL reports whether both services were made of URLs that mean the same: the
+// same keys, host and parameters.
+func (s *Service) SameURL(other *Service) bool {
+	return s.config != nil && other.config != nil && s.config.URL() == other.config.URL()
+}
 
 // Send implements [types.Service]: it delivers, or tries for as long as the
-// options say.
+// options say, and blocks until then; see [Service.Deliver].
 func (s *Service) Send(message string, params *types.Params) error {
 	return s.SendContext(context.Background(), message, params)
 }

@@ -1,6 +1,7 @@
 package pagerduty
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -31,6 +32,8 @@ type location struct {
 	port  int    // 0 for the default
 	keys  []eventsv2.Key
 	query string
+
+	warnings []string
 }
 
 func parseLocation(raw string, wrong *problems) (loc location) {
@@ -51,7 +54,7 @@ func parseLocation(raw string, wrong *problems) (loc location) {
 		return loc
 	}
 	loc.host, loc.port = parseAuthority(authority, wrong)
-	loc.keys = parseKeys(strings.TrimSuffix(path, "/"), wrong)
+	loc.keys, loc.warnings = parseKeys(strings.TrimSuffix(path, "/"), wrong)
 	return loc
 }
 
@@ -115,12 +118,12 @@ func isAlphanumeric(c byte) bool {
 	return isHex(c) || c >= 'g' && c <= 'z' || c >= 'G' && c <= 'Z'
 }
 
-func parseKeys(path string, wrong *problems) []eventsv2.Key {
+// parseKeys reads the keys. One that stands twice is one key.
+func parseKeys(path string, wrong *problems) (keys []eventsv2.Key, warnings []string) {
 	if path == "" {
 		wrong.add(partKey, "", "it is missing: the URL has the form %s", urlForm)
-		return nil
+		return nil, nil
 	}
-	var keys []eventsv2.Key
 	texts := strings.Split(path, ",")
 	for i, text := range texts {
 		key, reason := parseKey(text)
@@ -132,14 +135,13 @@ func parseKeys(path string, wrong *problems) []eventsv2.Key {
 			wrong.add(partKey, "", "%s%s", which, reason)
 			continue
 		}
-		for _, other := range keys {
-			if other.Equal(key) {
-				wrong.add(partKey, "", "number %d of %d stands twice", i+1, len(texts))
-			}
+		if slices.ContainsFunc(keys, key.Equal) {
+			warnings = append(warnings, fmt.Sprintf("integration key number %d of %d is named twice: it counts once", i+1, len(texts)))
+			continue
 		}
 		keys = append(keys, key)
 	}
-	return keys
+	return keys, warnings
 }
 
 // parseKey tells why a text is no integration key, without quoting it.

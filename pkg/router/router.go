@@ -1,5 +1,5 @@
 // Package router sends one message to several services, each given by its URL,
-// and tells for each URL, in the order of the URLs, what became of it.
+// and says for each URL, in the order of the URLs, what became of it.
 package router
 
 import (
@@ -17,10 +17,13 @@ import (
 )
 
 var (
-	// ErrNoSenders is returned by a router without services.
+	// ErrNoSenders is returned by a nil router. One without services has no results.
 	ErrNoSenders = errors.New("there is no service to send to: add one by its URL")
 	// ErrUnknownService is returned for a URL of a scheme that is not known.
 	ErrUnknownService = errors.New("unknown service")
+	// ErrServiceTimeout is what an event met whose time was up, for errors.Is. It
+	// is [pagerduty.ErrTimeout].
+	ErrServiceTimeout = pagerduty.ErrTimeout
 )
 
 // ServiceRouter sends messages to the services of its URLs, all at the same
@@ -34,6 +37,7 @@ type ServiceRouter struct {
 
 	opts     types.SenderOptions
 	services []*pagerduty.Service
+	first    []int // for each URL the position of the first one that is the same
 	queue    []string
 	agent    string
 
@@ -60,49 +64,72 @@ func NewWithOptions(logger types.StdLogger, opts types.SenderOptions, serviceURL
 	r := &ServiceRouter{opts: opts, logger: logger, Timeout: opts.Timeout}
 	r.opts.Timeout = 0 // the field alone counts: programs change it later
 	for _, serviceURL := range serviceURLs {
-		if err := r.AddService(serviceURL); err != nil {
+		if err := r.add(serviceURL, len(serviceURLs)); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
 
-// UseLedger makes the router remember open incidents in the ledger instead of in
-// memory. Call it before the first service is added.
-func (r *ServiceRouter) UseLedger(ledger pagerduty.Ledger) { r.ledger = ledger }
+// UseLedger makes the router remember open incidents in the ledger, instead of in
+// memory, for the services that it has and those that come. It must not be called
+// while a Send is under way.
+func (r *ServiceRouter) UseLedger(ledger pagerduty.Ledger) {
+	r.ledger = ledger
+	for _, service := range r.services {
+		service.UseLedger(ledger)
+	}
+}
 
-// UseUserAgent names the sending program to the servers. Call it before the first
-// service is added.
-func (r *ServiceRouter) UseUserAgent(agent string) { r.agent = agent }
+// UseUserAgent names the sending program to the servers, by the services that the
+// router has and those that come. It must not be called while a Send is under way.
+func (r *ServiceRouter) UseUserAgent(agent string) {
+	r.agent = agent
+	for _, service := range r.services {
+		service.UseUserAgent(agent)
+	}
+}
 
-// AddService adds the service of the URL. Its error is [ErrUnknownService], or a
-// [*types.TargetError] around a [*pagerduty.ConfigError] that tells everything
-// that is wrong with the URL.
-func (r *ServiceRouter) AddService(serviceURL string) error {
-	service, err := r.locate(serviceURL, len(r.services))
+// AddService adds the service of the URL. A URL that means the same as one before
+// gets results of its own, but the message is sent by it once. The error is a
+// [*types.TargetError] around [ErrUnknownService], or around a
+// [*pagerduty.ConfigError] that tells everything that is wrong with the URL.
+func (r *ServiceRouter) AddService(serviceURL string) error { return r.add(serviceURL, 0) }
+
+// add adds a service, of so many if that is known.
+func (r *ServiceRouter) add(serviceURL string, of int) error {
+	service, err := r.locate(serviceURL, len(r.services), of)
 	if err != nil {
 		return err
 	}
-	r.services = append(r.services, service)
+	first := len(r.services)
+	for i, other := range r.services {
+		if other.SameURL(service) {
+			first = r.first[i]
+			break
+		}
+	}
+	r.services, r.first = append(r.services, service), append(r.first, first)
 	return nil
 }
 
-// Locate returns the service of the URL without adding it.
+// Locate returns the service of the URL without adding it. Its errors are those of
+// [ServiceRouter.AddService].
 func (r *ServiceRouter) Locate(rawURL string) (types.Service, error) {
-	service, err := r.locate(rawURL, 0)
+	service, err := r.locate(rawURL, 0, 0)
 	if err != nil {
 		return nil, err // not a nil *Service in a non-nil interface
 	}
 	return service, nil
 }
 
-func (r *ServiceRouter) locate(rawURL string, index int) (*pagerduty.Service, error) {
+func (r *ServiceRouter) locate(rawURL string, index, of int) (*pagerduty.Service, error) {
 	if err := checkScheme(rawURL); err != nil {
-		return nil, err
+		return nil, &types.TargetError{Index: index, Of: of, Err: err}
 	}
 	config, err := pagerduty.Parse(rawURL)
 	if err != nil {
-		return nil, &types.TargetError{URL: pagerduty.Scheme, Index: index, Err: err}
+		return nil, &types.TargetError{URL: pagerduty.Scheme, Index: index, Of: of, Err: err}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,20 +180,36 @@ func (r *ServiceRouter) NewService(serviceScheme string) (types.Service, error) 
 	return new(pagerduty.Service), nil
 }
 
-// ExtractServiceName returns the scheme of the URL and its parts. Raw JSON in the
-// query stays as it is.
+// ExtractServiceName returns the scheme of the URL, without what stands behind a +
+// in it, and the parts of the URL. Raw JSON in the query stays as it is. The URL is
+// never nil. The error is [ErrUnknownService], for a text that has no scheme.
 func (r *ServiceRouter) ExtractServiceName(rawURL string) (string, *url.URL, error) {
-	scheme, rest, ok := strings.Cut(strings.TrimSpace(rawURL), "://")
-	if !ok {
-		return "", nil, fmt.Errorf("%w: the URL has no scheme", ErrUnknownService)
+	scheme, rest, found := strings.Cut(strings.TrimSpace(rawURL), ":")
+	if !found || !isScheme(scheme) {
+		return "", &url.URL{}, fmt.Errorf("%w: the URL has no scheme", ErrUnknownService)
 	}
-	rest, query, _ := strings.Cut(rest, "?")
-	host, path, slash := strings.Cut(rest, "/")
-	if slash {
-		path = "/" + path
+	u := &url.URL{Scheme: strings.ToLower(scheme)}
+	rest, u.RawQuery, _ = strings.Cut(rest, "?")
+	if authority, hierarchical := strings.CutPrefix(rest, "//"); hierarchical {
+		var slash bool
+		if u.Host, u.Path, slash = strings.Cut(authority, "/"); slash {
+			u.Path = "/" + u.Path
+		}
+	} else {
+		u.Opaque = rest
 	}
-	scheme = strings.ToLower(scheme)
-	return scheme, &url.URL{Scheme: scheme, Host: host, Path: path, RawQuery: query}, nil
+	name, _, _ := strings.Cut(u.Scheme, "+")
+	return name, u, nil
+}
+
+// isScheme is the grammar of RFC 3986, section 3.1.
+func isScheme(text string) bool {
+	for i, c := range strings.ToLower(text) {
+		if (c < 'a' || c > 'z') && (i == 0 || !strings.ContainsRune("0123456789+-.", c)) {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // SetLogger sets where progress is told; nil for nowhere.
@@ -179,16 +222,17 @@ func (r *ServiceRouter) SetLogger(logger types.StdLogger) {
 	}
 }
 
-// Route sends the message to the service of the URL.
+// Route sends the message to the service of the URL. It blocks like
+// [ServiceRouter.Send].
 func (r *ServiceRouter) Route(rawURL, message string) error {
 	return r.RouteContext(context.Background(), rawURL, message, nil)
 }
 
 // RouteContext sends the message to the service of the URL, until the context
-// ends. Its errors are [ErrUnknownService], or a [*types.TargetError] around a
-// [*pagerduty.ConfigError] or an error of [pagerduty.Service.Deliver].
+// ends. Its error is a [*types.TargetError] around one of [ServiceRouter.AddService]
+// or of [pagerduty.Service.Deliver].
 func (r *ServiceRouter) RouteContext(ctx context.Context, rawURL, message string, params *types.Params) error {
-	service, err := r.locate(rawURL, 0)
+	service, err := r.locate(rawURL, 0, 0)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type client struct {
 	status map[string]int           // 202 unless given
 	gate   map[string]chan struct{} // answers only once this is closed
 	bodies map[string][]string
+	agents map[string][]string
 }
 
 func (c *client) Do(req *http.Request) (*http.Response, error) {
@@ -37,8 +38,9 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(req.Body)
 	c.mu.Lock()
 	if c.bodies == nil {
-		c.bodies = map[string][]string{}
+		c.bodies, c.agents = map[string][]string{}, map[string][]string{}
 	}
+	c.agents[host] = append(c.agents[host], req.Header.Get("User-Agent"))
 	c.bodies[host] = append(c.bodies[host], string(body))
 	status, gate := c.status[host], c.gate[host]
 	c.mu.Unlock()
@@ -143,28 +145,210 @@ func TestRouteErrors(t *testing.T) {
 	}
 }
 
-// Zero values and nil are part of the promise: programs use them.
+// Zero values and nil are part of the promise: programs use them. A router without
+// URLs gives a result for each of its URLs, which are none: programs index the
+// results with their URLs.
 func TestZeroValues(t *testing.T) {
 	var none *ServiceRouter
-	var zero ServiceRouter
-	for _, r := range []*ServiceRouter{none, &zero} {
-		if errs := r.Send("m", nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+	if errs := none.Send("m", nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+		t.Errorf("Send: %v", errs)
+	}
+	if errs := none.SendItems(nil, nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+		t.Errorf("SendItems: %v", errs)
+	}
+	if err := <-none.SendAsync("m", nil); !errors.Is(err, ErrNoSenders) {
+		t.Errorf("SendAsync: %v", err)
+	}
+	made, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*ServiceRouter{{}, made} {
+		if errs := r.Send("m", nil); errs == nil || len(errs) != 0 {
 			t.Errorf("Send: %v", errs)
 		}
-		if errs := r.SendItems(nil, nil); len(errs) != 1 || !errors.Is(errs[0], ErrNoSenders) {
+		if errs := r.SendItems(nil, nil); errs == nil || len(errs) != 0 {
 			t.Errorf("SendItems: %v", errs)
 		}
-		if err := <-r.SendAsync("m", nil); !errors.Is(err, ErrNoSenders) {
+		if results := r.Deliver(t.Context(), "m", nil); results == nil || len(results) != 0 {
+			t.Errorf("Deliver: %v", results)
+		}
+		if err, open := <-r.SendAsync("m", nil); open {
 			t.Errorf("SendAsync: %v", err)
 		}
+		r.Enqueue("m")
+		r.Flush(nil)
 	}
-	zero.Flush(nil)
+	var zero ServiceRouter
 	if err := zero.AddService(testURL); err != nil {
 		t.Errorf("AddService: %v", err)
 	}
 	if _, err := zero.Locate(testURL); err != nil {
 		t.Errorf("Locate: %v", err)
 	}
+}
+
+// A nil pointer of a logger is what programs have whose logging is switched off.
+func TestNilLogger(t *testing.T) {
+	c := &client{status: map[string]int{"h": 503}}
+	var off *log.Logger
+	r, err := NewWithOptions(off, c.options(), "pagerduty://h/"+testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if errs := r.Send("m", nil); errs[0] == nil {
+			t.Error("accepted")
+		}
+		r.Enqueue("m")
+		r.Flush(nil)
+		r.SetLogger(off)
+	}
+}
+
+// The same URL twice, in whatever spelling, is one event, told at both places.
+func TestTheSameURLTwiceIsOneSend(t *testing.T) {
+	c := &client{status: map[string]int{"bad": 400}}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://h/"+testKey, "pagerduty://bad/"+testKey,
+		" PagerDuty://h:443/"+testKey+"/ ", "pagerduty://bad/"+testKey+"?severity=error", "pagerduty://h/"+testKey+"?source=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := r.Deliver(t.Context(), "m", nil)
+	if len(results) != 5 || len(c.bodies["h"]) != 2 || len(c.bodies["bad"]) != 1 {
+		t.Fatalf("%d results, %d and %d events", len(results), len(c.bodies["h"]), len(c.bodies["bad"]))
+	}
+	if results[2].Err != nil || results[2].Receipt.DedupKey != results[0].Receipt.DedupKey {
+		t.Errorf("got %+v", results[2])
+	}
+	for _, i := range []int{1, 3} {
+		var target *types.TargetError
+		if !errors.As(results[i].Err, &target) || target.Index != i {
+			t.Errorf("URL %d: %v", i, results[i].Err)
+		}
+	}
+}
+
+// Of several URLs the error says which one it is, for the eye and for the program,
+// whatever is wrong with it.
+func TestErrorsOfSeveralURLs(t *testing.T) {
+	c := &client{status: map[string]int{"h": 400}}
+	good := "pagerduty://g/" + testKey
+	for _, tc := range []struct{ bad, want string }{
+		{"slack://token@channel", "unknown service"},
+		{"", "unknown service"},
+		{"pagerduty:///short", "invalid integration key"},
+	} {
+		_, err := NewWithOptions(nil, c.options(), good, tc.bad, good)
+		var target *types.TargetError
+		if !errors.As(err, &target) || target.Index != 1 || !strings.Contains(err.Error(), "URL 2 of 3") || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q: %v", tc.bad, err)
+		}
+		_, err = NewWithOptions(nil, c.options(), tc.bad)
+		if !errors.As(err, &target) || target.Index != 0 || strings.Contains(err.Error(), "URL 1") {
+			t.Errorf("%q alone: %v", tc.bad, err)
+		}
+		if target.Err != nil && strings.Contains(tc.want, "unknown") && !errors.Is(err, ErrUnknownService) {
+			t.Errorf("%q: %v is no ErrUnknownService", tc.bad, err)
+		}
+	}
+	r, err := NewWithOptions(nil, c.options(), good, "pagerduty://h/"+testKey, "pagerduty://h/"+otherKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := r.Send("m", nil)
+	for i, place := range map[int]string{1: "URL 2 of 3", 2: "URL 3 of 3"} {
+		if errs[i] == nil || !strings.Contains(errs[i].Error(), place) || !strings.Contains(errs[i].Error(), "(key key-") {
+			t.Errorf("URL %d: %v", i, errs[i])
+		}
+	}
+}
+
+// A program may say later where incidents are remembered, and who it is.
+func TestLedgerAndUserAgentSetLater(t *testing.T) {
+	c := &client{}
+	r, err := NewWithOptions(nil, c.options(), "pagerduty://h/"+testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := r.Send("one", nil); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	ledger := pagerduty.NewMemoryLedger()
+	r.UseLedger(ledger)
+	r.UseUserAgent("backup/2")
+	if errs := r.Send("two", nil); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	open, err := ledger.Open(time.Now())
+	if err != nil || len(open) != 1 || open[0].Summary != "two" {
+		t.Errorf("the ledger knows %v, %v", open, err)
+	}
+	if got := c.agents["h"]; !slices.Equal(got, []string{"shoutrrr", "backup/2"}) {
+		t.Errorf("user agents %v", got)
+	}
+}
+
+// Time that is up has the name that it has upstream, and its own.
+func TestErrServiceTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &client{status: map[string]int{"busy": 503, "no": 400}, gate: map[string]chan struct{}{"hangs": make(chan struct{})}}
+		r, err := NewWithOptions(nil, types.SenderOptions{HTTPClient: c, Timeout: 10 * time.Second},
+			"pagerduty://hangs/"+testKey, "pagerduty://busy/"+testKey, "pagerduty://no/"+testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		errs := r.Send("m", nil)
+		if !errors.Is(errs[0], ErrServiceTimeout) || !errors.Is(errs[0], context.DeadlineExceeded) {
+			t.Errorf("hanging: %v", errs[0])
+		}
+		if !errors.Is(errs[1], ErrServiceTimeout) {
+			t.Errorf("busy: %v", errs[1])
+		}
+		if errs[2] == nil || errors.Is(errs[2], ErrServiceTimeout) {
+			t.Errorf("refused: %v", errs[2])
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if errs := r.SendContext(ctx, "m", nil); errs[1] == nil || errors.Is(errs[1], ErrServiceTimeout) {
+			t.Errorf("canceled: %v", errs[1])
+		}
+	})
+}
+
+// Who must not wait gives a context: every way to send has a form that takes one.
+func TestContextsEndEveryWayToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		c := &client{gate: map[string]chan struct{}{"h": make(chan struct{})}}
+		r, err := NewWithOptions(log.New(&text, "", 0), types.SenderOptions{HTTPClient: c}, "pagerduty://h/"+testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, send := range map[string]func(context.Context) error{
+			"SendContext": func(ctx context.Context) error { return r.SendContext(ctx, "m", nil)[0] },
+			"SendItemsContext": func(ctx context.Context) error {
+				return r.SendItemsContext(ctx, []types.MessageItem{{Text: "m"}}, nil)[0]
+			},
+			"SendAsyncContext": func(ctx context.Context) error { return <-r.SendAsyncContext(ctx, "m", nil) },
+			"RouteContext":     func(ctx context.Context) error { return r.RouteContext(ctx, "pagerduty://h/"+testKey, "m", nil) },
+			"FlushContext": func(ctx context.Context) error {
+				r.Enqueue("m")
+				r.FlushContext(ctx, nil)
+				if !strings.Contains(text.String(), "flush: ") {
+					return nil
+				}
+				return context.DeadlineExceeded
+			},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			start := time.Now()
+			if err := send(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 2*time.Second {
+				t.Errorf("%s: %v after %v", name, err, time.Since(start))
+			}
+			cancel()
+		}
+	})
 }
 
 func TestUnknownServices(t *testing.T) {
@@ -208,8 +392,21 @@ func TestExtractServiceName(t *testing.T) {
 	if err := service.Initialize(u, nil); err != nil {
 		t.Errorf("Initialize: %v", err)
 	}
-	if _, _, err := r.ExtractServiceName(testKey); err == nil || strings.Contains(err.Error(), testKey) {
-		t.Errorf("no scheme: %v", err)
+	for _, tc := range []struct{ rawURL, want string }{
+		{"teams+https://x.example.com", "teams"},
+		{"pagerduty:" + testKey, "pagerduty"},
+		{"Generic+HTTPS://x", "generic"},
+	} {
+		if name, u, err := r.ExtractServiceName(tc.rawURL); name != tc.want || u == nil || err != nil {
+			t.Errorf("%q: got %q, %v, %v", tc.rawURL, name, u, err)
+		}
+	}
+	// Programs read the URL before the error, or not the error at all.
+	for _, rawURL := range []string{testKey, "", "://x", "a d://x", "1a://x", testKey + "://x", "+x://y"} {
+		name, u, err := r.ExtractServiceName(rawURL)
+		if name != "" || u == nil || !errors.Is(err, ErrUnknownService) || strings.Contains(err.Error(), testKey) {
+			t.Errorf("%q: got %q, %v, %v", rawURL, name, u, err)
+		}
 	}
 }
 

@@ -12,18 +12,22 @@ const DefaultRetryFor = 5 * time.Minute
 type SenderOptions struct {
 	// HTTPClient makes the requests. Of an *http.Client a copy is used, which
 	// follows no redirect; any other must not follow one either. Defaults to a
-	// client that all senders share: proxy from the environment, system roots,
-	// HTTP/2, connections kept open.
+	// client that all senders share, also for a nil *http.Client: proxy from the
+	// environment, system roots, HTTP/2, connections kept open.
 	HTTPClient HTTPClient
 	// Timeout, if positive, bounds one Send of one service, all its attempts
 	// and waits included. It stands above RetryFor.
 	Timeout time.Duration
 	// RetryFor is how long a delivery that fails for a passing reason is tried
 	// again, a second at least. Defaults to 5 minutes ([DefaultRetryFor]);
-	// negative: one attempt.
+	// negative: one attempt, as --retry-for 0 of the command. RetryFor bounds a
+	// delivery, Timeout replaces it, the Timeout field of a ServiceRouter is that one
+	// again, to be changed later, and pagerduty.Options.Budget stands in place of all
+	// three.
 	RetryFor time.Duration
 	// Logger gets one record for each attempt: info if it was accepted, warn if
-	// another will follow, else error. No record holds an integration key.
+	// another will follow, else error; and one, warn, for each warning about the
+	// event. No record holds an integration key.
 	// Defaults to none.
 	Logger *slog.Logger
 	// OnAttempt, if set, is called after each attempt, before the wait for the
@@ -54,7 +58,7 @@ type Attempt struct {
 	Service  string // scheme of the service, such as "pagerduty"
 	Host     string // host[:port] that was asked
 	Index    int    // position of the URL among the sender's URLs
-	Key      string // fingerprint of the integration key
+	Key      string // fingerprint of the integration key, never the key itself
 	Action   string
 	DedupKey string
 	Number   int // 1 for the first attempt

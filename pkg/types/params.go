@@ -1,7 +1,8 @@
 package types
 
 // Params are parameters of one message. They override the parameters of the
-// service's URL; names are not case-sensitive, and an empty value means unset.
+// service's URL; names are not case-sensitive, and an empty value means unset. To set
+// something in nil Params panics, as it does with any map: make them first.
 type Params map[string]string
 
 // Names that mean the same for every service.

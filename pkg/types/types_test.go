@@ -58,8 +58,20 @@ func TestBudget(t *testing.T) {
 
 func TestTargetError(t *testing.T) {
 	cause := errors.New("refused")
-	var err error = &TargetError{URL: "pagerduty", Index: 1, Err: cause}
-	if err.Error() != "pagerduty: refused" || !errors.Is(err, cause) {
-		t.Errorf("got %v", err)
+	for _, tc := range []struct {
+		err  TargetError
+		want string
+	}{
+		{TargetError{URL: "pagerduty"}, "pagerduty: refused"},
+		{TargetError{URL: "pagerduty", Of: 1}, "pagerduty: refused"},
+		{TargetError{URL: "pagerduty", Index: 1}, "pagerduty, URL 2: refused"},
+		{TargetError{URL: "pagerduty", Of: 3}, "pagerduty, URL 1 of 3: refused"},
+		{TargetError{Index: 2, Of: 3}, "URL 3 of 3: refused"},
+		{TargetError{}, "refused"},
+	} {
+		tc.err.Err = cause
+		if tc.err.Error() != tc.want || !errors.Is(&tc.err, cause) {
+			t.Errorf("got %v, want %s", &tc.err, tc.want)
+		}
 	}
 }

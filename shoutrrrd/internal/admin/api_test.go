@@ -291,7 +291,7 @@ func TestRequeueOfForgottenLane(t *testing.T) {
 	path := fmt.Sprintf("/api/events/%d", b.put(dbKey, "a", queue.Critical, body("disk full")))
 	b.later(time.Hour)
 	b.post(path+"/drop", "")
-	if _, err := b.store.Purge(t.Context(), b.clock().Add(-time.Minute), 100); err != nil {
+	if _, err := b.store.Purge(t.Context(), b.clock().Add(-time.Minute), b.clock().Add(-time.Minute), 100); err != nil {
 		t.Fatal(err)
 	}
 	if g := b.post(path+"/requeue", ""); g.status != http.StatusConflict || !strings.Contains(g.body, "cannot be sent again: its lane has been forgotten") {

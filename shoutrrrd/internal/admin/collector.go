@@ -144,7 +144,7 @@ func (c *collector) pages(ctx context.Context, gauge func(*prometheus.Desc, floa
 		gauge(descStuck, float64(h.Stuck))
 	}
 	for _, u := range snapshot.Upstreams() {
-		gauge(descUpstream, number01(u.Down || u.Record.Failures > 0), u.Name)
+		gauge(descUpstream, number01(u.Failing()), u.Name)
 		if at := u.Record.Accepted; !at.IsZero() {
 			gauge(descAcceptedAt, float64(at.UnixMilli())/1000, u.Name)
 		}

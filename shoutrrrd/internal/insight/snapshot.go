@@ -221,7 +221,7 @@ func (s *Snapshot) Rest() []*Standing { return s.rest }
 func (s *Snapshot) Idle() (int, Standing) {
 	idle := Standing{Status: lane.Status{Condition: lane.Idle}}
 	for _, u := range s.upstreams {
-		if u.Down || u.Record.Failures > 0 {
+		if u.Failing() {
 			idle.Status.Upstream = u
 		}
 	}

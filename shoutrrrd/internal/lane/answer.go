@@ -109,16 +109,17 @@ func (c *Core) answered(now time.Time, in Answered) {
 	}
 	c.landed(now, l, f)
 	x := queue.Settlement{ID: in.ID, Claim: f.event.Claim, State: queue.Ready, At: now, Attempts: f.event.Attempts, Tried: true}
-	in.Err, x.Hedged, x.MaybeAccepted = c.hedged(now, l, f, in.Err, in.Second)
-	in.Err = f.abandoned(in.Err)
+	in.Err = f.abandoned(c.hedged(now, l, f, in, &x))
 	x.MaybeAccepted = x.MaybeAccepted || mayBeAccepted(in.Err)
 	if in.Err != nil {
 		x.Status, x.Reason = in.Err.Status, in.Err.Error()
 	}
 	x.Failure = string(c.note(now, l, f, in.Err))
+	x.Upstream, x.Failing = f.host.name, f.host.failing()
 	switch v := judge(in.Err); v {
 	case accepted:
 		x.State, x.Status, x.Attempts = queue.Delivered, http.StatusAccepted, x.Attempts+1
+		x.Counts++
 		c.accepted(now, l, f)
 		c.answers(now, f, in.Second)
 	case rateLimited:
@@ -127,14 +128,14 @@ func (c *Core) answered(now time.Time, in Answered) {
 		// It may have been accepted, and counts: that also keeps a server with trouble
 		// from getting more than the lane's rate.
 		l.hold(now, f, false)
-		x.Counts = true
+		x.Counts++
 		c.reached(now, f.host)
 		f.host.budget.fails(now, chainOf(&f.event))
 		c.again(now, l, f, &x, in.Err.RetryAfter)
 	case lost, notPagerDuty, unreachable:
 		if v == lost || in.Err.Intercepted() {
 			l.hold(now, f, false)
-			x.Counts = true
+			x.Counts++
 		}
 		f.host.budget.fails(now, chainOf(&f.event))
 		if f.hedge != nil && f.hedge.given != "" { // it says nothing of the host as that stands now
@@ -152,7 +153,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 		x.Tried = errors.Is(in.Err, eventsv2.ErrSilent) // which has a reason to be told
 		if in.Err.Sent {
 			l.hold(now, f, false)
-			x.Counts = true
+			x.Counts++
 		}
 	}
 	l.active = latest(l.active, x.Due)
@@ -242,7 +243,7 @@ func (c *Core) accepted(now time.Time, l *lane, f flight) {
 // its lane until somebody has repaired that.
 func (c *Core) rejected(now time.Time, l *lane, f flight, in Answered, x *queue.Settlement) {
 	l.hold(now, f, false)
-	x.Counts = true
+	x.Counts++
 	c.reached(now, f.host)
 	f.host.budget.ended(now, false)
 	l.stats.Refused++
@@ -285,6 +286,9 @@ func (c *Core) rateLimited(now time.Time, l *lane, f flight, err *eventsv2.Error
 	case paused && (f.probe || err.RetryAfter <= 0):
 	case err.RetryAfter > 0:
 		pause = min(maxPause, c.asAsked(err.RetryAfter))
+		if n := l.stored.Pauses; n > 0 { // it has not helped: a second each time would use up what the host gets of all lanes
+			pause = max(pause, c.spread(double(firstOthers, c.rules.probeEvery, n)))
+		}
 	default:
 		pause = c.pauseOf(now, l)
 	}

@@ -105,6 +105,23 @@ func TestFailingHostGetsLess(t *testing.T) {
 	}
 }
 
+// A new process sends no burst to a host that has failed until the last one ended.
+func TestNewProcessBeginsSlowly(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		s := newScript(t, lane.Options{})
+		if failing {
+			s.step(lane.Began{Failing: []string{"pagerduty"}})
+		}
+		s.crowd(20, 120, 0)
+		for id := int64(1); id <= 20; id++ {
+			s.arrive(id, queue.Critical, 2)
+		}
+		if most := map[bool]int{false: 40, true: 20}[failing]; len(s.attempts) != most {
+			t.Errorf("%d attempts begin at once, want %d", len(s.attempts), most)
+		}
+	}
+}
+
 // A few events that a host dislikes say nothing of it: it is not slowed.
 func TestPoisonDoesNotSlow(t *testing.T) {
 	s := newScript(t, lane.Options{})

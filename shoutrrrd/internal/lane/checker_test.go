@@ -27,8 +27,8 @@ type checker struct {
 	dead     map[chainID]int // of the last one that became a dead letter
 	seq      int
 	inFlight map[chainID]int64
-	times    map[int64][]acceptance // of the last minute, per lane
-	slots    map[int64][]time.Time  // answers that hold a slot, per lane
+	times    map[int64][]time.Time // of what PagerDuty has taken in the last minute, per lane
+	slots    map[int64][]time.Time // answers that hold a slot, per lane
 	flying   map[int64]int
 	sentAt   map[int64]time.Time   // per event in flight
 	sentTo   map[int64]string      // its host
@@ -45,15 +45,8 @@ type checker struct {
 	down     map[string]bool
 	hosts    map[string]*hostSeen
 	blind    time.Time // until then it does not know how many slots the core holds
-	doubled  time.Time // when an attempt last ended of which both copies may have been accepted
 	latest   time.Time // that a process's clock has shown
 	reached  map[string]int
-}
-
-// acceptance is an event that PagerDuty has taken.
-type acceptance struct {
-	at   time.Time
-	lost bool // the answer does not arrive
 }
 
 // pause is what is known of a lane's from outside.
@@ -71,7 +64,7 @@ type pause struct {
 func newChecker(w *world) *checker {
 	c := &checker{
 		w: w, last: map[chainID]int{}, taken: map[chainID]int{}, dead: map[chainID]int{}, inFlight: map[chainID]int64{},
-		times: map[int64][]acceptance{}, slots: map[int64][]time.Time{}, flying: map[int64]int{},
+		times: map[int64][]time.Time{}, slots: map[int64][]time.Time{}, flying: map[int64]int{},
 		sentAt: map[int64]time.Time{}, sentTo: map[int64]string{}, twice: map[int64]string{}, twiceAt: map[int64]time.Time{}, given: map[int64]bool{}, tried: map[int64]bool{}, probes: map[int64]bool{}, tries: map[int64]bool{}, paged: map[int64][]time.Time{}, left: map[int64]time.Time{}, pauses: map[int64]*pause{}, down: map[string]bool{}, hosts: map[string]*hostSeen{}, reached: map[string]int{},
 	}
 	for _, host := range hosts {
@@ -241,9 +234,9 @@ func (c *checker) grows(e queue.Event) {
 }
 
 // accepted sees PagerDuty take an event.
-func (c *checker) accepted(e queue.Event, lost bool) {
-	times := append(c.times[e.Lane], acceptance{c.w.now, lost})
-	for c.w.now.Sub(times[0].at) >= time.Minute {
+func (c *checker) accepted(e queue.Event) {
+	times := append(c.times[e.Lane], c.w.now)
+	for c.w.now.Sub(times[0]) >= time.Minute {
 		times = times[1:]
 	}
 	c.times[e.Lane] = times
@@ -284,7 +277,6 @@ func (c *checker) answered(e queue.Event, err *eventsv2.Error, second *lane.Copy
 		}
 		if holdsSlot(other) {
 			c.slots[e.Lane] = append(c.slots[e.Lane], c.w.now)
-			c.doubled = c.w.now
 		}
 	}
 	c.flying[e.Lane]--
@@ -432,19 +424,11 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 			p.until = time.Time{} // it is a time of a clock that is wrong
 		}
 	}
-	// After a crash the queue knows of no attempt whose answer was lost: a new process
-	// counts only so many as can have been in flight.
-	for id, times := range c.times {
-		if unclean {
-			c.times[id] = slices.DeleteFunc(times, func(a acceptance) bool { return a.lost })
-		}
-	}
 	if before := c.w.wall().Add(-skewed); before.After(c.latest) {
 		c.latest = before
 	}
-	// Deliveries of the future count as of now. Of two copies that may both have been
-	// accepted the store keeps one for the next process.
-	if unclean || skewed != 0 || c.w.wall().Before(c.latest) || c.w.now.Sub(c.doubled) < time.Minute {
+	// Deliveries of the future count as of now.
+	if unclean || skewed != 0 || c.w.wall().Before(c.latest) {
 		c.blind = c.w.now.Add(time.Minute)
 	}
 	if skewed > 0 { // to the new process all that was accepted is an hour old
@@ -489,7 +473,7 @@ func (c *checker) reports() {
 		_, said[id] = c.w.core.Report(now, id)
 	}
 	for _, s := range c.w.core.Statuses(now) {
-		troubled := s.Upstream.Down || s.Upstream.Record.Failures > 0
+		troubled := s.Upstream.Failing()
 		if idle := s.Condition == lane.Idle && s.Used == 0 && s.InFlight == 0 && !s.KeyRefused && !troubled; idle == said[s.Lane] {
 			c.w.fatalf("lane %d is told of: %t: %+v", s.Lane, said[s.Lane], s)
 		}

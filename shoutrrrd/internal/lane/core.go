@@ -69,6 +69,7 @@ type Core struct {
 	quiet    time.Time // when an attempt last started or ended, or nothing was due
 	ended    time.Time // when an attempt last ended, or none was in flight
 	trace    trace
+	unproven map[string]bool // upstreams that the last process has seen fail, and that have accepted nothing since
 	broken   map[string]bool // faults of this package that were logged already
 	did      []Decision      // of the step in hand
 }
@@ -107,7 +108,7 @@ func New(o Options) *Core {
 	}
 	c := &Core{
 		o: o, rules: designed, random: rand.New(rand.NewPCG(o.Seed, 0x5eed)),
-		lanes: map[int64]*lane{}, stirring: list.New(), hosts: map[string]*host{}, broken: map[string]bool{},
+		lanes: map[int64]*lane{}, stirring: list.New(), hosts: map[string]*host{}, unproven: map[string]bool{}, broken: map[string]bool{},
 		pools: map[string]*pool{}, moves: map[int64]*pool{},
 	}
 	c.share()
@@ -128,6 +129,10 @@ func (c *Core) share() {
 
 // Input is something that happened.
 type Input interface{ isInput() }
+
+// Began: the process begins. It is the first input, if anything has to be said: the
+// upstreams that had accepted nothing since their last failure when the last process ended.
+type Began struct{ Failing []string }
 
 // Opened: a lane has something queued, or the configuration names it. The core need
 // not know any other.
@@ -231,6 +236,7 @@ type Tick struct{}
 // Stop: nothing is claimed any more.
 type Stop struct{}
 
+func (Began) isInput()      {}
 func (Opened) isInput()     {}
 func (Forgotten) isInput()  {}
 func (Configured) isInput() {}
@@ -355,6 +361,10 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 		c.ended = now
 	}
 	switch in := in.(type) {
+	case Began:
+		for _, name := range in.Failing {
+			c.unproven[name] = true
+		}
 	case Opened:
 		c.open(now, in)
 	case Forgotten:

@@ -89,15 +89,15 @@ func (c *Core) hedge(now time.Time, l *lane, id int64) {
 }
 
 // hedged takes the end of both copies of a flight. It returns which of the two outcomes
-// counts, and whether the copy that does not count may have been accepted.
-func (c *Core) hedged(now time.Time, l *lane, f flight, first *eventsv2.Error, second *Copy) (*eventsv2.Error, queue.Hedged, bool) {
+// counts, and notes in the settlement what the other copy means.
+func (c *Core) hedged(now time.Time, l *lane, f flight, in Answered, x *queue.Settlement) *eventsv2.Error {
 	h := f.hedge
 	if h == nil {
-		return first, queue.NotHedged, false
+		return in.Err
 	}
 	h.due = time.Time{}
 	if h.left.IsZero() {
-		return first, queue.NotHedged, false
+		return in.Err
 	}
 	f.host.twice = slices.DeleteFunc(f.host.twice, func(other *hedge) bool { return other == h })
 	c.take(now, &l.windows[h.slot].flying, -1, "slots in flight")
@@ -107,24 +107,27 @@ func (c *Core) hedged(now time.Time, l *lane, f flight, first *eventsv2.Error, s
 	c.take(now, &c.taken[h.place], -1, "places")
 	account := &f.host.budget.account
 	c.take(now, &account.flying[severe], -1, "requests of an account")
-	if second == nil { // the attempt had ended before the second copy could leave
-		return first, queue.NotHedged, false
+	if in.Second == nil { // the attempt had ended before the second copy could leave
+		return in.Err
 	}
-	counts, other := first, second.Err
-	if better(second.Err, first) {
+	counts, other := in.Err, in.Second.Err
+	if better(other, counts) {
 		counts, other = other, counts
 	}
 	if mayBeTaken(other) {
 		l.windows[h.slot].hold(slot{until: now.Add(l.rules.window)})
 		account.hold(now, severe)
+		x.Counts++
 	}
 	switch {
-	case first == nil:
-		return counts, queue.FirstAccepted, false
-	case second.Err == nil:
-		return counts, queue.SecondAccepted, false
+	case in.Err == nil:
+		x.Hedged = queue.FirstAccepted
+	case in.Second.Err == nil:
+		x.Hedged = queue.SecondAccepted
+	default:
+		x.Hedged, x.MaybeAccepted = queue.NeitherAccepted, mayBeAccepted(other)
 	}
-	return counts, queue.NeitherAccepted, mayBeAccepted(other)
+	return counts
 }
 
 // outcomes are the verdicts, those before that say more about the event: it is done;

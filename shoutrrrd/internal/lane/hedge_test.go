@@ -195,6 +195,9 @@ func TestTheBetterOutcomeCounts(t *testing.T) {
 			if got := s.used(1); got != c.used {
 				t.Errorf("%d slots are taken, want %d", got, c.used)
 			}
+			if x := s.settled[e.ID]; x.Counts != c.used {
+				t.Errorf("the store keeps %d slots for the next process, want %d", x.Counts, c.used)
+			}
 		})
 	}
 }
@@ -292,7 +295,7 @@ func TestSilentCopiesAreGivenUpWhenTheHostAccepts(t *testing.T) {
 	s.wantGiven([]int64{1, 2}, "it has accepted more")
 	for id := range int64(2) {
 		x := s.cancelled(id + 1)
-		if x.State != queue.Ready || x.Attempts != 1 || !x.Tried || !x.Counts || !x.MaybeAccepted || x.Hedged != queue.NeitherAccepted || x.Failure != string(lane.TimedOut) {
+		if x.State != queue.Ready || x.Attempts != 1 || !x.Tried || x.Counts != 2 || !x.MaybeAccepted || x.Hedged != queue.NeitherAccepted || x.Failure != string(lane.TimedOut) {
 			t.Errorf("settled as %+v", x)
 		}
 		if x.Reason == "" {

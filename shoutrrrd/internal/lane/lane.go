@@ -98,7 +98,7 @@ func (c *Core) open(now time.Time, in Opened) {
 	}
 	l := c.newLane(now, in)
 	c.lanes[in.Lane.ID] = l
-	c.attach(l, in.Host)
+	c.attach(now, l, in.Host)
 	c.enroll(l, in.Pool)
 	for _, a := range in.Recent {
 		l.holdAny(now, earlier(a.At, in.Began)) // a later one is from before the clock was set back
@@ -189,11 +189,13 @@ func (c *Core) configure(now time.Time, in Configured) {
 	}
 	l.listed = in.Listed
 	c.enroll(l, in.Pool)
-	l.relimit(limits(in.Limit, in.Start))
+	if l.relimit(limits(in.Limit, in.Start)) {
+		c.decide(now, Save{l.stored})
+	}
 	if l.host.name != in.Host {
 		c.unqueue(l)
 		c.detach(l)
-		c.attach(l, in.Host)
+		c.attach(now, l, in.Host)
 	}
 	l.tryKeyAgain()
 	c.look(now, l)
@@ -210,16 +212,19 @@ func limits(most, start int) (limit, begin int) {
 
 // relimit takes a limit that somebody has changed. It holds at once: where more is to be
 // used than before, what was learned of less is forgotten, and so is what a fixed limit
-// has not been taught by a 429.
-func (l *lane) relimit(limit, start int) {
+// has not been taught by a 429. It reports whether anything was.
+func (l *lane) relimit(limit, start int) (forgot bool) {
 	if l.limit == limit && l.start == start {
-		return
+		return false
 	}
 	fixed := limit == start
-	if s := &l.stored; start > l.start && s.Learned < start || fixed && (s.Learned >= limit || s.Ceiling == 0) {
+	s := &l.stored
+	if start > l.start && s.Learned < start || fixed && (s.Learned >= limit || s.Ceiling == 0) {
+		forgot = s.Learned != 0 || s.Ceiling != 0
 		s.Learned, s.Ceiling = 0, 0
 	}
 	l.limit, l.start = limit, start
+	return forgot
 }
 
 // try ends whatever keeps the lane waiting because of what PagerDuty has said.

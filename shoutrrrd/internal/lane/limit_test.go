@@ -107,6 +107,22 @@ func TestPauseEndsWithALostAnswer(t *testing.T) {
 	}
 }
 
+// A server that asks for a second each time, and answers 429 again, gets a request in ten
+// seconds: one in each second would use up what its host gets of all lanes together.
+func TestRetryAfterThatDoesNotHelp(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.open(1, "pagerduty", 10)
+	s.arrive(1, queue.Critical, 1)
+	for i, want := range []time.Duration{1, 1, 2, 4, 8, 10, 10} {
+		s.again(s.answer(&eventsv2.Error{Status: 429, RetryAfter: time.Second}))
+		want *= time.Second
+		if got := s.pause(); got < want*3/4 || got > want*5/4 {
+			t.Errorf("429 number %d has the lane wait for %s, want about %s", i+1, got, want)
+		}
+		s.wait(want * 5 / 4)
+	}
+}
+
 // A Retry-After is obeyed, up to a quarter of an hour. Those that left together may ask for
 // more than the first; what tries the lane meanwhile changes nothing for the others.
 func TestRetryAfter(t *testing.T) {
@@ -276,7 +292,8 @@ func leaves(s *script, severity queue.Rank) bool {
 	return false
 }
 
-// A limit that somebody changes holds at once.
+// A limit that somebody changes holds at once, and what was learned is the same for the
+// next process, however this one ends.
 func TestLimitIsChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored      queue.Lane
@@ -310,6 +327,14 @@ func TestLimitIsChanged(t *testing.T) {
 			s.step(lane.Configured{Lane: 1, Host: "pagerduty", Limit: c.most, Start: c.begin, Listed: true})
 			if got := s.learned(); got != c.want {
 				t.Errorf("the limit is %d, want %d", got, c.want)
+			}
+			if saved, is := s.saved[1]; is {
+				c.stored = saved
+			}
+			next := newScript(t, lane.Options{})
+			next.step(lane.Opened{Lane: c.stored, Host: "pagerduty", Limit: c.most, Start: c.begin, Listed: true})
+			if got := next.learned(); got != c.want {
+				t.Errorf("after kill -9 the limit is %d, want %d", got, c.want)
 			}
 		})
 	}

@@ -24,6 +24,10 @@ const (
 	// to page is told too short until the next failure.
 	chanceOfEnd = 0.001
 
+	// backAfter is how many acceptances show that a host answers again which did not: the
+	// attempts that hung are made again by then, mostly, and one may be luck.
+	backAfter = 2
+
 	// longestWhy bounds an error's text: a server chooses it.
 	longestWhy = 200
 )
@@ -38,6 +42,7 @@ const (
 	TimedOut       Failure = "timed_out"       // no answer in time
 	ConnectionLost Failure = "connection_lost" // after it stood
 	CannotReach    Failure = "unreachable"     // no connection
+	NotYetValid    Failure = "not_yet_valid"   // the certificate is not valid yet: mostly this machine's clock is behind
 	NotPagerDuty   Failure = "not_pagerduty"   // what answers is a proxy, a captive portal or a firewall
 	LimitMet       Failure = "rate_limited"    // 429
 	KeyDenied      Failure = "key_rejected"    // 401, 403, or a 400 about the key
@@ -46,7 +51,7 @@ const (
 )
 
 // Failures are all kinds.
-var Failures = []Failure{ServerError, TimedOut, ConnectionLost, CannotReach, NotPagerDuty, LimitMet, KeyDenied, EventDenied, Canceled}
+var Failures = []Failure{ServerError, TimedOut, ConnectionLost, CannotReach, NotYetValid, NotPagerDuty, LimitMet, KeyDenied, EventDenied, Canceled}
 
 // failureOf names the kind of a failed attempt.
 func failureOf(err *eventsv2.Error) Failure {
@@ -66,6 +71,9 @@ func failureOf(err *eventsv2.Error) Failure {
 		}
 		return EventDenied
 	case unreachable:
+		if errors.Is(err, eventsv2.ErrNotYetValid) {
+			return NotYetValid
+		}
 		return CannotReach
 	}
 	if errors.As(err.Err, &timeout) && timeout.Timeout() {
@@ -82,6 +90,7 @@ type outcome struct {
 	of    chain
 	ok    bool
 	away  bool // nobody took the connection
+	mute  bool // it brought no answer for as long as an outage lasts at least
 	hung  bool // it failed after so long that a critical event would have had its second copy accepted or refused by then
 }
 
@@ -99,7 +108,7 @@ type record struct {
 	latest   []outcome  // at most remembered, the oldest first
 	accepted time.Time  // the last acceptance
 	failed   time.Time  // the last failure
-	fell     time.Time  // of a host: the last failure while it was down, or most attempts failed
+	fell     time.Time  // of a host: the last failure while it was down or mute, or most attempts failed
 	since    time.Time  // the first failure after the last acceptance
 	failures int        // after the last acceptance
 	chains   []chain    // different ones of these failures, two at most
@@ -155,6 +164,8 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		o.ok = true
 		l.record.succeeded(o)
 		f.host.record.succeeded(o)
+		f.host.unproven = false
+		delete(c.unproven, f.host.name)
 		return ""
 	}
 	switch judge(err) {
@@ -169,11 +180,12 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 			why = strings.ToValidUTF8(why[:longestWhy], "") + "…"
 		}
 		o.away = judge(err) == unreachable
-		if f.host.down || f.host.budget.slow {
-			f.host.record.fell = now
-		}
+		o.mute = failureOf(err) == TimedOut && o.took >= outage
 		l.record.failedWith(o, err, why)
 		f.host.record.failedWith(o, err, why)
+		if f.host.down || f.host.budget.slow || wasMute(f.host.record.latest) {
+			f.host.record.fell = now
+		}
 	}
 	return failureOf(err)
 }
@@ -211,7 +223,7 @@ func (r *record) recent(now time.Time) []outcome {
 }
 
 // over is up to when the failures of a host, and of its lanes, were those of an outage that
-// is over: it was down, or most attempts failed. The zero time if there was none, or it
+// is over: it was down or mute, or most attempts failed. The zero time if there was none, or it
 // goes on.
 func (r *record) over(now time.Time) time.Time {
 	latest := r.recent(now)
@@ -329,7 +341,8 @@ func (s *Record) addHanging(now time.Time, hanging []begun) {
 // before it say nothing of the next attempt then. It was, if as many acceptances have
 // followed as would come once in a thousand times while attempts go on to fail as before.
 // It says nothing itself either, and gone is true, if nobody had taken a connection for a
-// while: where one is taken again, what was away is back.
+// while: where one is taken again, what was away is back. So is what had answered nothing
+// and has accepted twice.
 func ended(latest []outcome) (last int, gone bool) {
 	last = len(latest) - 1
 	for last >= 0 && latest[last].ok {
@@ -349,7 +362,7 @@ func ended(latest []outcome) (last int, gone bool) {
 		}
 		share = max(share, float64(failed)/float64(last-at+2))
 	}
-	if latest[last].at.Sub(since) >= outage {
+	if latest[last].at.Sub(since) >= outage || len(latest)-1-last >= backAfter && wasMute(latest[:last+1]) {
 		return last, true
 	}
 	chance := 1.0 // of so many acceptances in a row
@@ -362,6 +375,18 @@ func ended(latest []outcome) (last int, gone bool) {
 	return -1, false
 }
 
+// wasMute reports whether the last outcomes, which end with a failure, say that nothing was
+// answered for a while: attempts of two chains, as one alone may be its own body's fault.
+func wasMute(latest []outcome) bool {
+	last := len(latest) - 1
+	for at := last; at >= 0 && latest[at].mute; at-- {
+		if latest[at].of != latest[last].of {
+			return true
+		}
+	}
+	return false
+}
+
 // Upstream is how what lanes send to stands.
 type Upstream struct {
 	Name   string
@@ -369,6 +394,9 @@ type Upstream struct {
 	Down   bool      // nobody takes the connection, or what answers is not PagerDuty
 	Next   time.Time // the next probe while it is down
 	Record Record
+	// Unproven says that the last process has seen it fail, and that it has accepted nothing
+	// since.
+	Unproven bool
 
 	Account int       // what it takes in a minute from all lanes together, as 429s have taught; 0 if none did
 	Pauses  int       // 429s in a row to all lanes together
@@ -378,6 +406,9 @@ type Upstream struct {
 	Rate    int       // critical events that may go to it in a minute
 	Waiting int       // lanes that have critical events which may go
 }
+
+// Failing reports whether it has accepted nothing since its last failure.
+func (u Upstream) Failing() bool { return u.Down || u.Unproven || u.Record.Failures > 0 }
 
 // Upstreams tells how every upstream stands that a lane sends to, by name.
 func (c *Core) Upstreams(now time.Time) []Upstream {
@@ -392,7 +423,7 @@ func (c *Core) Upstreams(now time.Time) []Upstream {
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Unproven: h.unproven, Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

@@ -2,6 +2,8 @@ package lane_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"testing"
@@ -75,6 +77,9 @@ func (timeout) Timeout() bool { return true }
 
 // Each failed attempt has one kind, for metrics.
 func TestKindsOfFailure(t *testing.T) {
+	early := &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{
+		Reason: x509.Expired, Cert: &x509.Certificate{NotAfter: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}}
 	for _, tt := range []struct {
 		err  *eventsv2.Error
 		want lane.Failure
@@ -87,6 +92,7 @@ func TestKindsOfFailure(t *testing.T) {
 		{&eventsv2.Error{Err: context.DeadlineExceeded, Sent: true}, lane.TimedOut},
 		{&eventsv2.Error{Err: errAway, Sent: true}, lane.ConnectionLost},
 		{&eventsv2.Error{Err: errAway}, lane.CannotReach},
+		{&eventsv2.Error{Err: early}, lane.NotYetValid},
 		{&eventsv2.Error{Status: 302}, lane.NotPagerDuty},
 		{&eventsv2.Error{Status: 403, Page: true}, lane.NotPagerDuty},
 		{&eventsv2.Error{Status: 403}, lane.KeyDenied},
@@ -233,6 +239,66 @@ func TestReachedAgain(t *testing.T) {
 			if r.Broken != tt.broken || tt.broken == 0 && r.Tried != 1 {
 				t.Errorf("%s: %+v", tt.name, r)
 			}
+		}
+	}
+}
+
+// A host that has answered nothing for a while, whatever the connection, is back when it
+// has accepted twice: what hung leaves the forecast, and would be in it for minutes else.
+func TestHangIsOver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		took   time.Duration // until two attempts had failed, each by two connections
+		chains int
+		broken [3]int // after so many acceptances
+	}{
+		{"two events hung for 30 s", 30 * time.Second, 2, [3]int{2, 2, 0}},
+		{"for 8 s", 8 * time.Second, 2, [3]int{2, 2, 2}},
+		{"one event alone, twice", 30 * time.Second, 1, [3]int{0, 2, 2}}, // its own body; then it was not
+	} {
+		s := newScript(t, lane.Options{})
+		s.open(1, "pagerduty", 1000)
+		s.acceptAll(1, queue.Critical, 4)
+		var hung [2]queue.Event
+		for n := range hung {
+			hung[n] = queue.Event{ID: int64(100 + n), Lane: 1, Action: eventsv2.Trigger, DedupKey: fmt.Sprint(n % tt.chains), Priority: queue.Critical, Fresh: s.now}
+			s.again(hung[n])
+			s.wait(tt.took)
+			s.both(timedOut, timedOut)
+		}
+		for n, broken := range tt.broken {
+			for _, r := range []lane.Record{s.status(1).Record, s.status(1).Upstream.Record} {
+				if r.Broken != broken || broken == 0 && tt.chains > 1 && r.Lost > 0 {
+					t.Errorf("%s, after %d acceptances: %+v", tt.name, n, r)
+				}
+			}
+			s.wait(5 * time.Second)
+			s.again(hung[n%2])
+			s.answer(nil)
+		}
+	}
+}
+
+// So it is for the lanes whose events hung, however many of their own were accepted before.
+func TestHangOfTwoLanesIsOver(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	for id := range int64(2) {
+		s.open(id+1, "pagerduty", 1000)
+		s.acceptAll(id+1, queue.Error, 20)
+	}
+	for id := range int64(2) {
+		s.again(queue.Event{ID: 100 + id, Lane: id + 1, Action: eventsv2.Trigger, DedupKey: "hanging", Priority: queue.Critical, Fresh: s.now})
+		s.wait(30 * time.Second)
+		s.both(timedOut, timedOut)
+	}
+	for id := range int64(2) {
+		s.again(queue.Event{ID: 100 + id, Lane: id + 1, Action: eventsv2.Trigger, DedupKey: "hanging", Priority: queue.Critical, Fresh: s.now})
+		s.wait(30 * time.Second)
+		s.answer(nil)
+	}
+	for id := range int64(2) {
+		if r := s.status(id + 1).Record; r.Broken != 0 || r.Lost > 0 {
+			t.Errorf("of lane %d %d attempts count as failed, which took %s", id+1, r.Broken, r.Lost)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func (w *world) start(unclean bool) {
 	w.tickAt, w.failing, w.stuck, w.stopped = time.Time{}, false, nil, false
 	w.core = lane.New(lane.Options{MaxAge: w.o.maxAge, Seed: w.o.seed + uint64(w.life), Told: true, Capacity: w.o.capacity})
 	lane.Break(w.core, w.o.plant)
-	w.store.Restart(!unclean)
+	w.store.Restart()
 	w.store.Shorten(w.wall().Add(time.Minute))
 	clear(w.claimed)
 	w.claiming = false
@@ -544,7 +544,7 @@ func (w *world) event(id int64) (queue.Event, bool) {
 
 // tidy deletes what has been delivered, as the model looks at all there is.
 func (w *world) tidy() {
-	_, _ = w.store.Purge(context.Background(), w.wall().Add(-5*time.Minute), 1_000_000)
+	_, _ = w.store.Purge(context.Background(), w.wall().Add(-5*time.Minute), w.wall().Add(-5*time.Minute), 1_000_000)
 	w.at(w.now.Add(10*time.Minute), w.tidy)
 }
 

@@ -148,6 +148,7 @@ func (c *Core) Statuses(now time.Time) []Status {
 func (c *Core) Prospect(now time.Time, in Opened) Status {
 	l := c.newLane(now, in)
 	l.host = newHost(in.Host)
+	l.host.unproven = c.unproven[in.Host]
 	if h := c.hosts[in.Host]; h != nil {
 		*l.host = *h
 	}

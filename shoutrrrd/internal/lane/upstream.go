@@ -32,6 +32,8 @@ type host struct {
 	falls  int    // how often it went down
 	record record // of the attempts
 
+	unproven bool // the last process has seen it fail, and it has accepted nothing since
+
 	twice    []*hedge  // second copies that are in flight, in the order in which they left
 	answered time.Time // when the latest of the requests began that it has accepted
 
@@ -66,10 +68,13 @@ func newHost(name string) *host {
 	return h
 }
 
-func (c *Core) attach(l *lane, name string) {
+func (c *Core) attach(now time.Time, l *lane, name string) {
 	h := c.hosts[name]
 	if h == nil {
 		h = newHost(name)
+		if h.unproven = c.unproven[name]; h.unproven { // it would fall over again under all that has waited for this process
+			h.budget.slowed = now
+		}
 		c.hosts[name] = h
 		c.ordered = append(c.ordered, h)
 	}
@@ -84,8 +89,12 @@ func (c *Core) detach(l *lane) {
 	c.tidy(l.host)
 }
 
-// troubled reports whether it has accepted nothing since its last failure.
-func (h *host) troubled() bool { return h.down || h.record.failures > 0 }
+// failing reports whether it has accepted nothing since its last failure, which another
+// process may have seen.
+func (h *host) failing() bool { return h.unproven || h.record.failures > 0 }
+
+// troubled reports whether that is so, or it cannot be reached.
+func (h *host) troubled() bool { return h.down || h.failing() }
 
 // tidy forgets a host that no lane sends to any more. What has failed last is remembered:
 // nobody knows of the next event that it leaves.

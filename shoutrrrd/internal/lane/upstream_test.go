@@ -97,7 +97,7 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 	}
 	u.taken[e.Lane] = append(u.taken[e.Lane], u.w.now)
 	lost := mood == "lossy" && chance < 40 // after it was taken
-	u.w.check.accepted(e, lost)
+	u.w.check.accepted(e)
 	if lost {
 		u.w.check.reached["lost answer"]++
 		return &eventsv2.Error{Err: errAway, Sent: true}, after

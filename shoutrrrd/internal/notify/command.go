@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -53,8 +52,7 @@ func (c Command) Send(ctx context.Context, m Message) error {
 	cmd.Stdin = bytes.NewReader(input)
 	var said tail
 	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	endWhole(cmd)
 	cmd.WaitDelay = lingers
 	err = cmd.Run()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has ended well and left something running

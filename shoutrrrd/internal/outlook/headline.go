@@ -254,6 +254,8 @@ func (p Page) Cause(of Name) string {
 		return who + " does not answer in time"
 	case lane.ConnectionLost:
 		return "the connection to " + who + " is lost"
+	case lane.NotYetValid:
+		return who + "'s certificate is not valid yet (clock?)"
 	case lane.NotPagerDuty:
 		return stranger(address(of.Upstream), p.Record.Status)
 	}

@@ -81,6 +81,29 @@ func TestRounding(t *testing.T) {
 	}
 }
 
+// At boot a clock that is behind finds no certificate valid: that is said, as somebody can
+// set the clock.
+func TestCauseOfAnEarlyCertificate(t *testing.T) {
+	up := lane.Upstream{Name: pagerduty, Lanes: 1, Down: true, Record: lane.Record{Failures: 9, Chains: 2, Kind: lane.NotYetValid}}
+	const want = "PagerDuty's certificate is not valid yet (clock?)"
+	page := Page{Reason: Unreachable, Record: up.Record}
+	if got := page.Cause(Name{Upstream: pagerduty}); got != want {
+		t.Errorf("the cause is %q", got)
+	}
+	s := lane.Status{Condition: lane.Unreachable, Upstream: up}
+	if got := Words(s, Name{Upstream: pagerduty}, now); got != "upstream unreachable: "+want {
+		t.Errorf("of a lane: %q", got)
+	}
+	count := queue.Count{Waiting: [queue.Ranks]int{1}, OldestCritical: now.Add(-time.Minute)}
+	h := Judge(Relay{
+		Now: now, LateAfter: LateAfter, Name: func(int) Name { return Name{Lane: "db", Upstream: pagerduty} },
+		Upstreams: []lane.Upstream{up}, Lanes: []Lane{{Page: page, Upstream: pagerduty, Count: count}},
+	})
+	if h.State != NotLeaving || h.Why != want || h.Failing[0].Cause != want {
+		t.Errorf("the headline is %+v", h)
+	}
+}
+
 func TestTroubleOfUpstreams(t *testing.T) {
 	eu := "https://events.eu.pagerduty.com"
 	count := queue.Count{Waiting: [queue.Ranks]int{0, 1}}

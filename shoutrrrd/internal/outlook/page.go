@@ -61,7 +61,7 @@ const (
 	Failing     Reason = "failing"      // nothing was accepted since the last failure
 	NoAnswer    Reason = "no_answer"    // nothing was accepted since the attempts in flight began
 	RateLimited Reason = "rate_limited" // again and again, without an acceptance in between
-	Unproven    Reason = "unproven"     // nothing was accepted since the relay began, and a critical event has waited for long
+	Unproven    Reason = "unproven"     // nothing was accepted since the relay began, and it had failed before that, or a critical event has waited for long
 )
 
 // Page is how late a critical event of a lane would be accepted by PagerDuty that the
@@ -152,7 +152,7 @@ func unknown(s lane.Status, count queue.Count, now time.Time) (Reason, lane.Reco
 		return NoAnswer, up.Record
 	case s.Pauses > 1, s.Roomy, up.Pauses > 1:
 		return RateLimited, s.Record
-	case up.Record.Accepted.IsZero() && s.Condition != lane.Throttled && isOverdue(count, now): // what failed before the relay began is forgotten
+	case up.Unproven, up.Record.Accepted.IsZero() && s.Condition != lane.Throttled && isOverdue(count, now): // what failed before the relay began is forgotten
 		return Unproven, up.Record
 	}
 	return None, lane.Record{}

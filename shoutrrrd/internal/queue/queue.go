@@ -226,7 +226,17 @@ type Settlement struct {
 	// from then on. Of a delivered event that is clear.
 	MaybeAccepted bool
 	Failure       string // the kind of the failure, for metrics; not stored
-	Counts        bool   // it may have been accepted: PagerDuty may count it for a minute from At on, see Recent of a store
+	Upstream      string // that the attempt went to
+	Failing       bool   // it has accepted nothing since its last failure, so nobody knows when a page would leave
+	Counts        int    // its requests that PagerDuty may count for a minute from At on, see Recent of a store: 0, 1, or 2 if it was made twice
+}
+
+// Lost is how many of its requests may count that no delivery in the store stands for.
+func (x *Settlement) Lost() int {
+	if x.State == Delivered {
+		return max(0, x.Counts-1)
+	}
+	return x.Counts
 }
 
 // MoveAgain is for how long a chain waits that is to move to a lane which has a chain of

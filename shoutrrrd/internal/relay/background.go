@@ -109,12 +109,18 @@ func (r *Relay) lanesOf(host string) (ids []int64) {
 	return ids
 }
 
+// incidentLife is how long it is remembered by which key of a pool an incident was
+// opened of which nothing is heard, at least: its resolve by another key would leave it
+// open. The sender remembers as long.
+const incidentLife = 30 * 24 * time.Hour
+
 // purgeAll deletes what is older than the retention, in slices, so that a new
 // event never waits behind a large one.
 func (r *Relay) purgeAll(ctx context.Context) {
 	for wait(ctx, purgeEvery) {
 		for {
-			n, err := r.o.Store.Purge(ctx, r.o.Now().Add(-r.o.Retention()), purgeSlice)
+			now, retention := r.o.Now(), r.o.Retention()
+			n, err := r.o.Store.Purge(ctx, now.Add(-retention), now.Add(-max(retention, incidentLife)), purgeSlice)
 			if err != nil && ctx.Err() == nil {
 				r.o.Log.Warn("cannot delete old events", "error", err)
 			}

@@ -114,6 +114,7 @@ type hostSeen struct {
 	starts       []time.Time // of attempts, in the last minute
 	ends         []ending    // of the last 20 attempts
 	failing      time.Time   // since when more than half of them have failed; zero if they do not
+	paced        time.Time   // when they last did
 	mostInSecond int         // attempts that began within one, while most of them failed
 	mostInMinute int
 
@@ -248,6 +249,7 @@ func (j *judge) started() {
 	for _, h := range j.hosts {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
+		h.failing, h.ends = time.Time{}, nil // it begins slowly where nothing was accepted since the last failure; more it does not know
 	}
 	clear(j.flying)
 	for _, r := range j.records {
@@ -418,7 +420,7 @@ func (j *judge) bounded(r *request) {
 	if len(h.starts) > limits {
 		j.w.fail("%s has got %d requests within a minute, all its lanes may send %d", r.host, len(h.starts), limits)
 	}
-	if h.failing.IsZero() {
+	if h.failing.IsZero() || now.Sub(h.ends[len(h.ends)-1].at) >= time.Minute { // so long ago that says nothing of the host
 		return
 	}
 	n := 0
@@ -450,6 +452,9 @@ func (h *hostSeen) seen(fails bool) {
 		h.failing = time.Time{}
 	case h.failing.IsZero():
 		h.failing = time.Now()
+	}
+	if !h.failing.IsZero() {
+		h.paced = time.Now()
 	}
 }
 
@@ -488,8 +493,8 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	if r.action != "" {
 		j.incidents.take(r.key, r.dedup, r.action)
 	}
-	// After a crash a process knows nothing of lost answers, and not all of the others.
-	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) && lost == nil {
+	// After a crash a process does not know all that was in flight.
+	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) {
 		if n, most := len(j.w.up.recent(r.key)), j.allowed(r.key); n > most {
 			j.w.fail("PagerDuty has accepted %d events of key %d within 60 s, %d are allowed", n, r.key, most)
 		}

@@ -36,6 +36,11 @@ func (r *Relay) begin(ctx context.Context) error {
 		r.o.Log.Warn("cannot read what was delivered in the last minute", "error", err)
 		r.before = nil
 	}
+	failing, err := r.o.Store.Failing(ctx)
+	if err != nil {
+		r.o.Log.Warn("cannot read which upstreams have failed", "error", err)
+	}
+	r.step(ctx, lane.Began{Failing: failing})
 	waits := map[int64]queue.Count{}
 	var order [4][]int64
 	for _, count := range counts {

@@ -132,7 +132,7 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 		return "paused"
 	case j.w.up.moods[upstream] != "", host.troubled.Add(45 * time.Second).After(kept):
 		return "host"
-	case host.changed.Add(5 * time.Second).After(kept): // it has come up, and gets more each second
+	case host.changed.Add(5 * time.Second).After(kept), host.paced.Add(11 * time.Second).After(kept): // it gets more each second again
 		return "pace"
 	case !row.KeyRefused.IsZero(), lane.rejected.After(kept):
 		return "rejected key"

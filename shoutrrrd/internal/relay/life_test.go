@@ -102,7 +102,7 @@ func (l *life) open() (err error) {
 	w := l.w
 	listed := func(key eventsv2.Key) bool { return w.o.store == "twin" || l.settings.Load().Lookup(key).Listed }
 	if w.o.store == "model" {
-		w.model.Restart(!l.blind)
+		w.model.Restart()
 		if l.blind {
 			w.model.Crashed()
 		}
@@ -112,7 +112,7 @@ func (l *life) open() (err error) {
 		return nil
 	}
 	if w.model != nil {
-		w.model.Restart(w.closed)
+		w.model.Restart()
 		w.model.Shorten(cut(w.wall()).Add(time.Minute))
 	}
 	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack}, w.model)
@@ -157,7 +157,6 @@ func (w *world) reload() {
 // kill ends the process as kill -9 does: what is on the disk stays, and nothing else.
 func (w *world) kill() {
 	l := w.life
-	w.closed = false
 	close(l.killed)
 	synctest.Wait() // no transaction is in hand
 	l.cancel()
@@ -202,7 +201,6 @@ func (w *world) stop() bool {
 	if err := l.store.inner.Close(); err != nil {
 		w.fail("%v", err)
 	}
-	w.closed = true
 	return !hangs
 }
 

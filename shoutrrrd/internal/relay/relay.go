@@ -36,8 +36,9 @@ type Store interface {
 	Unhold(ctx context.Context, lane int64, by queue.By) error
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
 	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
+	Failing(ctx context.Context) ([]string, error)
 	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
-	Purge(ctx context.Context, before time.Time, n int) (int, error)
+	Purge(ctx context.Context, before, unheard time.Time, n int) (int, error)
 }
 
 // Poster makes one attempt; *eventsv2.Client is one.

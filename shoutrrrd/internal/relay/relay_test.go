@@ -116,13 +116,18 @@ func (s *store) TryLane(ctx context.Context, id int64, by queue.By) (n int, err 
 	return n, err
 }
 
+func (s *store) Failing(ctx context.Context) (upstreams []string, err error) {
+	s.with(func() { upstreams, err = s.model.Failing(ctx) })
+	return upstreams, err
+}
+
 func (s *store) Recent(ctx context.Context, since time.Time) (times map[int64][]queue.Acceptance, err error) {
 	s.with(func() { times, err = s.model.Recent(ctx, since) })
 	return times, err
 }
 
-func (s *store) Purge(ctx context.Context, before time.Time, n int) (deleted int, err error) {
-	s.with(func() { deleted, err = s.model.Purge(ctx, before, n) })
+func (s *store) Purge(ctx context.Context, before, unheard time.Time, n int) (deleted int, err error) {
+	s.with(func() { deleted, err = s.model.Purge(ctx, before, unheard, n) })
 	return deleted, err
 }
 

@@ -207,16 +207,22 @@ func (l *locked) TryEvent(ctx context.Context, id int64, by queue.By) (int64, er
 	return l.model.TryEvent(ctx, id, by)
 }
 
+func (l *locked) Failing(ctx context.Context) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.model.Failing(ctx)
+}
+
 func (l *locked) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.model.Recent(ctx, since)
 }
 
-func (l *locked) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (l *locked) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.model.Purge(ctx, before, n)
+	return l.model.Purge(ctx, before, unheard, n)
 }
 
 func (l *locked) Requeue(ctx context.Context, id int64, by queue.By) error {
@@ -540,6 +546,16 @@ func (t *twin) TryEvent(ctx context.Context, id int64, by queue.By) (int64, erro
 	return got, err
 }
 
+func (t *twin) Failing(ctx context.Context) ([]string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	got, err := t.file.Failing(ctx)
+	if want, _ := t.model.Failing(ctx); len(want)+len(got) > 0 {
+		t.same("the upstreams that fail", want, got)
+	}
+	return got, err
+}
+
 func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -550,12 +566,12 @@ func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.A
 	return got, err
 }
 
-func (t *twin) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (t *twin) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	got, err := t.file.Purge(ctx, cut(before), n)
+	got, err := t.file.Purge(ctx, cut(before), cut(unheard), n)
 	if err == nil {
-		want, _ := t.model.Purge(ctx, cut(before), n)
+		want, _ := t.model.Purge(ctx, cut(before), cut(unheard), n)
 		t.same("a purge", want, got)
 	}
 	return got, err

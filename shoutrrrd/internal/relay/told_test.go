@@ -124,7 +124,7 @@ func (s *watched) tell(placed queue.Placed) {
 	h, seen, began := j.host(status.Upstream.Name), j.lane(x.lane), s.life.began // a new process has seen nothing
 	within := func(at time.Time, d time.Duration) bool { return at.After(began) && at.Add(d).After(f.at) }
 	f.troubled = within(h.trouble, time.Minute) || within(seen.limited, 15*time.Minute) || within(seen.rejected, 15*time.Minute) ||
-		h.trouble.After(began) && h.trouble.After(h.accepted) || seen.trouble.After(began) && seen.trouble.After(seen.accepted) || j.hangs(status.Upstream.Name)
+		h.trouble.After(h.accepted) || seen.trouble.After(began) && seen.trouble.After(seen.accepted) || j.hangs(status.Upstream.Name)
 	f.shown = f.troubled || within(h.trouble, 5*time.Minute)
 	f.healthy = !f.troubled && within(h.accepted, 10*time.Minute)
 	x.told = f
@@ -239,6 +239,22 @@ func TestTold(t *testing.T) {
 			w.series(1, "alert", eventsv2.Trigger, 10)
 			w.wait(10 * time.Second)
 		}, outlook.NoAnswer},
+		{"a start in the middle of an outage", 60, func(w *world) {
+			w.failing(0, reply{answers: true, err: &eventsv2.Error{Err: context.DeadlineExceeded, Sent: true}, after: 2 * timeLimit})
+			w.series(0, "alert", eventsv2.Trigger, 3)
+			w.wait(2 * time.Minute)
+			w.kill()
+			w.start(true)
+			w.wait(100 * time.Millisecond)
+		}, outlook.Unproven},
+		{"a start after an outage", 60, func(w *world) {
+			w.failing(0, reply{answers: true, err: &eventsv2.Error{Status: 500}})
+			w.series(0, "alert", eventsv2.Trigger, 3)
+			w.wait(12 * time.Minute)
+			w.kill()
+			w.start(true)
+			w.wait(100 * time.Millisecond)
+		}, outlook.None},
 		{"silence after an acceptance", 60, func(w *world) {
 			// One hangs, the next one is accepted, and then nothing has an answer: the
 			// acceptance says nothing of what left after it.

@@ -290,18 +290,20 @@ func (s *watched) TryLane(ctx context.Context, id int64, by queue.By) (int, erro
 	return s.inner.TryLane(ctx, id, by)
 }
 
+func (s *watched) Failing(ctx context.Context) ([]string, error) { return s.inner.Failing(ctx) }
+
 func (s *watched) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	return s.inner.Recent(ctx, since)
 }
 
-func (s *watched) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (s *watched) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	if s.w.o.plant == "a purge waits for ever" {
 		<-s.life.killed
 	}
 	if err := s.enter("purge"); err != nil {
 		return 0, err
 	}
-	return s.inner.Purge(ctx, before, n)
+	return s.inner.Purge(ctx, before, unheard, n)
 }
 
 // requeue is an operator's, who means the order in which the events were accepted.

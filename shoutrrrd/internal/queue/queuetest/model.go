@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,18 +26,19 @@ type Model struct {
 	MaxLanes int
 	Now      func() time.Time
 
-	events []*queue.Event // chains in the order of their places
-	order  map[int64]int  // an event's place in its chain: arrival, or requeue
-	places int
-	lanes  []queue.Lane            // by number, from 1 on, those that are forgotten as well
-	use    map[int64]laneUse       // of lanes
-	done   map[int64][]queue.Entry // to lanes
-	sticky map[[2]string]stuck
-	claims map[int64]uint64
-	counts map[int64][]time.Time // by lane: ends of attempts that PagerDuty may count, though they are no deliveries
-	token  uint64
-	lastID int64
-	unsure int64 // events up to this number may have been in flight when a process ended
+	events  []*queue.Event // chains in the order of their places
+	order   map[int64]int  // an event's place in its chain: arrival, or requeue
+	places  int
+	lanes   []queue.Lane            // by number, from 1 on, those that are forgotten as well
+	use     map[int64]laneUse       // of lanes
+	done    map[int64][]queue.Entry // to lanes
+	sticky  map[[2]string]stuck
+	claims  map[int64]uint64
+	counts  map[int64][]queue.Acceptance // by lane: requests that PagerDuty may count, though they are no deliveries
+	failing map[string]bool              // upstreams that have accepted nothing since their last failure
+	token   uint64
+	lastID  int64
+	unsure  int64 // events up to this number may have been in flight when a process ended
 }
 
 // stuck says through which lane an incident is triggered, and when it was last.
@@ -50,21 +52,17 @@ func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
 		Now:     time.Now,
-		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]time.Time{},
+		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
 	}
 }
 
 // Restart forgets what only the memory knows. Of the order in which the lanes were used
-// the file has the times of their last events. Attempts whose answers were lost are known
-// after an end in order alone.
-func (m *Model) Restart(clean bool) {
+// the file has the times of their last events.
+func (m *Model) Restart() {
 	if len(m.claims) > 0 {
 		m.Crashed()
 	}
 	clear(m.claims)
-	if !clean {
-		clear(m.counts)
-	}
 	lanes := slices.Clone(m.lanes)
 	slices.SortStableFunc(lanes, func(a, b queue.Lane) int {
 		return cmp.Compare(m.use[a.ID].event.UnixMilli(), m.use[b.ID].event.UnixMilli())
@@ -328,8 +326,14 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 			u.claimed = m.Now()
 			u.proven = u.proven || x.State == queue.Delivered
 		})
-		if x.Counts && x.State != queue.Delivered {
-			m.counts[e.Lane] = append(m.counts[e.Lane], x.At)
+		if x.Upstream != "" {
+			delete(m.failing, x.Upstream)
+			if x.Failing {
+				m.failing[x.Upstream] = true
+			}
+		}
+		for range x.Lost() {
+			m.counts[e.Lane] = append(m.counts[e.Lane], queue.Acceptance{At: x.At, Critical: e.Priority == queue.Critical})
 		}
 		if x.MaybeAccepted || x.State == queue.Delivered {
 			m.sent(e, x)
@@ -542,6 +546,11 @@ func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 	return nil
 }
 
+// Failing returns the upstreams that have accepted nothing since their last failure.
+func (m *Model) Failing(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(m.failing)), nil
+}
+
 // Recent returns when events were, or may have been, accepted by PagerDuty, by lane.
 func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	times := map[int64][]queue.Acceptance{}
@@ -551,20 +560,28 @@ func (m *Model) Recent(_ context.Context, since time.Time) (map[int64][]queue.Ac
 		}
 	}
 	for lane, counts := range m.counts {
-		for _, at := range counts {
-			if !at.Before(since) {
-				times[lane] = append(times[lane], queue.Acceptance{At: at, Critical: true})
+		for _, a := range counts {
+			if !a.At.Before(since) {
+				times[lane] = append(times[lane], a)
 			}
 		}
 	}
 	for _, of := range times {
-		slices.SortStableFunc(of, func(a, b queue.Acceptance) int { return a.At.Compare(b.At) })
+		slices.SortStableFunc(of, func(a, b queue.Acceptance) int {
+			switch {
+			case !a.At.Equal(b.At), a.Critical == b.Critical:
+				return a.At.Compare(b.At)
+			case a.Critical:
+				return -1
+			}
+			return 1
+		})
 	}
 	return times, nil
 }
 
 // Purge deletes old delivered and dropped events.
-func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, err error) {
+func (m *Model) Purge(_ context.Context, before, unheard time.Time, n int) (deleted int, err error) {
 	m.events = slices.DeleteFunc(m.events, func(e *queue.Event) bool {
 		gone := (e.State == queue.Delivered || e.State == queue.Dropped) && e.Ended.Before(before) && deleted < n
 		if gone {
@@ -573,7 +590,7 @@ func (m *Model) Purge(_ context.Context, before time.Time, n int) (deleted int, 
 		return gone
 	})
 	for at, s := range m.sticky { // the zero time is before any
-		if s.used.Before(before) && len(m.chain(s.lane, at[1])) == 0 {
+		if s.used.Before(unheard) && len(m.chain(s.lane, at[1])) == 0 {
 			delete(m.sticky, at)
 		}
 	}

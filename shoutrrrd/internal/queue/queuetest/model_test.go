@@ -31,7 +31,7 @@ func TestModel(t *testing.T) {
 		return Opened{
 			Store: seen{m},
 			Restart: func(clean bool) Store {
-				m.Restart(clean)
+				m.Restart()
 				if !clean {
 					m.Crashed()
 				}

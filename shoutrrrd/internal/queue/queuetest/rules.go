@@ -200,27 +200,58 @@ var rules = map[string]func(r *rig){
 		}
 		r.claims(queue.MostUrgent, 9, "true", "false")
 	},
-	"what PagerDuty may count outlives an end in order": func(r *rig) {
+	"what PagerDuty may count outlives the process, however that ends": func(r *rig) {
 		began := r.now
-		count := func(dedup string, end queue.State, counts bool) {
+		count := func(dedup string, end queue.State, counts int) {
 			r.put(dedup, eventsv2.Trigger, queue.Error)
 			e := r.claim(queue.MostUrgent, 1)[0]
 			r.fail(Settle(context.Background(), r.store, queue.Settlement{
 				ID: e.ID, Claim: e.Claim, State: end, At: r.now, Due: r.now.Add(time.Hour), Attempts: 1, Tried: true, Status: 504, Counts: counts,
 			}))
 		}
-		count("lost", queue.Waiting, true)
-		count("delivered", queue.Delivered, true)
-		count("rejected", queue.Refused, true)
-		count("away", queue.Waiting, false)
-		want := []time.Time{began.Add(time.Second), began.Add(2 * time.Second), began.Add(3 * time.Second)}
-		for range 2 {
-			r.store.Store = r.store.Restart(true)
+		count("lost", queue.Waiting, 1)
+		count("delivered", queue.Delivered, 1)
+		count("rejected", queue.Refused, 1)
+		count("away", queue.Waiting, 0)
+		count("lost twice", queue.Waiting, 2)
+		count("one of two delivered", queue.Delivered, 2)
+		var want []time.Time
+		for _, second := range []time.Duration{1, 2, 3, 5, 5, 6, 6} {
+			want = append(want, began.Add(second*time.Second))
+		}
+		for _, clean := range []bool{true, true, false, false} {
+			r.store.Store = r.store.Restart(clean)
 			r.recent(began, want)
 		}
 		r.recent(began.Add(2*time.Second), want[1:])
-		r.store.Store = r.store.Restart(false)
-		r.recent(began, want[1:2]) // the scheduler takes for granted what can have been in flight
+		r.now = began.Add(time.Minute + 5*time.Second)
+		r.must2(r.store.Purge(context.Background(), time.Time{}, time.Time{}, 9))
+		r.recent(r.now.Add(-time.Minute), want[3:])
+	},
+	"an upstream fails until it accepts, across processes": func(r *rig) {
+		attempt := func(upstream string, failing bool) {
+			dedup := fmt.Sprint(upstream, r.now)
+			r.put(dedup, eventsv2.Trigger, queue.Error)
+			e := r.claim(queue.MostUrgent, 1)[0]
+			r.fail(Settle(context.Background(), r.store, queue.Settlement{
+				ID: e.ID, Claim: e.Claim, State: queue.Waiting, At: r.now, Due: r.now.Add(time.Hour), Attempts: 1, Tried: true, Upstream: upstream, Failing: failing,
+			}))
+		}
+		for _, c := range []struct {
+			upstream string
+			failing  bool
+			want     []string
+		}{
+			{"a", true, []string{"a"}}, {"c", false, []string{"a"}}, {"b", true, []string{"a", "b"}}, {"b", true, []string{"a", "b"}}, {"a", false, []string{"b"}},
+		} {
+			attempt(c.upstream, c.failing)
+			for _, clean := range []bool{true, false} {
+				r.store.Store = r.store.Restart(clean)
+				if got, err := r.store.Failing(context.Background()); err != nil || !slices.Equal(got, c.want) {
+					r.t.Errorf("after an attempt to %s %q fail, want %q: %v", c.upstream, got, c.want, err)
+				}
+			}
+		}
 	},
 	"an operator's try makes due what waits": func(r *rig) {
 		by := queue.By{Who: "ana", Why: "now", At: r.now}
@@ -429,7 +460,7 @@ var rules = map[string]func(r *rig){
 			r.settle(r.claim(queue.MostUrgent, 1)[0], end)
 		}
 		r.put("ready", eventsv2.Trigger, queue.Error)
-		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100))
+		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(time.Hour), 100))
 		r.states("refused:trigger:refused expired:trigger:expired waiting:trigger:waiting ready:trigger:ready")
 	},
 	"what operators did to a lane is kept, the last hundred times": func(r *rig) {
@@ -466,7 +497,7 @@ var rules = map[string]func(r *rig){
 		r.overview(nil, 1, 1, 3, 4)
 		r.fail(r.store.Unhold(context.Background(), 3, queue.By{Who: "ana", At: r.now}))
 		r.overview(nil, 1, 3, 4)
-		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), 100)) // of the first lane, which stays where it is
+		r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(time.Hour), 100)) // of the first lane, which stays where it is
 		r.overview(nil, 1, 3, 4)
 		r.store.Store = r.store.Restart(false)
 		r.overview(nil, 1, 1, 4) // its event came last

@@ -36,7 +36,8 @@ type Store interface {
 	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
 	Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error)
-	Purge(ctx context.Context, before time.Time, n int) (int, error)
+	Failing(ctx context.Context) ([]string, error)
+	Purge(ctx context.Context, before, unheard time.Time, n int) (int, error)
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Counted(ctx context.Context, id int64) (queue.Counted, error)
 	Totals(ctx context.Context) ([]queue.Count, error)
@@ -197,8 +198,8 @@ func (m *machine) settle(t *rapid.T) {
 	}
 	x := queue.Settlement{
 		ID: p.store.ID, Claim: p.store.Claim, At: m.now, Attempts: p.store.Attempts + 1, Tried: true, Status: 500, Reason: rapid.SampledFrom([]string{"failed", "refused"}).Draw(t, "reason"),
-		Counts: rapid.Bool().Draw(t, "counts"),
-		State:  rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
+		Counts: rapid.IntRange(0, 2).Draw(t, "counts"), Upstream: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "upstream"), Failing: rapid.Bool().Draw(t, "failing"),
+		State: rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
 		x.Lane = rapid.Int64Range(1, 2).Draw(t, "lane")
@@ -302,9 +303,10 @@ func (m *machine) try(t *rapid.T) {
 
 func (m *machine) purge(t *rapid.T) {
 	before := m.now.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "age")) * time.Second)
-	got, err := m.store.Purge(context.Background(), before, 1000)
+	unheard := before.Add(-time.Duration(rapid.IntRange(0, 300).Draw(t, "longer")) * time.Second)
+	got, err := m.store.Purge(context.Background(), before, unheard, 1000)
 	m.must(err)
-	want, _ := m.model.Purge(context.Background(), before, 1000)
+	want, _ := m.model.Purge(context.Background(), before, unheard, 1000)
 	if got != want {
 		t.Fatalf("purged %d, the model %d", got, want)
 	}
@@ -351,7 +353,7 @@ func (m *machine) learn(t *rapid.T) {
 func (m *machine) restart(t *rapid.T) {
 	clean := rapid.Bool().Draw(t, "clean")
 	m.store.Store = m.store.Restart(clean)
-	m.model.Restart(clean)
+	m.model.Restart()
 	if !clean {
 		m.model.Crashed()
 	}
@@ -391,6 +393,12 @@ func (m *machine) compare(t *rapid.T) {
 	wantRecent, _ := m.model.Recent(context.Background(), m.now.Add(-time.Minute))
 	if diff := cmp.Diff(wantRecent, recent, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("recent (-model +store):\n%s", diff)
+	}
+	failing, err := m.store.Failing(context.Background())
+	m.must(err)
+	wantFailing, _ := m.model.Failing(context.Background())
+	if diff := cmp.Diff(wantFailing, failing, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("failing upstreams (-model +store):\n%s", diff)
 	}
 	for lane := range m.ready[1] {
 		if !m.ready[0][lane] {

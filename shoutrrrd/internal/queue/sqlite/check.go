@@ -108,7 +108,7 @@ func repairOnce(ctx context.Context, o Options, before int) (report Report, err 
 // nothing. It comes after an examination: what cannot be trusted is a dead letter by
 // then. Of a line of the history and of a pool's choice nothing depends; they go.
 func (w *writer) refit() error {
-	for _, table := range []string{"log", "lane_log", "sticky"} {
+	for _, table := range []string{"log", "lane_log", "sticky", "counted", "failing"} {
 		unfit, err := w.unfit(table)
 		if err == nil {
 			err = w.exec("DELETE FROM " + table + " WHERE " + unfit)

@@ -269,7 +269,7 @@ func TestRoomIsMadeStepByStep(t *testing.T) {
 	if grown := sizeOfFile(path+"-wal") - wal; grown > forWAL(limit.Load()) {
 		t.Errorf("the WAL had %d bytes and grew by %d, of a limit of %d", wal, grown, limit.Load())
 	}
-	if _, err := s.Purge(t.Context(), time.Unix(0, 0), 100); err != nil {
+	if _, err := s.Purge(t.Context(), time.Unix(0, 0), time.Unix(0, 0), 100); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil { // which moves the WAL into the file

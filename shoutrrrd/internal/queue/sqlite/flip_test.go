@@ -194,7 +194,7 @@ func (l *life) round(round int) (claimed int, err error) {
 		note(failed)
 	}
 	if round == 4 {
-		_, failed = s.Purge(ctx, time.Now().Add(time.Hour), 100)
+		_, failed = s.Purge(ctx, time.Now().Add(time.Hour), time.Now().Add(time.Hour), 100)
 		note(failed)
 		_, failed = s.Examine(ctx, true)
 		note(failed)

@@ -168,7 +168,7 @@ func TestPurgeOfDamagedRow(t *testing.T) {
 	}
 	change(t, path, "UPDATE event SET lane = lane | 512 WHERE id = 3")
 	s = openTest(t, Options{Path: path})
-	if n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), 100); n != 5 || err != nil {
+	if n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), time.Now().Add(time.Hour), 100); n != 5 || err != nil {
 		t.Errorf("purged %d: %v", n, err)
 	}
 	if page, err := s.Events(t.Context(), queue.Filter{}); err != nil || len(page.Events) > 0 {
@@ -434,7 +434,7 @@ func TestIdleLanesAreForgotten(t *testing.T) {
 	mustPut(t, s, e)
 	deliverAll(t, s)
 	now = now.Add(48 * time.Hour)
-	if _, err := s.Purge(t.Context(), now.Add(-time.Hour), 100); err != nil {
+	if _, err := s.Purge(t.Context(), now.Add(-time.Hour), now.Add(-time.Hour), 100); err != nil {
 		t.Fatal(err)
 	}
 	if lanes, _ := s.Lanes(t.Context()); len(lanes) > 0 {
@@ -754,7 +754,7 @@ func TestBoundOfLanesHoldsAfterAReload(t *testing.T) {
 	named = false
 	s.Relist()
 	now = now.Add(firstEventWithin)
-	if _, err := s.Purge(t.Context(), now.Add(-time.Hour), 100); err != nil {
+	if _, err := s.Purge(t.Context(), now.Add(-time.Hour), now.Add(-time.Hour), 100); err != nil {
 		t.Fatal(err)
 	}
 	lanes, _ := s.Lanes(t.Context())

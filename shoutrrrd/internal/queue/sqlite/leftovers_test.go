@@ -57,7 +57,7 @@ func TestDeletedLeavesTheFiles(t *testing.T) {
 			}
 			now = now.Add(48 * time.Hour)
 			for range 10 { // one comes each minute
-				if _, err := s.Purge(t.Context(), now.Add(-time.Hour), 100); err != nil {
+				if _, err := s.Purge(t.Context(), now.Add(-time.Hour), now.Add(-time.Hour), 100); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -92,7 +92,7 @@ func TestPurgeGivesPagesBackAtItsEnd(t *testing.T) {
 		if pages() < full {
 			t.Errorf("%d of %d pages are left before the end", pages(), full)
 		}
-		if n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), 40); n != want || err != nil {
+		if n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), time.Now().Add(time.Hour), 40); n != want || err != nil {
 			t.Fatalf("a slice has %d events, want %d: %v", n, want, err)
 		}
 	}

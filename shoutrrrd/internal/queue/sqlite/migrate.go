@@ -14,7 +14,7 @@ import (
 
 // schemaVersion is written into the file. A later one is refused: an older
 // program does not know what it would break.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // applicationID marks a file as a queue of this program
 // (https://www.sqlite.org/pragma.html#pragma_application_id): "shtr".
@@ -24,6 +24,7 @@ const applicationID = 0x73687472
 // transaction: a process that ends in between leaves the file as it was.
 var migrations = map[int]func(context.Context, *writer) error{
 	1: migrateTo2,
+	2: migrateTo3,
 }
 
 // migrate brings the file to the present version, one after the other.
@@ -61,11 +62,7 @@ func migrateTo2(ctx context.Context, w *writer) error {
 			return err
 		}
 	}
-	_, tables, found := strings.Cut(schema, "-- One lane for each")
-	if !found {
-		panic("sqlite: internal error: the schema does not begin with meta")
-	}
-	if _, err := w.conn.ExecContext(ctx, "-- One lane for each"+tables+"\nPRAGMA application_id = "+fmt.Sprint(applicationID)); err != nil {
+	if _, err := w.conn.ExecContext(ctx, schemaFrom("-- One lane for each", "")+"\nPRAGMA application_id = "+fmt.Sprint(applicationID)); err != nil {
 		return err
 	}
 	old := &version1{w: w, keys: map[int64]eventsv2.Key{}}
@@ -81,6 +78,39 @@ func migrateTo2(ctx context.Context, w *writer) error {
 	_, err := w.conn.ExecContext(ctx, `INSERT INTO sticky SELECT * FROM old_sticky; INSERT INTO log SELECT * FROM old_log; INSERT INTO lane_log SELECT * FROM old_lane_log;
 		DROP TABLE old_lane; DROP TABLE old_event; DROP TABLE old_chain; DROP TABLE old_sticky; DROP TABLE old_log; DROP TABLE old_lane_log`)
 	return err
+}
+
+// migrateTo3 adds two tables. What PagerDuty may count was a text in meta after an end in
+// order; how urgent it was is not in there.
+func migrateTo3(ctx context.Context, w *writer) error {
+	if _, err := w.conn.ExecContext(ctx, schemaFrom("-- Attempts of the last minute", "-- One lane for each")); err != nil {
+		return err
+	}
+	text, err := w.meta("counted")
+	for word := range strings.FieldsSeq(text) {
+		if err != nil {
+			return err
+		}
+		lane, at, _ := strings.Cut(word, ":")
+		err = w.exec(`INSERT INTO counted (lane, at, priority, requests) VALUES (CAST(?1 AS INTEGER), CAST(?2 AS INTEGER), 0, 1)`, lane, at)
+	}
+	if err != nil {
+		return err
+	}
+	return w.exec(`DELETE FROM meta WHERE name = 'counted'`)
+}
+
+// schemaFrom is the part of the schema that begins with a comment and ends before another
+// one, or at its end.
+func schemaFrom(begin, end string) string {
+	_, rest, found := strings.Cut(schema, begin)
+	if !found {
+		panic("sqlite: internal error: the schema has no " + begin)
+	}
+	if end != "" {
+		rest, _, _ = strings.Cut(rest, end)
+	}
+	return begin + rest
 }
 
 // version1 reads a queue of that version, of which the tables have other names.

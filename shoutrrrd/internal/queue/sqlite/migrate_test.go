@@ -257,3 +257,27 @@ func TestForeignFile(t *testing.T) {
 		})
 	}
 }
+
+// A queue of version 2 is opened with the lost answers of the last minute.
+func TestVersion2(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	data, err := os.ReadFile(filepath.Join("testdata", "v2", "closed.db"))
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	s := openTest(t, Options{Path: path, Now: func() time.Time { return ended.Add(time.Second) }})
+	if got := allTold(t, s); !slices.Equal(got, []string{"1 lane 1 trigger lost waiting critical", "2 lane 1 trigger delivered delivered critical"}) || !s.Clean() {
+		t.Errorf("the queue has %q, closed in order: %v", got, s.Clean())
+	}
+	recent, err := s.Recent(t.Context(), ended)
+	if err != nil || len(recent[1]) != 3 {
+		t.Errorf("PagerDuty may count %+v, want three requests: %v", recent[1], err)
+	}
+	if report, err := s.Examine(t.Context(), false); err != nil || !report.Sound() {
+		t.Errorf("an examination finds %+v, %v", report.Findings, err)
+	}
+}

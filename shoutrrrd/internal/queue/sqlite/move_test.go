@@ -81,12 +81,45 @@ func TestUnusedChoicesAreForgotten(t *testing.T) {
 		}
 	}
 	for range 4 {
-		if _, err := s.Purge(t.Context(), time.Now().Add(-time.Hour), 100); err != nil {
+		if _, err := s.Purge(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(-time.Hour), 100); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var left int
 	if err := s.read.QueryRow(`SELECT count(*) FROM sticky`).Scan(&left); err != nil || left != n/2 {
 		t.Errorf("%d choices are left, want %d: %v", left, n/2, err)
+	}
+}
+
+// By which key of a pool an incident was opened is remembered for longer than the
+// events that have opened it.
+func TestChoicesOutliveTheirEvents(t *testing.T) {
+	s := openTest(t, Options{Path: filepath.Join(t.TempDir(), "queue.db")})
+	one := laneOf(t, s)
+	e := event(one, eventsv2.Trigger, "web-1", queue.Error)
+	e.Pool = "db"
+	if _, err := s.Put(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := queuetest.Claim(t.Context(), s, one, queue.MostUrgent, 1)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("claimed %d, %v", len(claimed), err)
+	}
+	now := time.Now()
+	if err := queuetest.Settle(t.Context(), s, queue.Settlement{ID: claimed[0].ID, Claim: claimed[0].Claim, State: queue.Delivered, At: now}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		unheard       time.Time
+		events, known int
+	}{{now.Add(-time.Hour), 1, 1}, {now.Add(time.Hour), 0, 0}} {
+		n, err := s.Purge(t.Context(), now.Add(time.Hour), want.unheard, 100)
+		if err != nil || n != want.events {
+			t.Errorf("purge %d deleted %d events, %v", i, n, err)
+		}
+		var known int
+		if err := s.read.QueryRow(`SELECT count(*) FROM sticky`).Scan(&known); err != nil || known != want.known {
+			t.Errorf("after purge %d %d choices are known, want %d: %v", i, known, want.known, err)
+		}
 	}
 }

@@ -66,6 +66,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		err = w.readMeta(ctx)
 	}
 	if err == nil {
+		err = w.readFailing()
+	}
+	if err == nil {
 		err = w.readLanes(ctx)
 	}
 	if err == nil {
@@ -200,10 +203,7 @@ func (w *writer) readMeta(ctx context.Context) error {
 		return err
 	}
 	w.s.clean = clean == "yes"
-	if err := w.setMeta("clean", "no"); err != nil {
-		return err
-	}
-	return w.readCounted()
+	return w.setMeta("clean", "no")
 }
 
 // readUnsure learns up to which number events may have been in flight when a process

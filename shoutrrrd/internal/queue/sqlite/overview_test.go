@@ -110,7 +110,7 @@ func TestOverviewIsWhatThereIs(t *testing.T) {
 			for _, e := range dead.Events {
 				failed(s.Drop(t.Context(), e.ID, queue.By{Who: "ana", At: now}))
 			}
-			_, err = s.Purge(t.Context(), now.Add(-time.Minute), 100)
+			_, err = s.Purge(t.Context(), now.Add(-time.Minute), now.Add(-time.Minute), 100)
 			failed(err)
 		case 14:
 			listed = random.Uint64N(4)

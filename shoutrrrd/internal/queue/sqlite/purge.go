@@ -9,13 +9,13 @@ import (
 )
 
 // Purge deletes up to n delivered or dropped events that ended before then, forgets
-// the pools' choices for incidents of which nothing was heard since, and the lanes
-// that have been empty since. It returns how many events it deleted, which may be
+// the pools' choices for incidents that are open and of which nothing was heard since
+// unheard, and the lanes that have been empty since before. It returns how many events it deleted, which may be
 // fewer than there are. After the last of them free pages are given back and the WAL is
 // cut, if anything was deleted since that was done last: a key that was forgotten for
 // another one's room, too. Before the last one that would be wasted: what comes
 // meanwhile takes the pages.
-func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (int, error) {
 	deleted, last := 0, false
 	err := s.submit(ctx, func(w *writer) error {
 		var more bool
@@ -24,10 +24,13 @@ func (s *Store) Purge(ctx context.Context, before time.Time, n int) (int, error)
 			return err
 		}
 		if err := w.exec(`DELETE FROM sticky WHERE (pool, dedup) IN (SELECT pool, dedup FROM sticky WHERE used > 0 AND used < ?1
-			AND NOT EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup) LIMIT ?2)`, millis(before), forgetSlice); err != nil {
+			AND NOT EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup) LIMIT ?2)`, millis(unheard), forgetSlice); err != nil {
 			return err
 		}
 		if err := w.forgetUnused(); err != nil {
+			return err
+		}
+		if err := w.forgetCounted(); err != nil {
 			return err
 		}
 		if err := w.forgetIdle(millis(before), forgetSlice); err != nil {

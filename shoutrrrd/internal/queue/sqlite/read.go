@@ -449,25 +449,17 @@ func (s *Store) Members(ctx context.Context, g queue.Group, n int) ([]int64, err
 // lane, the earliest first. It is one query for all lanes.
 func (s *Store) Recent(ctx context.Context, since time.Time) (map[int64][]queue.Acceptance, error) {
 	times := map[int64][]queue.Acceptance{}
-	err := s.rows(ctx, `SELECT lane, ended, priority FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended >= ?1 AND state = 4 ORDER BY ended`,
+	err := s.rows(ctx, `SELECT lane, ended AS at, priority, 1 FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended >= ?1 AND state = 4
+		UNION ALL SELECT lane, at, priority, requests FROM counted WHERE at >= ?1 ORDER BY at, priority`,
 		[]any{millis(since)}, func(scan func(...any) error) error {
-			var lane, ended int64
+			var lane, at, requests int64
 			var left queue.Rank
-			err := scan(num(&lane), num(&ended), num(&left))
-			times[lane] = append(times[lane], queue.Acceptance{At: fromMillis(ended), Critical: left == queue.Critical})
+			err := scan(num(&lane), num(&at), num(&left), num(&requests))
+			for range min(requests, 2) {
+				times[lane] = append(times[lane], queue.Acceptance{At: fromMillis(at), Critical: left == queue.Critical})
+			}
 			return err
 		})
-	s.mu.RLock()
-	mixed := map[int64]bool{}
-	for _, c := range s.counted {
-		if c.at >= millis(since) {
-			times[c.lane], mixed[c.lane] = append(times[c.lane], queue.Acceptance{At: fromMillis(c.at), Critical: true}), true // how it left is not kept
-		}
-	}
-	s.mu.RUnlock()
-	for lane := range mixed {
-		slices.SortStableFunc(times[lane], func(a, b queue.Acceptance) int { return a.At.Compare(b.At) })
-	}
 	return times, err
 }
 

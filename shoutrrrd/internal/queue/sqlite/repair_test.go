@@ -127,7 +127,7 @@ func TestPurgeWithoutVacuum(t *testing.T) {
 	}
 	deliverAll(t, s)
 	for {
-		n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), 1000)
+		n, err := s.Purge(t.Context(), time.Now().Add(time.Hour), time.Now().Add(time.Hour), 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestRelistBesideLanes(t *testing.T) {
 	for i := range 300 {
 		key, _ := eventsv2.ParseKey(fmt.Sprintf("%032d", i))
 		_, _ = s.Lane(t.Context(), key) // it may be that all are in use
-		if _, err := s.Purge(t.Context(), time.Now().Add(time.Hour), 2); err != nil {
+		if _, err := s.Purge(t.Context(), time.Now().Add(time.Hour), time.Now().Add(time.Hour), 2); err != nil {
 			t.Fatal(err)
 		}
 	}

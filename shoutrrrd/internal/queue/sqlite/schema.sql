@@ -1,4 +1,4 @@
--- Version 2. Times are milliseconds since 1970, severities and states the numbers of package queue.
+-- Version 3. Times are milliseconds since 1970, severities and states the numbers of package queue.
 --
 -- What may leave next stands in the row (state 0 is "due head of its chain"), so
 -- that a partial index is the answer. To work it out with NOT EXISTS is a scan of
@@ -11,6 +11,21 @@
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Attempts of the last minute or two of which PagerDuty may count more requests than
+-- stand for deliveries: a lost answer, a 5xx, a rejection, or both copies of one event.
+CREATE TABLE counted (
+    id       INTEGER PRIMARY KEY,
+    lane     INTEGER NOT NULL,
+    at       INTEGER NOT NULL, -- when it ended
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 3), -- of its chain
+    requests INTEGER NOT NULL CHECK (requests IN (1, 2)) -- of it, deliveries not among them
+) STRICT;
+
+-- Upstreams that have accepted nothing since their last failure.
+CREATE TABLE failing (
+    upstream TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
 -- One lane for each integration key, whatever the case of its letters. The counts

@@ -41,8 +41,8 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return verdict{fmt.Errorf("event %d: %w", x.ID, queue.ErrStale)}
 	}
 	w.setClaim(x.ID, claim{})
-	if x.Counts && x.State != queue.Delivered { // Recent knows a delivery by its row
-		w.count(c.chain.lane, x.At)
+	if err := errors.Join(w.count(&c, x), w.noteUpstream(x)); err != nil {
+		return err
 	}
 	if x.Tried && (x.State != queue.Delivered || x.Hedged != queue.NotHedged) {
 		if err := w.log(x.ID, x.At, "attempt", x.Status, x.History(), ""); err != nil {

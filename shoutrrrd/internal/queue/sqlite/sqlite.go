@@ -195,7 +195,6 @@ type Store struct {
 	deadBytes int64         // of their bodies
 	evicted   int           // dead letters that had to go since the start
 	givenUp   int           // events of lanes that made room since the start
-	counted   []counted     // of the last minute, in the order in which they were settled
 
 	// configured are the keys that the configuration names, as they were when it was read
 	// last: there may be thousands, and each event needs them.
@@ -328,7 +327,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, tx: transaction{dirty: map[*laneState]bool{}}}
+	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, failing: map[string]bool{}, tx: transaction{dirty: map[*laneState]bool{}}}
 	if err := w.prepare(ctx); err != nil {
 		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err

@@ -67,9 +67,10 @@ type writer struct {
 	token      uint64
 	written    int // bytes since the last checkpoint, roughly
 	growth     growth
-	internal   int       // requests in a row that the data made fail
-	unused     [2]string // pool and dedup key up to which forgetUnused has looked
-	leftovers  bool      // what was deleted may still stand in the WAL
+	internal   int             // requests in a row that the data made fail
+	unused     [2]string       // pool and dedup key up to which forgetUnused has looked
+	leftovers  bool            // what was deleted may still stand in the WAL
+	failing    map[string]bool // upstreams that have accepted nothing since their last failure
 
 	tx transaction
 }
@@ -357,7 +358,7 @@ func (w *writer) finish() {
 					return err
 				}
 			}
-			return errors.Join(w.keepCounted(), w.setMeta("clean", "yes"))
+			return w.setMeta("clean", "yes")
 		})
 		w.checkpoint(0)
 	}
