@@ -104,7 +104,7 @@ func newRoot(sys *system) *cobra.Command {
 	root.SetHelpFunc(writeHelp)
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(sys), newCheck(sys), newFsck(sys), newNotify(sys), newDemo(sys), newVersion())
+	root.AddCommand(newRun(sys), newCheck(sys), newFsck(sys), newBackup(sys), newRestore(sys), newNotify(sys), newDemo(sys), newVersion())
 	root.AddCommand(newTopics()...)
 	return root
 }
@@ -151,6 +151,7 @@ type sources struct {
 	file  string
 	flags *pflag.FlagSet
 
+	queueOfOwner bool       // the queue is that of whoever owns its folder
 	knowsService bool       // the command can look at the settings of the service
 	asService    string     // its unit as the flag names it
 	service      *unit.Unit // whose settings were loaded, nil for those of the user
@@ -257,7 +258,7 @@ func (from *sources) load() (*settings.Settings, error) {
 	// What the YAML reader makes of a large file is garbage a moment later: without this
 	// it would grow the heap to gcPercent of that, 150 MB in place of 100.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	read.Sockets = sockets
+	read.Sockets, read.QueueOfOwner = sockets, from.queueOfOwner || from.service != nil && from.service.MadeUp
 	s, err := settings.Load(read)
 	if err != nil {
 		return nil, failed(exitConfig, err)

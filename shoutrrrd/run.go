@@ -230,6 +230,8 @@ func (d *program) open(ctx context.Context) error {
 		return failed(exitTaken, err)
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", errEnded, err)
+	case errors.Is(err, queue.ErrRefusedFile):
+		return failed(exitConfig, err)
 	case err != nil:
 		return failed(exitMachine, err)
 	}

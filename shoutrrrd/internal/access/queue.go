@@ -121,3 +121,40 @@ func MakePrivate(path string) (changed []string, err error) {
 	}
 	return changed, nil
 }
+
+// PrivateFolder refuses a folder in which another user could take or change what is put
+// there: one that belongs to neither root nor this user, or that others may write to,
+// unless they can change only what is their own.
+func PrivateFolder(folder string) error {
+	if withoutModes {
+		return nil
+	}
+	whole, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(whole)
+	if err != nil {
+		return err
+	}
+	if open := openFolder(whole); open != "" {
+		return fmt.Errorf("every user of this machine can write to the folder %q: chmod o-w, or name another one", open)
+	}
+	if owner, known := ownerOf(info); known && owner != 0 && owner != os.Geteuid() {
+		return fmt.Errorf("the folder %q belongs to user %d and not to user %d: name another one", folder, owner, os.Geteuid())
+	}
+	return nil
+}
+
+// GiveToOwner gives a file that root has made in somebody's folder to whoever owns the
+// folder: a service could not open it.
+func GiveToOwner(path string) error {
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	if owner, known := ownerOf(info); known && owner != 0 {
+		return os.Lchown(path, owner, -1)
+	}
+	return nil
+}

@@ -424,6 +424,10 @@ var (
 	ErrFull = errors.New("the queue is full")
 	// ErrDiskFull is an ErrFull: the queue takes as much of its disk as it may.
 	ErrDiskFull = fmt.Errorf("%w: its disk has no more room for it", ErrFull)
+	// ErrRefusedFile: the file is not for this program to use as it is: another one or a
+	// later version has written it, or a part of it is missing. Its text is that of the
+	// error which it goes with.
+	ErrRefusedFile = errors.New("")
 	// ErrUnavailable: the store cannot keep anything now, because of its disk;
 	// nothing was kept. Later it may.
 	ErrUnavailable = errors.New("the queue cannot be written")

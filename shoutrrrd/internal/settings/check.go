@@ -48,16 +48,16 @@ func (s *Settings) checkWhole(wrong *problems, refused map[string]bool, from Sou
 		s.wrong(wrong, "admin", "both listeners cannot be at %s", s.Admin)
 	}
 	s.checkRoutes(wrong, from.Proxy)
-	s.checkQueue(wrong, from.MadeUp)
+	s.checkQueue(wrong, from.QueueOfOwner)
 }
 
 // checkQueue judges the files that hold the queue, before anything opens them.
-func (s *Settings) checkQueue(wrong *problems, ofService bool) {
+func (s *Settings) checkQueue(wrong *problems, ofOwner bool) {
 	if s.Queue == "" { // told already
 		return
 	}
 	judge := access.Queue
-	if ofService {
+	if ofOwner {
 		judge = access.QueueOfItsOwner
 	}
 	warnings, err := judge(s.Queue)

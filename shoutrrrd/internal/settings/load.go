@@ -33,9 +33,10 @@ type Sources struct {
 	// Locate returns where a file is to be read that the settings name. Defaults to there.
 	Locate func(path string) string
 	// MadeUp says that the user of the service is made up at its start: it reads what
-	// every user may, and what Locate finds elsewhere, and the queue is that of whoever
-	// owns its folder.
+	// every user may, and what Locate finds elsewhere.
 	MadeUp bool
+	// QueueOfOwner says that the queue is that of whoever owns its folder.
+	QueueOfOwner bool
 }
 
 // topNames are the names that may stand in the file.
