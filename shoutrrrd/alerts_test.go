@@ -43,6 +43,7 @@ type rehearsal struct {
 	away   bool     // nobody listens at the upstream
 	events func(t *testing.T, p *process)
 	after  func(t *testing.T, p *process) // once the events are there
+	args   []string                       // of the relay
 	alerts []string                       // that fire in the end; no other may
 }
 
@@ -61,6 +62,16 @@ var rehearsals = []rehearsal{
 		events: func(t *testing.T, p *process) {
 			p.flood(t, 1, func(int) string { return trigger("first", "info", "makes the lane") })
 			p.command(t, "queue", "pause", "web", "--why", "planned")
+		},
+	},
+	{
+		name: "the queue is full of less severe events", args: []string{"--max-queued", "200"}, alerts: []string{"ShoutrrrdQueueFull"},
+		events: func(t *testing.T, p *process) {
+			p.flood(t, 1, func(int) string { return trigger("first", "info", "makes the lane") })
+			p.command(t, "queue", "pause", "web", "--why", "planned")
+			for i := range 300 {
+				p.post(t.Context(), http.DefaultClient, trigger(fmt.Sprint("info-", i), "info", "a cable was cut"))
+			}
 		},
 	},
 	{name: "the relay is killed", events: criticals, after: func(_ *testing.T, p *process) { p.kill() }, alerts: []string{"ShoutrrrdDown"}},
@@ -133,7 +144,7 @@ func (o *rehearsal) start(t *testing.T) *process {
 	if err := os.WriteFile(config, []byte("keys:\n  - alias: web\n    key: "+testKey+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, dir, "--config", config, "--upstream", url)
+	return start(t, dir, append([]string{"--config", config, "--upstream", url}, o.args...)...)
 }
 
 // scrape asks for the metrics as Prometheus does, and returns for each relay the values of

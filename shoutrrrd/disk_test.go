@@ -64,8 +64,9 @@ func (p *process) trouble(t *testing.T, most int) (promised []string) {
 			if resp.Header.Get("Retry-After") == "" || !strings.Contains(said, "cannot be written") && !strings.Contains(said, "disk of its queue is full") {
 				t.Errorf("the 503 does not say why or for how long: %v %s", resp.Header, said)
 			}
-			if ready, err := http.Get(p.admin + "/readyz"); err != nil || ready.StatusCode != http.StatusServiceUnavailable {
-				t.Errorf("the relay says that it is ready: %v", err)
+			var status struct{ Reason, Full string }
+			if p.getJSON(t, "/api/status", &status); status.Reason == "" && status.Full == "" {
+				t.Error("the relay does not say why it turns events away")
 			}
 			return promised
 		default:

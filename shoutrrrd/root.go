@@ -1,15 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/unit"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -99,7 +104,7 @@ func newRoot(sys *system) *cobra.Command {
 	root.SetHelpFunc(writeHelp)
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(sys), newCheck(sys), newFsck(sys), newNotify(sys), newDemo(sys), newVersion())
+	root.AddCommand(newRun(sys), newCheck(sys), newFsck(sys), newBackup(sys), newRestore(sys), newNotify(sys), newDemo(sys), newVersion())
 	root.AddCommand(newTopics()...)
 	return root
 }
@@ -145,6 +150,12 @@ type sources struct {
 	sys   *system
 	file  string
 	flags *pflag.FlagSet
+
+	queueOfOwner bool       // the queue is that of whoever owns its folder
+	knowsService bool       // the command can look at the settings of the service
+	asService    string     // its unit as the flag names it
+	service      *unit.Unit // whose settings were loaded, nil for those of the user
+	passedOver   *unit.Unit // a unit that is there and was not asked for
 }
 
 func addSettings(cmd *cobra.Command, sys *system) *sources {
@@ -167,17 +178,79 @@ func addSettings(cmd *cobra.Command, sys *system) *sources {
 	return from
 }
 
-func (from *sources) load() (*settings.Settings, error) {
-	file := from.file
-	if file == "" {
-		file = from.sys.getenv("SHOUTRRRD_CONFIG")
+// The words of --as-service that are no unit.
+const (
+	serviceOfUnit = "yes"
+	serviceOfNone = "no"
+)
+
+// addService gives a command the flag by which it looks at the service.
+func (from *sources) addService() {
+	from.knowsService = true
+	from.flags.StringVar(&from.asService, "as-service", "", "take the settings of the service: those of the systemd `unit` "+unit.Standard+", or of another one; no for those of this user (default: of the service if --config is the file that its unit names)")
+	from.flags.Lookup("as-service").NoOptDefVal = serviceOfUnit
+}
+
+// findService looks for the unit of the service if its settings are meant.
+func (from *sources) findService() error {
+	name, file := from.asService, cmp.Or(from.file, from.sys.getenv("SHOUTRRRD_CONFIG"))
+	if from.service, from.passedOver = nil, nil; !from.knowsService || name == serviceOfNone {
+		return nil
 	}
+	asked := name != ""
+	if name == "" || name == serviceOfUnit {
+		name = unit.Standard
+	}
+	u, err := unit.Find(name, from.sys.getenv)
+	switch {
+	case err != nil && asked:
+		return failed(exitConfig, fmt.Errorf("%w; --as-service=%s takes the settings of this user", err, serviceOfNone))
+	case err != nil: // then there is no service that anybody could mean
+		return nil
+	case asked || file != "" && sameFile(file, from.ofUnit(u).file):
+		from.service = u
+	default:
+		from.passedOver = u
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return filepath.Clean(a) == filepath.Clean(b)
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// ofUnit are the sources that the command line of a unit gives. One that is wrong there
+// is wrong when the service starts, and systemd says so.
+func (from *sources) ofUnit(u *unit.Unit) *sources {
+	other := addSettings(&cobra.Command{}, from.sys)
+	_ = other.flags.Parse(u.Args[1:])
+	return other
+}
+
+// given are the flags that were given, by the names of the settings.
+func (from *sources) given() map[string]string {
 	given := map[string]string{}
-	from.flags.Visit(func(f *pflag.Flag) {
-		if f.Name != "config" {
-			given[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String()
-		}
-	})
+	from.flags.Visit(func(f *pflag.Flag) { given[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String() })
+	return given
+}
+
+func (from *sources) load() (*settings.Settings, error) {
+	if err := from.findService(); err != nil {
+		return nil, err
+	}
+	read := settings.Sources{File: from.file, Getenv: from.sys.getenv, Flags: from.given()}
+	if u := from.service; u != nil {
+		of := from.ofUnit(u)
+		flags := of.given()
+		maps.Copy(flags, read.Flags) // what is given here stands above the unit
+		read = settings.Sources{File: cmp.Or(from.file, of.file), Getenv: u.Getenv, Flags: flags, Locate: u.Locate, MadeUp: u.MadeUp}
+	}
+	read.File = cmp.Or(read.File, read.Getenv("SHOUTRRRD_CONFIG"))
 	sockets, err := supervisor{}.addresses()
 	if err != nil {
 		return nil, failed(exitConfig, err)
@@ -185,7 +258,8 @@ func (from *sources) load() (*settings.Settings, error) {
 	// What the YAML reader makes of a large file is garbage a moment later: without this
 	// it would grow the heap to gcPercent of that, 150 MB in place of 100.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	s, err := settings.Load(settings.Sources{File: file, Getenv: from.sys.getenv, Flags: given, Sockets: sockets})
+	read.Sockets, read.QueueOfOwner = sockets, from.queueOfOwner || from.service != nil && from.service.MadeUp
+	s, err := settings.Load(read)
 	if err != nil {
 		return nil, failed(exitConfig, err)
 	}

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,8 +153,8 @@ func (d *program) run(ctx context.Context) error {
 	relayed := make(chan error, 1)
 	go func() { relayed <- d.relay.Run(working, stopWithin*3/4) }()
 	go supervisor{}.watch(working, func() bool { return d.relay.Alive() })
-	supervisor{}.ready("accepting events at " + d.front.Addr().String())
-	d.log.Info("accepting events", "admin", "http://"+d.admin.Addr().String(), "at", "http://"+d.front.Addr().String()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", version())
+	supervisor{}.ready("accepting events at " + d.eventsURL())
+	d.log.Info("accepting events", "admin", listenerURL(d.admin.Addr(), d.settings.Load().AdminWebConfig), "at", d.eventsURL()+"/v2/enqueue", "queue", d.settings.Load().Queue, "version", version())
 	if d.started != nil {
 		d.started(d)
 	}
@@ -229,6 +231,8 @@ func (d *program) open(ctx context.Context) error {
 		return failed(exitTaken, err)
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", errEnded, err)
+	case errors.Is(err, queue.ErrRefusedFile):
+		return failed(exitConfig, err)
 	case err != nil:
 		return failed(exitMachine, err)
 	}
@@ -288,7 +292,26 @@ func (d *program) serve(on *listening) error {
 	)
 }
 
-// accepting returns why no event is accepted now, nil if all is well.
+// eventsURL is where clients find the events listener. A change of its TLS waits for a new
+// start, and so do the settings that are in force.
+func (d *program) eventsURL() string { return listenerURL(d.front.Addr(), d.settings.Load().WebConfig) }
+
+// listenerURL is an address that can be called: a listener at all addresses of this machine
+// has the machine's name, as nobody can call [::].
+func listenerURL(at net.Addr, webConfig string) string {
+	u := url.URL{Scheme: "http", Host: at.String()}
+	if webConfig != "" { // without TLS it is refused
+		u.Scheme = "https"
+	}
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			u.Host = net.JoinHostPort(name, strconv.Itoa(tcp.Port))
+		}
+	}
+	return u.String()
+}
+
+// accepting returns why no critical event is accepted now, nil if they are.
 func (d *program) accepting() error {
 	if d.stopping.Load() {
 		return errors.New("the relay is stopping")
@@ -320,7 +343,7 @@ func credentials(s *settings.Settings) []door.Credential {
 // settings stay.
 func (d *program) reload() {
 	supervisor{}.reloading()
-	defer supervisor{}.ready("accepting events at " + d.front.Addr().String())
+	defer supervisor{}.ready("accepting events at " + d.eventsURL())
 	before := d.settings.Load()
 	var after *settings.Settings
 	read, err := d.from.load()

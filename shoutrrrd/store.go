@@ -108,6 +108,9 @@ func (d *program) watchDisk(ctx context.Context, failures chan<- error) {
 			return
 		}
 		age := d.store.Hanging()
+		if age < sqlite.SlowAfter { // else it would wait for the disk as well
+			d.store.LookAfterFile()
+		}
 		switch {
 		case age >= endAfter:
 			failures <- fmt.Errorf("the disk of the queue has not answered for %s; the relay ends, for its supervisor to start it anew", age.Round(time.Second))

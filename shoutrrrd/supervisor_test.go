@@ -109,7 +109,7 @@ func TestSupervisor(t *testing.T) {
 	if !p.await() {
 		t.Fatalf("it has not started:\n%s", p.log)
 	}
-	want("READY=1", "STATUS=accepting events at 127.0.0.1:")
+	want("READY=1", "STATUS=accepting events at http://127.0.0.1:")
 	want("WATCHDOG=1")
 	if err := p.cmd.Process.Signal(hangup); err != nil {
 		t.Fatal(err)

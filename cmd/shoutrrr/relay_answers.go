@@ -15,6 +15,7 @@ type relayStatus struct {
 	Now            time.Time   `json:"now"`
 	Accepting      bool        `json:"accepting"`
 	Reason         string      `json:"reason"`
+	Full           string      `json:"full"` // why only critical events are accepted
 	Queued         int         `json:"queued"`
 	Dead           int         `json:"dead"`
 	Headline       relayHead   `json:"headline"`

@@ -114,10 +114,13 @@ func statusText(s *relayStatus, address string, p paper) string {
 	}
 	late, colour := timeToPage(s)
 	text += fact(p, "time to page", late, colour)
-	if s.Accepting {
-		text += fact(p, "accepting", "yes", green)
-	} else {
+	switch {
+	case !s.Accepting:
 		text += fact(p, "accepting", "NO: "+s.Reason, red)
+	case s.Full != "":
+		text += fact(p, "accepting", "critical events only: "+s.Full, yellow)
+	default:
+		text += fact(p, "accepting", "yes", green)
 	}
 	queued, colour := queuedText(s)
 	text += fact(p, "queued", queued, colour)

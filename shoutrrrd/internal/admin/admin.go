@@ -18,7 +18,7 @@ import (
 
 // Store is what the door itself needs of a queue.
 type Store interface {
-	// Healthy returns why nothing can be kept, nil if all is well.
+	// Healthy returns why critical events cannot be kept, nil if they can.
 	Healthy() error
 	// Quarantined lists files that were set aside as damaged.
 	Quarantined() []string
@@ -44,7 +44,7 @@ type Options struct {
 	// Hosts returns names beside those of the loopback by which browsers and
 	// clients may call the door. Defaults to none.
 	Hosts func() []string
-	// Accepting returns why the relay accepts nothing.
+	// Accepting returns why the relay accepts no critical event, nil if it does.
 	Accepting func() error
 	// Meter has the counters of /metrics. Defaults to one of its own.
 	Meter   *Meter
@@ -159,7 +159,7 @@ GET  /api/dead                    refused and expired events, grouped by lane an
 GET  /api/shape                   what is queued, by lane, severity and age
 GET  /                            the console, for browsers
 GET  /metrics                     for Prometheus
-GET  /healthz, /readyz            does the process run; can it accept durably
+GET  /healthz, /readyz            does the process run; would a critical event be accepted
 `
 
 // forBrowsers shows the pages, and the list of what there is to whoever asks for no
@@ -186,8 +186,9 @@ func (d *Door) index(w http.ResponseWriter, _ *http.Request) {
 
 func (d *Door) healthz(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") }
 
-// readyz tells whether events can be kept and nothing else: while PagerDuty is
-// away the relay is needed most.
+// readyz tells whether a critical event would be accepted and nothing else: while
+// PagerDuty is away the relay is needed most, and a queue that is full of less severe
+// events has places that are reserved for pages.
 func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
 	if err := d.o.Accepting(); err != nil {
 		text(w, http.StatusServiceUnavailable, d.o.Insight.Scrub(context.Background(), err.Error())+"\n")

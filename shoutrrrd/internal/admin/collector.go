@@ -56,7 +56,8 @@ var (
 	descForecast    = describe("backlog_forecast_seconds", "Time until nothing is queued any more if nothing is added; +Inf if unknown.", "lane")
 	descLanes       = describe("lanes", "Lanes.")
 	descTrouble     = describe("lanes_in_trouble", "Lanes that do not flow, or have dead letters.")
-	descHealthy     = describe("store_healthy", "Whether the queue can keep events durably.")
+	descHealthy     = describe("store_healthy", "Whether the queue can keep critical events durably.")
+	descFull        = describe("queue_full", "Whether the queue turns events that are not critical away, as it is full.")
 	descQuarantined = describe("quarantined_files", "Queue files that were set aside as damaged.")
 	descFile        = describe("queue_file_bytes", "Size of the queue's file.")
 	descWAL         = describe("queue_wal_bytes", "Size of the queue's write-ahead log.")
@@ -71,7 +72,7 @@ var (
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descQueued, descInFlight, descDead, descOldest, descLimit, descLearned, descUsed, descCondition, descKeyRefused,
-		descTimeToPage, descState, descStuck, descUpstream, descAcceptedAt, descForecast, descLanes, descTrouble, descHealthy, descQuarantined,
+		descTimeToPage, descState, descStuck, descUpstream, descAcceptedAt, descForecast, descLanes, descTrouble, descHealthy, descFull, descQuarantined,
 		descFile, descWAL, descDiskLimit, descDiskFree, descHanging, descEvicted, descGivenUp,
 	} {
 		to <- d
@@ -87,6 +88,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(descHealthy, number01(c.door.o.Store.Healthy() == nil))
 	gauge(descQuarantined, float64(len(c.door.o.Store.Quarantined())))
 	u := c.door.o.Store.Usage()
+	gauge(descFull, number01(u.Full != nil))
 	gauge(descFile, float64(u.File))
 	gauge(descWAL, float64(u.WAL))
 	gauge(descDiskLimit, float64(u.Limit))

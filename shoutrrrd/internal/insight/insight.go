@@ -78,7 +78,7 @@ type Options struct {
 	Config func() Loaded
 	// Calls are the outages for which the relay calls for help now; nil if it calls nobody.
 	Calls func() []Call
-	// Accepting returns why the relay accepts nothing.
+	// Accepting returns why the relay accepts no critical event, nil if it does.
 	Accepting func() error
 	Now       func() time.Time
 	Started   time.Time

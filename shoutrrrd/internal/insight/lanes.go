@@ -230,8 +230,9 @@ type Status struct {
 	Version        string   `json:"version"`
 	StartedAt      Stamp    `json:"started_at"`
 	Now            Stamp    `json:"now"`
-	Accepting      bool     `json:"accepting"`
-	Reason         string   `json:"reason,omitempty"`
+	Accepting      bool     `json:"accepting"`        // critical events
+	Reason         string   `json:"reason,omitempty"` // why not
+	Full           string   `json:"full,omitempty"`   // why no others are accepted
 	Queued         int      `json:"queued"`
 	Dead           int      `json:"dead"`
 	Headline       Headline `json:"headline"`
@@ -335,6 +336,9 @@ func (i *Insight) StatusLate(ctx context.Context, lateAfter time.Duration) (Stat
 	}
 	u := i.o.Store.Usage()
 	v.Disk = Disk{File: u.File, WAL: u.WAL, Free: u.Free, Limit: u.Limit, Hanging: Seconds(u.Hanging), Evicted: u.Evicted, GivenUp: u.GivenUp}
+	if u.Full != nil {
+		v.Full = u.Full.Error()
+	}
 	v.Dead = max(v.Dead, u.Dead) // the lanes of some are forgotten
 	if config.Err != nil {
 		v.Config.Error = config.Err.Error()

@@ -413,6 +413,7 @@ type Usage struct {
 	Dead    int           // dead letters that are kept, those of forgotten lanes included
 	Evicted int           // dead letters that were deleted since the start, as there were too many
 	GivenUp int           // events that were given up since the start: PagerDuty rejects their key, and its lane made room
+	Full    error         // why only critical events are kept; nil while there is room for all
 }
 
 // Failures of a store, for errors.Is.
@@ -421,6 +422,10 @@ var (
 	ErrFull = errors.New("the queue is full")
 	// ErrDiskFull is an ErrFull: the queue takes as much of its disk as it may.
 	ErrDiskFull = fmt.Errorf("%w: its disk has no more room for it", ErrFull)
+	// ErrRefusedFile: the file is not for this program to use as it is: another one or a
+	// later version has written it, or a part of it is missing. Its text is that of the
+	// error which it goes with.
+	ErrRefusedFile = errors.New("")
 	// ErrUnavailable: the store cannot keep anything now, because of its disk;
 	// nothing was kept. Later it may.
 	ErrUnavailable = errors.New("the queue cannot be written")

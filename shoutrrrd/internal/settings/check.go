@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,7 +24,7 @@ import (
 // already is left alone.
 func (s *Settings) checkWhole(wrong *problems, refused map[string]bool, from Sources) {
 	for _, file := range []struct{ name, path string }{{"web_config", s.WebConfig}, {"admin_web_config", s.AdminWebConfig}} {
-		if err := s.checkWebConfig(file.path); err != nil {
+		if err := s.checkWebConfig(file.path, &from); err != nil {
 			s.wrong(wrong, file.name, "%w", err)
 		}
 	}
@@ -47,15 +48,19 @@ func (s *Settings) checkWhole(wrong *problems, refused map[string]bool, from Sou
 		s.wrong(wrong, "admin", "both listeners cannot be at %s", s.Admin)
 	}
 	s.checkRoutes(wrong, from.Proxy)
-	s.checkQueue(wrong)
+	s.checkQueue(wrong, from.QueueOfOwner)
 }
 
 // checkQueue judges the files that hold the queue, before anything opens them.
-func (s *Settings) checkQueue(wrong *problems) {
+func (s *Settings) checkQueue(wrong *problems, ofOwner bool) {
 	if s.Queue == "" { // told already
 		return
 	}
-	warnings, err := access.Queue(s.Queue)
+	judge := access.Queue
+	if ofOwner {
+		judge = access.QueueOfItsOwner
+	}
+	warnings, err := judge(s.Queue)
 	for _, text := range warnings {
 		s.warn("%s", redact.Shapes(text))
 	}
@@ -66,7 +71,7 @@ func (s *Settings) checkQueue(wrong *problems) {
 
 // checkWebConfig wants TLS of the file, for that is what the listeners take it for, and
 // files that other users can neither change nor, if they are secret, read.
-func (s *Settings) checkWebConfig(path string) error {
+func (s *Settings) checkWebConfig(path string, from *Sources) error {
 	if path == "" {
 		return nil
 	}
@@ -92,7 +97,7 @@ func (s *Settings) checkWebConfig(path string) error {
 	if file.TLS.CertFile == "" && file.TLS.Cert == "" {
 		return fmt.Errorf("%q has no tls_server_config with cert_file and key_file", shown(path))
 	}
-	if err := web.Validate(path); err != nil {
+	if err := validateWeb(path, file.TLS.CertFile, file.TLS.KeyFile, from); err != nil {
 		return fmt.Errorf("%q: %s", shown(path), withoutSecrets(err.Error()))
 	}
 	secret := file.TLS.KeyFile
@@ -103,14 +108,26 @@ func (s *Settings) checkWebConfig(path string) error {
 		if named == "" {
 			continue
 		}
-		if err := access.Changeable(beside(path, named)); err != nil {
+		whole := beside(path, named)
+		if err := errors.Join(access.Changeable(from.Locate(whole)), from.readableByService(whole)); err != nil {
 			return fmt.Errorf("%q: %w", shown(named), err)
 		}
 	}
-	if secret != "" && access.Readable(beside(path, secret)) {
+	if secret != "" && access.Readable(from.Locate(beside(path, secret))) {
 		s.warn("every user of this machine can read %s, which holds a TLS key: chmod o-rwx", shown(secret))
 	}
 	return nil
+}
+
+// validateWeb has the toolkit judge the file. It cannot find a certificate or a key that is
+// a credential of a service which is stopped: of these the pair is what counts.
+func validateWeb(path, cert, key string, from *Sources) error {
+	cert, key = beside(path, cert), beside(path, key)
+	if from.Locate(cert) == cert && from.Locate(key) == key {
+		return web.Validate(path)
+	}
+	_, err := tls.LoadX509KeyPair(from.Locate(cert), from.Locate(key))
+	return err
 }
 
 // beside is a path that stands in a file: a relative one starts where the file is.

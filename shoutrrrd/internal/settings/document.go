@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -84,6 +85,7 @@ type document struct {
 	path  string
 	lines []string
 	wrong *problems
+	from  *Sources
 }
 
 // member is a name in the file with what stands below it.
@@ -97,6 +99,9 @@ func (d *document) read() map[string]member {
 	data, err := readFile(d.path, maxFile)
 	if err == nil {
 		err = access.Changeable(d.path)
+	}
+	if err == nil {
+		err = d.from.readableByService(d.path)
 	}
 	if err != nil {
 		d.wrong.add(origin{text: d.path}, "", "%w", err)
@@ -310,6 +315,26 @@ func readFile(path string, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("%q is larger than %d bytes", shown(path), most)
 	}
 	return data, nil
+}
+
+// readableByService refuses what the one who runs check can read, and the service cannot.
+func (from *Sources) readableByService(path string) error {
+	if !from.MadeUp || from.Locate(path) != path || access.Readable(path) {
+		return nil
+	}
+	return fmt.Errorf("the user of the service is made up at its start and cannot read %q: chmod o+r, or give a secret by LoadCredential=", shown(path))
+}
+
+// credentialFolder is where systemd puts the credentials of a service.
+const credentialFolder = "/run/credentials/"
+
+// missingCredential says what to do about a credential that is not there.
+func missingCredential(path string, err error) error {
+	unit, name, inside := strings.Cut(strings.TrimPrefix(path, credentialFolder), "/")
+	if !strings.HasPrefix(path, credentialFolder) || !inside || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("there is no credential %q: the unit %s needs LoadCredential=%s:/path/of/its/file, and systemd makes the copy when it starts the service", shown(name), shown(unit), shown(name))
 }
 
 // unreadable tells why, but of the path only what may be shown: somebody may have

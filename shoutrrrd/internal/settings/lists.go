@@ -151,9 +151,13 @@ func (e entry) secretFile(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("a path is wanted")
 	}
-	path = beside(e.d.path, path)
+	named := beside(e.d.path, path)
+	path = e.d.from.Locate(named)
 	data, err := readFile(path, maxSecret)
 	if err != nil {
+		return "", missingCredential(path, err)
+	}
+	if err := e.d.from.readableByService(named); err != nil {
 		return "", err
 	}
 	if err := access.Changeable(path); err != nil {

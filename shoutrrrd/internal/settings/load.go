@@ -27,6 +27,16 @@ type Sources struct {
 	// not be sent. Defaults to what the relay sends by.
 	Proxy func(*http.Request) (*url.URL, error)
 	Now   func() time.Time // the wall clock; defaults to time.Now
+
+	// Of a service that is judged from somebody's shell:
+
+	// Locate returns where a file is to be read that the settings name. Defaults to there.
+	Locate func(path string) string
+	// MadeUp says that the user of the service is made up at its start: it reads what
+	// every user may, and what Locate finds elsewhere.
+	MadeUp bool
+	// QueueOfOwner says that the queue is that of whoever owns its folder.
+	QueueOfOwner bool
 }
 
 // topNames are the names that may stand in the file.
@@ -47,12 +57,15 @@ func Load(from Sources) (*Settings, error) {
 	if from.Proxy == nil {
 		from.Proxy = eventsv2.ProxyFromEnvironment
 	}
+	if from.Locate == nil {
+		from.Locate = func(path string) string { return path }
+	}
 	s := &Settings{origins: map[string]origin{}, now: from.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	var wrong problems
-	d := document{path: from.File, wrong: &wrong}
+	d := document{path: from.File, wrong: &wrong, from: &from}
 	var members map[string]member
 	if from.File != "" {
 		members = d.read()

@@ -41,13 +41,14 @@ var walls = map[string][]string{
 	"internal/trend":           {},
 	"internal/console":         {"internal/door", "internal/insight", "internal/lane", "internal/ops", "internal/outlook", "internal/queue", "internal/trend", root + "/internal/look"},
 	"internal/access":          {},
+	"internal/unit":            {},
 	"internal/notify":          {root + "/pkg/eventsv2"},
 	"internal/settings":        {"internal/access", root + "/internal/redact", root + "/pkg/eventsv2"},
 	"internal/routes":          {"internal/intake", "internal/queue", "internal/relay", "internal/settings", root + "/pkg/eventsv2"},
 	"internal/walls":           {},
 	"": {
 		"internal/access", "internal/admin", "internal/console", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/notify", "internal/ops", "internal/outlook", "internal/queue", "internal/queue/sqlite", "internal/relay", "internal/routes", "internal/share",
-		"internal/settings", "internal/trend", root + "/internal/redact", root + "/pagerdutytest", root + "/pkg/eventsv2",
+		"internal/settings", "internal/trend", "internal/unit", root + "/internal/redact", root + "/pagerdutytest", root + "/pkg/eventsv2",
 	},
 }
 

@@ -28,6 +28,9 @@ func Check(ctx context.Context, o Options, repair bool) (report Report, err erro
 		return report, err
 	}
 	s := &Store{o: o, lock: lock}
+	if err := s.holdFile(); err != nil {
+		return report, errors.Join(err, lock.Close())
+	}
 	defer func() { err = errors.Join(err, s.closeFiles()) }()
 	if err := s.examineMark(); err != nil {
 		return damagedReport(err), nil

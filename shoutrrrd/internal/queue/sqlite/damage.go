@@ -48,7 +48,7 @@ func isOfTheData(err error) bool {
 		return false
 	}
 	var call syscall.Errno // of a file that this package opens itself
-	return !errors.As(err, &call) && !errors.Is(err, errDamaged) && !errors.Is(err, errForeign) && !errors.Is(err, errLater) &&
+	return !errors.As(err, &call) && !errors.Is(err, errDamaged) && !isRefusedFile(err) && !errors.Is(err, errTaken) && !errors.Is(err, queue.ErrLocked) &&
 		!errors.Is(err, queue.ErrBroken) && !errors.Is(err, queue.ErrUnavailable)
 }
 

@@ -125,19 +125,19 @@ func TestDiskHasABound(t *testing.T) {
 	if turned == 0 {
 		t.Error("nothing was turned away")
 	}
-	if err := s.Healthy(); !errors.Is(err, queue.ErrDiskFull) {
+	if err := s.Full(); !errors.Is(err, queue.ErrDiskFull) {
 		t.Errorf("a queue without room on its disk says %v of itself", err)
 	}
 	if err := put(5000, queue.Critical); err != nil {
 		t.Errorf("the first critical event of the lane: %v", err)
 	}
-	if err := s.Healthy(); !errors.Is(err, queue.ErrDiskFull) {
+	if err := s.Full(); !errors.Is(err, queue.ErrDiskFull) {
 		t.Errorf("after a critical event found room: %v", err)
 	}
 	deliverAll(t, s)
-	for deadline := time.Now().Add(time.Minute); s.Healthy() != nil; runtime.Gosched() { // without an event that tries it
+	for deadline := time.Now().Add(time.Minute); s.Full() != nil; runtime.Gosched() { // without an event that tries it
 		if time.Now().After(deadline) {
-			t.Fatalf("after all has left the queue says %v of itself", s.Healthy())
+			t.Fatalf("after all has left the queue says %v of itself", s.Full())
 		}
 	}
 	if err := put(6000, queue.Error); err != nil {
@@ -158,7 +158,7 @@ func TestFullDiskIsKnownFromTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openTest(t, Options{Path: path, MaxDisk: func() int64 { return 2 << 20 }})
-	if err := s.Healthy(); !errors.Is(err, queue.ErrDiskFull) {
+	if err := s.Full(); !errors.Is(err, queue.ErrDiskFull) {
 		t.Errorf("a queue of 4 MB that may have 2 MB says %v of itself", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestRoomIsMadeStepByStep(t *testing.T) {
 		Now: func() time.Time { return time.Unix(moment.Add(1), 0) }, // each look measures
 	})
 	lane, n := laneOf(t, s), 0
-	for ; s.Healthy() == nil; n++ {
+	for ; s.Full() == nil; n++ {
 		e := event(lane, eventsv2.Trigger, fmt.Sprint(n), queue.Error)
 		e.Body = fmt.Appendf(nil, `{"text":%q}`, strings.Repeat("x", 600))
 		if _, err := s.Put(t.Context(), e); err != nil && !errors.Is(err, queue.ErrDiskFull) {
@@ -261,9 +261,9 @@ func TestRoomIsMadeStepByStep(t *testing.T) {
 		}
 	}
 	wal := sizeOfFile(path + "-wal")
-	for deadline := time.Now().Add(time.Minute); s.Healthy() != nil; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); s.Full() != nil; runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after all has left the queue says %v of itself", s.Healthy())
+			t.Fatalf("after all has left the queue says %v of itself", s.Full())
 		}
 	}
 	if grown := sizeOfFile(path+"-wal") - wal; grown > forWAL(limit.Load()) {
@@ -336,7 +336,7 @@ func TestStrangersLeaveRoomOnTheDisk(t *testing.T) {
 	if turned == 0 {
 		t.Fatal("the disk has no bound")
 	}
-	if err := s.Healthy(); err != nil {
+	if err := s.Full(); err != nil {
 		t.Errorf("with room for listed keys the queue says %v of itself", err)
 	}
 	listed := laneFor(t, s, testKey)

@@ -37,7 +37,7 @@ type usage struct {
 // Usage returns what the queue takes of its disk.
 func (s *Store) Usage() queue.Usage {
 	u := s.measured()
-	u.Hanging = s.Hanging()
+	u.Hanging, u.Full = s.Hanging(), s.Full()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	u.Dead, u.Evicted, u.GivenUp = s.dead, s.evicted, s.givenUp
@@ -134,17 +134,25 @@ const largestEvent = 1 << 20
 // moved into the file and no event can end, so that nothing would ever leave again.
 func (w *writer) diskRoom(who claimant) error {
 	err := w.findDiskRoom(who)
-	members := err // whether the relay is ready is about them
-	if err != nil && (who == stranger || who == newcomer) {
-		members = w.findDiskRoom(member)
+	w.noteRoom(who, err, member, &w.s.noRoom)
+	w.noteRoom(who, err, urgent, &w.s.noPlace)
+	return err
+}
+
+// noteRoom keeps whether the disk has room for a kind of event, after somebody has asked
+// for room with that outcome. Who may use more of the disk than that kind says nothing of
+// it by an answer that is good, and who may use another part nothing by one that is not.
+func (w *writer) noteRoom(asked claimant, outcome error, kind claimant, in *atomic.Pointer[error]) {
+	answer := outcome
+	if outcome != nil && asked != kind {
+		answer = w.findDiskRoom(kind)
 	}
 	switch {
-	case errors.Is(members, queue.ErrDiskFull):
-		w.s.noRoom.Store(&members)
-	case members == nil && (err != nil || who <= member): // a critical event may use more than the others
-		w.s.noRoom.Store(nil)
+	case errors.Is(answer, queue.ErrDiskFull):
+		in.Store(&answer)
+	case answer == nil && (outcome != nil || asked <= kind):
+		in.Store(nil)
 	}
-	return err
 }
 
 // lookForRoom learns whether a full disk has room again. A balancer that has read the
@@ -174,7 +182,12 @@ func (w *writer) findDiskRoom(who claimant) error {
 	switch who {
 	case page: // half of that is for them alone
 		keep /= 2
+	case urgent: // and a quarter for all critical ones
+		keep -= keep / 4
+	case member:
+		most -= most / forCritical
 	case stranger:
+		most -= most / forCritical
 		most -= most / forListed
 	}
 	scarce := g.known && u.Free-g.since-max(0, wal-u.WAL) < keep // the WAL grows before it is moved

@@ -23,7 +23,7 @@ var errForeign = errors.New("it is no queue of this program")
 var errLater = errors.New("a newer program has written the file")
 
 // prepare makes or checks the tables and reads what the memory keeps.
-func (w *writer) prepare(ctx context.Context) error {
+func (w *writer) prepare(ctx context.Context, fresh bool) error {
 	var version, application int
 	if err := w.conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
@@ -39,7 +39,12 @@ func (w *writer) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if tables["meta"] {
+		err = errors.Join(w.examineWAL(fresh), w.examineBackup())
+	}
 	switch {
+	case isRefusedFile(err):
+		return err
 	case len(tables) == 0 && application == 0:
 		err = w.create(ctx)
 	case application != applicationID && !isOurs(tables):

@@ -10,9 +10,12 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// reserve is how many of the places in the queue are for critical events alone: the
-// last hundredth.
-func (o *Options) reserve() int { return max(1, o.MaxQueued/100) }
+// forCritical is the part of all places, and of the disk, that is for critical events
+// alone: the last one of so many.
+const forCritical = 100
+
+// reserve is how many of the places in the queue are for critical events alone.
+func (o *Options) reserve() int { return max(1, o.MaxQueued/forCritical) }
 
 // ordinary is how many events may wait before only critical ones are kept.
 func (o *Options) ordinary() int { return o.MaxQueued - o.reserve() }
@@ -29,6 +32,8 @@ const (
 	stranger claimant = iota
 	// member: a key that the configuration names, or any while it names none.
 	member
+	// urgent: a critical event of a member that its lane has no place of its own for.
+	urgent
 	// newcomer: the first critical event of a stranger's lane, which may go beyond the
 	// bounds, but not into what the file system has left for members.
 	newcomer
@@ -55,6 +60,8 @@ func (w *writer) claimantOf(lane *laneState, weight queue.Rank) claimant {
 		return page
 	case critical:
 		return newcomer
+	case (listed || named == 0) && weight == queue.Critical:
+		return urgent
 	case listed || named == 0:
 		return member
 	}

@@ -84,6 +84,7 @@ type Options struct {
 	// block nor call the store.
 	Report func(Incident)
 
+	restoring   bool          // the file may be a backup
 	checking    bool          // the caller examines the queue, so that it gets all findings
 	slowAfter   time.Duration // how old a transaction may be before the disk counts as hanging; tests make it shorter
 	synchronous string        // a negative control sets NORMAL
@@ -154,6 +155,9 @@ func (o *Options) complete() {
 type Store struct {
 	o           Options
 	lock        *os.File
+	held        heldFile
+	hadWAL      bool // there was a write-ahead log when the file was opened
+	unfinished  bool // the file could not be marked as whole at the end; the writer's own
 	write       *sql.DB
 	read        *sql.DB
 	clean       bool
@@ -167,6 +171,7 @@ type Store struct {
 	failure  atomic.Pointer[error] // why nothing can be kept now
 	brokenBy atomic.Pointer[error] // why nothing will ever be
 	noRoom   atomic.Pointer[error] // why the disk takes no more ordinary events
+	noPlace  atomic.Pointer[error] // why it takes no more critical ones either
 	brokenC  chan struct{}
 
 	busySince  atomic.Int64 // when the transaction in hand began, in nanoseconds since 1970; 0 between two
@@ -234,11 +239,14 @@ func (s *Store) open(ctx context.Context) error {
 	if err == nil { // what was taken over is on the disk now
 		err = forgetPlan(s.o.Path)
 	}
+	if err == nil {
+		err = w.needWAL()
+	}
 	if err != nil {
 		if w != nil && !s.unsynced() {
 			w.close()
 		}
-		return fmt.Errorf("open the queue %s: %w", s.o.Path, err)
+		return refused(fmt.Errorf("open the queue %s: %w", s.o.Path, err))
 	}
 	s.quarantined = asides(s.o.Path)
 	if text, _ := w.meta("salvage"); text != "" { // it is for people; the events are there
@@ -302,12 +310,16 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.holdFile(); err != nil {
+		return nil, err
+	}
 	if err := s.examineHeader(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.renewWAL(); err != nil {
 		return nil, err
 	}
+	s.hadWAL = exists(s.o.Path + "-wal")
 	var vacuum []string
 	if fresh { // later it would change nothing, and write
 		vacuum = []string{"auto_vacuum(INCREMENTAL)"}
@@ -327,11 +339,12 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, failing: map[string]bool{}, tx: transaction{dirty: map[*laneState]bool{}}}
-	if err := w.prepare(ctx); err != nil {
+	if err := w.prepare(ctx, fresh); err != nil {
 		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err
 	}
 	s.read = s.database(6, "cache_size(-4096)", "query_only(1)")
+	s.recognise()
 	return w, nil
 }
 
@@ -383,7 +396,8 @@ func (s *Store) Evicted() int {
 	return s.evicted
 }
 
-// Healthy returns nil while the store can keep events durably, else why not.
+// Healthy returns nil while the store keeps critical events durably, else why not. It
+// may turn others away, see [Store.Full].
 func (s *Store) Healthy() error {
 	if broken := s.brokenBy.Load(); broken != nil {
 		return *broken
@@ -394,12 +408,20 @@ func (s *Store) Healthy() error {
 	if err := s.slow(); err != nil {
 		return err
 	}
-	if full := s.noRoom.Load(); full != nil {
+	return s.bounded(&s.noPlace, s.o.MaxQueued)
+}
+
+// Full returns nil while there is room for events of every severity, else why only
+// critical ones are kept.
+func (s *Store) Full() error { return s.bounded(&s.noRoom, s.o.ordinary()) }
+
+func (s *Store) bounded(disk *atomic.Pointer[error], places int) error {
+	if full := disk.Load(); full != nil {
 		return *full
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.queued >= s.o.ordinary() {
+	if s.queued >= places {
 		return queue.ErrFull
 	}
 	return nil
@@ -466,14 +488,15 @@ func (s *Store) closeDatabases() error {
 	return errors.Join(errs...)
 }
 
-// unsynced reports whether an fsync has failed.
+// unsynced reports whether an fsync has failed, or the end in order, or the file is another
+// one: to close it would take away the write-ahead log, in the last case that of the other.
 func (s *Store) unsynced() bool {
 	broken := s.brokenBy.Load()
-	return broken != nil && isFailedSync(*broken)
+	return s.unfinished || broken != nil && (isFailedSync(*broken) || errors.Is(*broken, errTaken))
 }
 
 func (s *Store) closeFiles() error {
-	return errors.Join(s.closeDatabases(), s.lock.Close())
+	return errors.Join(s.closeDatabases(), s.letGo(), s.lock.Close())
 }
 
 // fail notes why nothing is kept. After a failed fsync it is not known what is on the
@@ -483,7 +506,7 @@ func (s *Store) fail(err error) error {
 	if isDamage(err) {
 		s.suspect()
 	}
-	if !isFailedSync(err) && !isDamage(err) {
+	if !isFailedSync(err) && !isDamage(err) && !errors.Is(err, errTaken) {
 		wrapped := fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
 		s.failure.Store(&wrapped)
 		return wrapped

@@ -56,6 +56,9 @@ func (w *writer) transact(do func() error) error {
 			w.rollBack()
 		}
 	}
+	if err == nil { // what was written to a file that is gone is in none that the next start has
+		err = w.s.taken()
+	}
 	if err != nil {
 		if isOfTheData(err) {
 			return err

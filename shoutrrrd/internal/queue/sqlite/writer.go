@@ -352,14 +352,15 @@ func (w *writer) finish() {
 	w.s.began()
 	defer w.s.ended()
 	if w.s.brokenBy.Load() == nil {
-		_ = w.transact(func() error { // if it fails, the next start is careful
+		err := w.transact(func() error { // if it fails, the next start is careful
 			if len(w.s.claims) > 0 {
 				if err := w.noteUnsure(); err != nil {
 					return err
 				}
 			}
-			return w.setMeta("clean", "yes")
+			return errors.Join(w.setMeta(walMeta, walMoved), w.setMeta("clean", "yes"))
 		})
+		w.s.unfinished = err != nil
 		w.checkpoint(0)
 	}
 	if !w.s.unsynced() {

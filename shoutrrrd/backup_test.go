@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/internal/prove"
+	"github.com/containrrr/shoutrrr/pagerdutytest"
+)
+
+// A backup of a running relay is one file with all that had a 202; restored, it sends
+// nothing until an operator resumes its lanes, and then all of it.
+func TestBackupOfARunningRelay(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	path, file := filepath.Join(dir, "queue.db"), filepath.Join(dir, "backup.db")
+	p := start(t, dir, "--upstream", "http://127.0.0.1:9")
+	p.promise(t, "one", "two", "three")
+	status, stdout, stderr := command(t, dir, nil, "backup", "--queue", path, file)
+	if status != exitOK || stderr != "" || !strings.Contains(stdout, "is a backup of") {
+		t.Fatalf("status %d, %s%s", status, stderr, stdout)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %v, %v", info.Mode(), err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "backup.db?*")); len(left) > 0 {
+		t.Errorf("beside it there are %q", left)
+	}
+	p.promise(t, "later") // the relay goes on
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", path, file); status != exitConfig || !strings.Contains(stderr, "exists") {
+		t.Errorf("over a file that is there: status %d, %s", status, stderr)
+	}
+
+	// A copy of it is no queue that a relay sends from at once.
+	copyOf(t, file, filepath.Join(other, "queue.db"))
+	early := launch(t, other, nil)
+	if status := early.status(t); status != exitConfig || !strings.Contains(early.log.String(), "shoutrrrd restore") {
+		t.Errorf("a relay on a backup ended with %d: %s", status, early.log)
+	}
+	if status, _, stderr := command(t, other, nil, "restore", "--queue", filepath.Join(other, "queue.db"), file); status != exitConfig || !strings.Contains(stderr, "overwrites nothing") {
+		t.Errorf("over a queue that is there: status %d, %s", status, stderr)
+	}
+	if err := os.Remove(filepath.Join(other, "queue.db")); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(other, "queue.db")
+	if status, stdout, stderr = command(t, other, nil, "restore", "--show", "--queue", restored, file); status != exitOK || !strings.Contains(stdout, "would send 3 events, 3 of them critical") {
+		t.Errorf("status %d, %s%s", status, stderr, stdout)
+	}
+	if entries, _ := filepath.Glob(filepath.Join(other, "queue.db*")); len(entries) > 1 { // the lock of the relay that was refused
+		t.Errorf("to show it has left %q", entries)
+	}
+	var told struct {
+		Restored bool
+		Lanes    []struct{ Queued, Critical int }
+	}
+	if status, stdout, stderr = command(t, other, []string{"SUDO_USER=ana"}, "restore", "--json", "--queue", restored, file); status != exitOK || json.Unmarshal([]byte(stdout), &told) != nil || !told.Restored || len(told.Lanes) != 1 || told.Lanes[0].Queued != 3 {
+		t.Fatalf("status %d, %s%s", status, stderr, stdout)
+	}
+
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
+	second := start(t, other, "--upstream", upstream.URL())
+	var lanes struct {
+		Lanes []struct {
+			ID   any
+			Name string
+			Held *struct{ Who, Why string } `json:"held"`
+		}
+	}
+	second.getJSON(t, "/api/status", &lanes)
+	if len(upstream.Journal()) > 0 || len(lanes.Lanes) != 1 || !strings.Contains(second.get(t, "/api/status"), `"ana"`) || !strings.Contains(second.get(t, "/api/status"), "restored from the backup") {
+		t.Errorf("it has sent %d, and its lanes are %s", len(upstream.Journal()), second.get(t, "/api/status"))
+	}
+	second.command(t, "queue", "resume", lanes.Lanes[0].Name)
+	second.drained(t, time.Minute)
+	var got []string
+	for _, entry := range upstream.Journal() {
+		got = append(got, entry.DedupKey)
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"one", "three", "two"}) {
+		t.Errorf("of the backup %q arrived", got)
+	}
+}
+
+// A backup holds the integration keys: it does not go into a folder in which another user
+// could take it, and nothing but a backup is restored.
+func TestBackupIsKeptFromOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "queue.db")
+	makeQueue(t, path)
+	open := filepath.Join(dir, "open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	folders := []string{open}
+	if os.Getuid() == 0 {
+		foreign := filepath.Join(dir, "foreign")
+		if err := os.Mkdir(foreign, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(foreign, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+		folders = append(folders, foreign)
+	}
+	for _, folder := range append(folders, filepath.Join(dir, "none")) {
+		status, _, stderr := command(t, dir, nil, "backup", "--queue", path, filepath.Join(folder, "backup.db"))
+		if entries, _ := os.ReadDir(folder); status != exitConfig || len(entries) > 0 {
+			t.Errorf("%s: status %d, %s", folder, status, stderr)
+		}
+	}
+	if err := os.Symlink(filepath.Join(dir, "target"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", path, filepath.Join(dir, "link")); status != exitConfig {
+		t.Errorf("through a link: status %d, %s", status, stderr)
+	}
+	for i, text := range []string{"", "no database", strings.Repeat("SQLite format 3\x00", 300)} {
+		file := writeFile(t, dir, fmt.Sprint("other", i), text)
+		into := filepath.Join(dir, "into", "queue.db")
+		if status, _, stderr := command(t, dir, nil, "restore", "--queue", into, file); status == exitOK || strings.Contains(stderr, "goroutine") {
+			t.Errorf("%.10q: status %d, %s", text, status, stderr)
+		}
+		if _, err := os.Stat(into); err == nil {
+			t.Errorf("%.10q was restored", text)
+		}
+	}
+	if status, _, stderr := command(t, dir, nil, "restore", "--queue", filepath.Join(dir, "new.db"), path); status != exitConfig || !strings.Contains(stderr, "no backup") {
+		t.Errorf("a queue that is no backup: status %d, %s", status, stderr)
+	}
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", filepath.Join(dir, "none.db"), filepath.Join(dir, "b.db")); status != exitConfig || !strings.Contains(stderr, "no queue") {
+		t.Errorf("without a queue: status %d, %s", status, stderr)
+	}
+}
+
+// Root makes a backup of the service's queue, and a restore leaves it to the service.
+func TestBackupOfTheService(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		prove.Missing(t, "root, who alone can give files away")
+	}
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	path := filepath.Join(state, "queue.db")
+	makeQueue(t, path)
+	const service = 61184 // the first user that systemd makes up
+	entries, err := filepath.Glob(filepath.Join(state, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(entries, state) {
+		if err := os.Chown(name, service, service); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "backup.db")
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", path, file); status != exitOK {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	for _, name := range entries {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, _, stderr := command(t, dir, nil, "restore", "--queue", path, file); status != exitOK {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	if owner := ownerOf(t, path); owner != service {
+		t.Errorf("the queue belongs to %d", owner)
+	}
+}
+
+func ownerOf(t *testing.T, path string) int {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid)
+}

@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// errTaken says that the file which the store writes is not the one of its name any
+// more. What is kept in it is lost with the process.
+var errTaken = errors.New("its file was taken away or replaced while the relay had it open")
+
+// errHalf marks a file that was copied, or left, without its write-ahead log.
+var errHalf = errors.New("the write-ahead log of the queue is missing")
+
+// heldFile is the queue's file with a lock on it, and what belongs to it as it was when
+// the store opened it.
+type heldFile struct {
+	main *os.File
+	seen map[string]os.FileInfo // by path
+}
+
+// holdFile locks the file itself: a lock beside it is lost with its own file, and does not
+// keep away who comes by another name. It must not be closed before SQLite's connections
+// are: any close of a file lets go of SQLite's own locks on it.
+func (s *Store) holdFile() error {
+	s.letGo()
+	file, err := os.OpenFile(s.o.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := lockItself(file); err != nil {
+		_ = file.Close()
+		return err
+	}
+	s.held.main = file
+	return nil
+}
+
+// letGo ends the lock on the file.
+func (s *Store) letGo() error {
+	if s.held.main == nil {
+		return nil
+	}
+	err := s.held.main.Close()
+	s.held = heldFile{}
+	return err
+}
+
+// recognise learns what the files are that SQLite has open by now.
+func (s *Store) recognise() {
+	s.held.seen = map[string]os.FileInfo{}
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(s.o.Path + end); err == nil {
+			s.held.seen[s.o.Path+end] = info
+		}
+	}
+}
+
+// taken says which file is not the one that the store has open.
+func (s *Store) taken() error {
+	for path, was := range s.held.seen {
+		is, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(was, is):
+			return fmt.Errorf("%w: %s", errTaken, path)
+		case err != nil: // that the disk does not answer says nothing of the file
+			return nil
+		}
+	}
+	return nil
+}
+
+// LookAfterFile finds out whether the files of the queue are still the ones that the store
+// has open. If not it is broken from then on.
+func (s *Store) LookAfterFile() {
+	if err := s.taken(); err != nil {
+		_ = s.fail(err)
+	}
+}
+
+// The row that says whether the file is whole without its write-ahead log.
+const (
+	walMeta   = "wal"
+	walNeeded = "needed"
+	walMoved  = "moved"
+)
+
+// needWAL says in the file itself, and not only in its write-ahead log, that it is not
+// whole without that: a copy without the log is known by it. SQLite moves the log into the
+// file, and removes it, whenever the last connection is closed; from now on that is done
+// by finish alone, which takes the mark back.
+func (w *writer) needWAL() error {
+	if err := w.setMeta(walMeta, walNeeded); err != nil {
+		return err
+	}
+	w.moveWAL("PASSIVE")
+	return nil
+}
+
+// examineWAL refuses a file whose write-ahead log is missing: a store that has not ended in
+// order leaves both, and what was accepted last is in the log alone.
+func (w *writer) examineWAL(fresh bool) error {
+	if fresh || w.s.hadWAL || w.s.o.checking || w.s.examineMark() != nil {
+		return nil
+	}
+	needed, err := w.meta(walMeta)
+	if err != nil || needed != walNeeded {
+		return err
+	}
+	return fmt.Errorf("%w: %s was copied, or %s removed, while a relay was running, so that events are missing: copy both files, or make a copy by shoutrrrd backup; shoutrrrd fsck --repair has the relay start with what is there",
+		errHalf, w.s.o.Path, w.s.o.Path+"-wal")
+}
+
+// isRefusedFile reports whether the file is whole, and not for this program to use as it
+// is: no later start can change that.
+func isRefusedFile(err error) bool {
+	return errors.Is(err, errHalf) || errors.Is(err, errLater) || errors.Is(err, errForeign) || errors.Is(err, errBackup)
+}
+
+// refused marks what no new start can mend, see [queue.ErrRefusedFile].
+func refused(err error) error {
+	if isRefusedFile(err) {
+		return fmt.Errorf("%w%w", queue.ErrRefusedFile, err)
+	}
+	return err
+}
