@@ -168,7 +168,12 @@ func (j *judge) passedBy(by *record, host string) {
 	}
 	// Where the window is the bound, as after a long outage, every tenth slot is the oldest
 	// event's.
-	if l := j.lane(by.lane); len(recent(l.ends))+l.flying >= j.limitOf(l.key)*3/4 {
+	l := j.lane(by.lane)
+	limit := j.limitOf(l.key)
+	if j.w.up.truth > 0 {
+		limit = min(limit, j.w.up.truth) // which 429s have taught
+	}
+	if len(recent(l.ends))+l.flying >= limit*3/4 {
 		return
 	}
 	for _, x := range j.waits {
