@@ -26,14 +26,16 @@ const module = "github.com/containrrr/shoutrrr"
 // wall, change the table and say why in docs/ARCHITECTURE.md.
 var walls = map[string][]string{
 	"pkg/types":            {},
-	"pkg/eventsv2":         {"internal/redact"},
+	"pkg/eventsv2":         {"internal/plain", "internal/redact"},
 	"internal/look":        {},
+	"internal/plain":       {},
+	"internal/charset":     {"internal/plain"},
 	"internal/redact":      {},
 	"pagerdutytest":        {"internal/look"}, // the style sheet, and nothing of the sender's
-	"pkg/pagerduty":        {"internal/redact", "pkg/eventsv2", "pkg/types"},
+	"pkg/pagerduty":        {"internal/plain", "internal/redact", "pkg/eventsv2", "pkg/types"},
 	"pkg/router":           {"internal/redact", "pkg/pagerduty", "pkg/types"},
 	"":                     {"pkg/router", "pkg/types"},
-	"cmd/shoutrrr":         {"", "internal/redact", "pagerdutytest", "pkg/eventsv2", "pkg/pagerduty", "pkg/router", "pkg/types"},
+	"cmd/shoutrrr":         {"", "internal/charset", "internal/redact", "pagerdutytest", "pkg/eventsv2", "pkg/pagerduty", "pkg/router", "pkg/types"},
 	"internal/bodies":      {},
 	"internal/conformance": {},
 	"internal/keyleak":     {},
@@ -46,6 +48,7 @@ var banned = []string{"util", "utils", "common", "helper", "helpers", "models", 
 // linkable are the modules that the command may link beside the standard library. Each of them costs start-up time and size.
 var linkable = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/mattn/go-isatty", "golang.org/x/sys",
+	"golang.org/x/text",                    // the encodings of the locales: 1.3 MB that are not touched where texts are UTF-8
 	"github.com/inconshreveable/mousetrap", // windows: cobra tells a double-click from a shell
 }
 
@@ -107,7 +110,7 @@ func links(p listed) []string {
 		case slices.Contains(unlinkable, dep):
 			found = append(found, fmt.Sprintf("%s links %s", p.ImportPath, dep))
 		case !strings.Contains(first, "."): // the standard library
-		case strings.HasPrefix(name, "cmd/") && slices.ContainsFunc(linkable, func(m string) bool { return dep == m || strings.HasPrefix(dep, m+"/") }):
+		case (strings.HasPrefix(name, "cmd/") || name == "internal/charset") && slices.ContainsFunc(linkable, func(m string) bool { return dep == m || strings.HasPrefix(dep, m+"/") }):
 		default:
 			found = append(found, fmt.Sprintf("%s links %s", p.ImportPath, dep))
 		}

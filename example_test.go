@@ -152,7 +152,7 @@ func ExampleNewSenderWithOptions() {
 
 // The error says whether to try again later, and never holds the key.
 func ExampleSend_errors() {
-	err := shoutrrr.Send("pagerduty:///eb243592faa24ba2a5511afdf565c889?severity=warn", "Disk full")
+	err := shoutrrr.Send("pagerduty:///eb243592faa24ba2a5511afdf565c889?severity=warnig", "Disk full")
 	var config *pagerduty.ConfigError
 	fmt.Println(errors.As(err, &config), err)
 
@@ -170,7 +170,7 @@ func ExampleSend_errors() {
 	err = shoutrrr.Send("slack://token@channel", "Disk full")
 	fmt.Println(errors.Is(err, shoutrrr.ErrUnknownService), err)
 	// Output:
-	// true pagerduty: severity "warn": must be one of info, warning, error, critical, did you mean warning?
+	// true pagerduty: severity "warnig": must be one of info, warning, error, critical, did you mean warning?
 	// true false
 	// true unknown service "slack": there is pagerduty
 }

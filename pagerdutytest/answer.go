@@ -107,7 +107,9 @@ func (f Fault) answer() answer {
 		a = throttled()
 	case f.Status < 300:
 		a = jsonAnswer(f.Status, alertAnswer{Status: "success", Message: "Event processed"})
-	default:
+	case f.Status == http.StatusBadRequest, f.Status == http.StatusUnauthorized, f.Status == http.StatusForbidden:
+		a = jsonAnswer(f.Status, alertAnswer{Status: "error", Message: http.StatusText(f.Status), Errors: []string{http.StatusText(f.Status)}})
+	default: // PagerDuty has no such answer: something before it has
 		a = jsonAnswer(f.Status, alertAnswer{Status: "error", Message: http.StatusText(f.Status)})
 	}
 	return a

@@ -196,15 +196,15 @@ func (r *reading) timestamp(v value) string {
 	return s
 }
 
-// details takes an object. PagerDuty takes a plain text too, but no rule can
+// details takes an object, or a text, which PagerDuty takes too, but no rule can
 // filter on it then.
 func (r *reading) details(v value) json.RawMessage {
 	d := v.get("custom_details")
 	switch {
 	case d.kind == jsonAbsent || (d.kind == jsonNull && r.lenient):
 		return nil
-	case d.kind != jsonObject && !r.lenient:
-		r.add(problem{flaw: wrongType, path: "payload.custom_details", want: "an object"})
+	case d.kind != jsonObject && d.kind != jsonText && !r.lenient:
+		r.add(problem{flaw: wrongType, path: "payload.custom_details", want: "an object or a text"})
 		return nil
 	}
 	return slices.Clone(d.raw) // the body is large and need not be kept for it

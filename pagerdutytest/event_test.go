@@ -68,7 +68,7 @@ var alertCases = []struct {
 	{"timestamp empty", withPayload(`{"summary":"s","source":"h","severity":"info","timestamp":""}`), []string{"'payload.timestamp' is invalid (must be an ISO 8601 timestamp)"}, false},
 	{"timestamp without a zone", withPayload(`{"summary":"s","source":"h","severity":"info","timestamp":"2021-10-22T05:01:32"}`), []string{"'payload.timestamp' is invalid (must be an ISO 8601 timestamp)"}, true},
 	{"component an object", withPayload(`{"summary":"s","source":"h","severity":"info","component":{},"group":1,"class":false}`), []string{"'payload.component' must be a string", "'payload.group' must be a string", "'payload.class' must be a string"}, false},
-	{"details a text", withPayload(`{"summary":"s","source":"h","severity":"info","custom_details":"x"}`), []string{"'payload.custom_details' must be an object"}, true},
+	{"details a text", withPayload(`{"summary":"s","source":"h","severity":"info","custom_details":"x"}`), nil, false},
 	{"details free", withPayload(`{"summary":"s","source":"h","severity":"info","custom_details":{"a":[1,{"b":null}]}}`), nil, false},
 	{"client_url relative", with(`"client_url":"/x"`), []string{"'client_url' is invalid (must be an absolute URL)"}, true},
 	{"client a number", with(`"client":5`), []string{"'client' must be a string"}, false},

@@ -129,7 +129,7 @@ func TestRejectedKeyWaits(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `{"status":"forbidden","message":"the service is disabled"}`)
+		_, _ = io.WriteString(w, `{"status":"forbidden","message":"Forbidden","errors":["the service is disabled"]}`)
 		return true
 	})
 	p := start(t, t.TempDir(), "--upstream", upstream.URL, "--rate", "6000")

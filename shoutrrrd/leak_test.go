@@ -98,13 +98,14 @@ func (p *process) ask(t *testing.T, method, url, body string) keyleak.Sink {
 	return keyleak.Sink{Name: method + " " + strings.NewReplacer(p.front, "", p.admin, "", laneKey, "KEY", spareKey, "KEY", pathKey, "KEY").Replace(url), Data: all.Bytes()}
 }
 
-// hostileKeys are dedup keys that speak to a terminal, and what can be read of them.
+// hostileKeys are dedup keys that speak to a terminal, and what can be read of them: nothing
+// where there are control characters, as their hash is the key then.
 var hostileKeys = map[string]string{
-	"\x1b]52;c;Y3VybCBldmlsLmV4YW1wbGV8c2g=\x1b\\": "]52;c;Y3VybCBldmlsLmV4YW1wbGV8c2g=",
-	"db-1\x1b[2K\x1b[1Gall is well":                "all is well",
+	"\x1b]52;c;Y3VybCBldmlsLmV4YW1wbGV8c2g=\x1b\\": "",
+	"db-1\x1b[2K\x1b[1Gall is well":                "",
 	`the characters \x1b]52;c;eA==\x07`:            "]52;c;eA==",
 	"\ufffdpager on fire":                          "pager on fire",
-	"\u009b2Jeight bits":                           "2Jeight bits",
+	"\u009b2Jeight bits":                           "",
 }
 
 // chatty is an upstream that repeats keys and speaks to terminals.

@@ -23,6 +23,7 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/notify"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
@@ -269,12 +270,13 @@ func (d *program) serve(on *listening) error {
 	d.auth.Watch(door.NewFailures(d.log, d.meter.FailedSignIn))
 	d.told = d.insight()
 	sessions := door.NewSessions(d.auth, d.clock.Now)
+	deeds := &ops.Ops{Store: d.store, Holder: d.relay, Pools: d.routes.Pools, Log: d.log, Changed: d.told.Changed}
 	d.console = console.New(console.Options{
-		Insight: d.told, Trend: d.trend, Store: d.store, Holder: d.relay, Sessions: sessions,
+		Insight: d.told, Trend: d.trend, Store: d.store, Ops: deeds, Sessions: sessions,
 		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now,
 	})
 	second, err := admin.New(admin.Options{
-		Insight: d.told, Store: d.store, Holder: d.relay, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
+		Insight: d.told, Store: d.store, Ops: deeds, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
 		Pages: d.console, OpenPages: d.console.Open(),
 		Hosts: d.hosts, Accepting: d.accepting, Now: d.clock.Now, Version: version(),
 	})

@@ -34,7 +34,7 @@ var exitMeanings = []struct {
 	{exitAccepted, "accepted by PagerDuty", ""},
 	{exitUsage, "wrong usage: an unknown flag, no URL, an empty message", "no"},
 	{exitRefused, "refused: PagerDuty takes the event for invalid; or several incidents are open and none is named", "no"},
-	{exitUnreachable, "unreachable for good: the certificate does not verify, a redirect, a proxy that wants a login or answers itself", "no"},
+	{exitUnreachable, "PagerDuty is not reached: the certificate does not verify, or something else answers in its place, such as a proxy or a firewall", "maybe"},
 	{exitMachine, "I/O error: output or a file that cannot be written", "yes"},
 	{exitTemporary, "temporary: still failing when the time of --retry-for was up", "yes"},
 	{exitKey, "the integration key is refused", "no"},
@@ -126,11 +126,11 @@ func exitCode(err error) int {
 
 func attemptStatus(failed *eventsv2.Error) int {
 	switch {
+	case failed.Intercepted(), errors.Is(failed, eventsv2.ErrUnreachable):
+		return exitUnreachable
 	case failed.Temporary():
 		return exitTemporary
-	case errors.Is(failed, eventsv2.ErrUnreachable), failed.Intercepted():
-		return exitUnreachable
-	case errors.Is(failed, eventsv2.ErrUnauthorized), errors.Is(failed, eventsv2.ErrForbidden), errors.Is(failed, eventsv2.ErrInvalidKey):
+	case failed.KeyRejected():
 		return exitKey
 	}
 	return exitRefused

@@ -127,7 +127,7 @@ func readKeys(ctx context.Context, sys *system, name string) ([]string, error) {
 		defer file.Close() // read only
 		input = file
 	}
-	text, whole, err := readInput(ctx, input, longest)
+	text, whole, err := readInput(ctx, sys, input, longest)
 	if err != nil {
 		return nil, keyFileError(name, err)
 	}

@@ -25,7 +25,7 @@ func TestInterview(t *testing.T) {
 	answers := strings.Join([]string{
 		"", "too short", scriptKey + "?x=y", scriptKey, // integration key
 		"http://x", "relay.example:8686", // host
-		"warn", "warning", // severity
+		"warnig", "warning", // severity
 		"web 1",                 // source
 		"",                      // action
 		"{a:b}", `{"a":"it's"}`, // details

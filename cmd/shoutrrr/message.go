@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -31,7 +30,7 @@ type words struct {
 
 // read returns the message. A warning says if it is not all that there was: a page
 // that is cut is worth more than none.
-func (w words) read(ctx context.Context, stdin io.Reader) (message, warning string, err error) {
+func (w words) read(ctx context.Context, sys *system) (message, warning string, err error) {
 	message = w.flag
 	switch {
 	case w.given && len(w.args) > 0:
@@ -43,9 +42,9 @@ func (w words) read(ctx context.Context, stdin io.Reader) (message, warning stri
 		message = strings.Join(w.args, " ")
 	}
 	if message != stdinName {
-		return message, "", nil
+		return sys.text(message), "", nil
 	}
-	text, whole, err := readInput(ctx, stdin, longestInput)
+	text, whole, err := readInput(ctx, sys, sys.stdin, longestInput)
 	if err != nil {
 		return "", "", err
 	}
@@ -55,16 +54,16 @@ func (w words) read(ctx context.Context, stdin io.Reader) (message, warning stri
 	return text, warning, nil
 }
 
-// readInput reads standard input, without the end of its last line, until it or
+// readInput reads standard input, or a file, without the end of its last line, until it or
 // the context ends.
-func readInput(ctx context.Context, stdin io.Reader, limit int64) (text string, whole bool, err error) {
+func readInput(ctx context.Context, sys *system, from io.Reader, limit int64) (text string, whole bool, err error) {
 	type input struct {
 		text []byte
 		err  error
 	}
 	done := make(chan input, 1) // a read of a terminal cannot be stopped, only left alone
 	go func() {
-		text, err := io.ReadAll(io.LimitReader(bufio.NewReader(stdin), limit+1))
+		text, err := io.ReadAll(io.LimitReader(bufio.NewReader(from), limit+1))
 		done <- input{text, err}
 	}()
 	select {
@@ -75,9 +74,10 @@ func readInput(ctx context.Context, stdin io.Reader, limit int64) (text string, 
 			return "", false, failf(exitMachine, "standard input cannot be read: %w", in.err)
 		}
 		if int64(len(in.text)) > limit {
-			return string(wholeRunes(in.text[:limit])), false, nil
+			return sys.text(string(wholeRunes(in.text[:limit]))), false, nil
 		}
-		return string(bytes.TrimSuffix(bytes.TrimSuffix(in.text, []byte("\n")), []byte("\r"))), true, nil
+		text := strings.TrimPrefix(sys.text(string(in.text)), "\ufeff")
+		return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), true, nil
 	}
 }
 
@@ -96,7 +96,7 @@ func wholeRunes(text []byte) []byte {
 
 // parseParams reads name=value pairs, and the title beside them. What the names
 // and values mean is the service's business.
-func parseParams(pairs []string, title string) (*types.Params, error) {
+func parseParams(sys *system, pairs []string, title string) (*types.Params, error) {
 	params := make(types.Params, len(pairs)+1)
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
@@ -107,13 +107,13 @@ func parseParams(pairs []string, title string) (*types.Params, error) {
 		if _, twice := params[name]; twice {
 			return nil, failf(exitConfig, "parameter %q stands twice: give -p %[1]s= once", name)
 		}
-		params[name] = value
+		params[name] = sys.text(value)
 	}
 	if title != "" {
 		if _, twice := params[types.TitleKey]; twice {
 			return nil, failf(exitConfig, "there are two titles: give one, with -t or with -p title=")
 		}
-		params.SetTitle(title)
+		params.SetTitle(sys.text(title))
 	}
 	return &params, nil
 }

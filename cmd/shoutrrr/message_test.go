@@ -27,7 +27,7 @@ func TestWords(t *testing.T) {
 		{"none", words{}, "x", ""},
 	}
 	for _, tt := range tests {
-		got, warning, err := tt.words.read(t.Context(), strings.NewReader(tt.stdin))
+		got, warning, err := tt.words.read(t.Context(), &system{stdin: strings.NewReader(tt.stdin)})
 		if got != tt.want || warning != "" || err != nil {
 			t.Errorf("%s: got %q, %q, %v, want %q", tt.name, got, warning, err, tt.want)
 		}
@@ -35,18 +35,18 @@ func TestWords(t *testing.T) {
 }
 
 func TestReadInput(t *testing.T) {
-	text, whole, err := readInput(t.Context(), strings.NewReader("aäöü"), 4)
+	text, whole, err := readInput(t.Context(), &system{}, strings.NewReader("aäöü"), 4)
 	if text != "aä" || whole || err != nil {
 		t.Errorf("got %q, %v, %v, want the two characters that fit", text, whole, err)
 	}
-	if _, _, err = readInput(t.Context(), iotest.ErrReader(errors.New("broken")), 4); exitCode(err) != exitMachine {
+	if _, _, err = readInput(t.Context(), &system{}, iotest.ErrReader(errors.New("broken")), 4); exitCode(err) != exitMachine {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	silent, other := io.Pipe()
 	defer other.Close()
-	if _, _, err = readInput(ctx, silent, 4); exitCode(err) != exitInterrupted {
+	if _, _, err = readInput(ctx, &system{}, silent, 4); exitCode(err) != exitInterrupted {
 		t.Errorf("got %v", err)
 	}
 }

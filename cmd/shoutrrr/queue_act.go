@@ -14,8 +14,14 @@ var (
 )
 
 const requeueLong = `Have the relay send events again that it has given up: refused, expired or dropped
-ones. Each goes behind whatever waits for its dedup key, which keeps it from paging
-twice. Who and why are kept in the event's history.
+ones. They leave by the key of their incident, in the order in which the relay accepted
+them: one goes before what came later of its dedup key and still waits, and a trigger
+beside another one goes into that. What a later event has taken back is left as it is: a
+trigger whose resolve was delivered would open an incident that nothing closes. Who and
+why are kept in the event's history.
+
+If PagerDuty rejects the key of the lane, they would come back: that is asked first on a
+terminal; elsewhere --yes does it.
 
 With --filter all are meant that a list of these words shows (shoutrrr queue list
 --help); without a state in it, those that are dead. What it would be is told first,
@@ -71,13 +77,13 @@ func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
 		if filter != "" {
 			return b.all(cmd.Context(), filter)
 		}
-		return b.run(cmd.Context(), args, false)
+		return b.run(cmd.Context(), args)
 	}
 	from.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&why, "why", "", "`text` that is kept in the history; required")
 	flags.StringVar(&filter, "filter", "", "`words` that say which events, as in shoutrrr queue list")
-	flags.BoolVarP(&b.yes, "yes", "y", false, "do it without asking, with --filter")
+	flags.BoolVarP(&b.yes, "yes", "y", false, "do it without asking")
 	mustComplete(cmd, "why", nothing)
 	mustComplete(cmd, "filter", nothing)
 	cmd.ValidArgsFunction = completeID(sys, &from, "&state=dead")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,20 +19,16 @@ type bulk struct {
 	why   string
 	json  bool
 	yes   bool
+	force bool // somebody means it although PagerDuty rejects the key
 }
 
-// run does it, one after the other. One that it cannot be done to, as somebody else
-// has been faster perhaps, does not keep the others from it. Few are told one by one,
-// many by their number.
-func (b *bulk) run(ctx context.Context, ids []string, many bool) error {
-	live := many && !b.json && b.sys.isTerminal(b.sys.stderr)
+// run does it to events that were named, one after the other. One that it cannot be done
+// to, as somebody else has been faster perhaps, does not keep the others from it.
+func (b *bulk) run(ctx context.Context, ids []string) error {
 	done, status := 0, exitAccepted
-	for i, id := range ids {
-		if live && i%100 == 0 {
-			_, _ = fmt.Fprintf(b.sys.stderr, "\r\x1b[K%s %d of %d\r", b.what.done, done, len(ids)) // it will soon be too old
-		}
+	for _, id := range ids {
 		e := new(relayEvent)
-		answer, err := b.relay.do(ctx, "/api/events/"+id+"/"+b.what.verb, b.why, e)
+		answer, err := b.post(ctx, "/api/events/"+id+"/"+b.what.verb, map[string]any{}, e)
 		if err != nil && exitCode(err) != exitRefused {
 			return b.stopped(done, len(ids), err)
 		}
@@ -41,27 +38,124 @@ func (b *bulk) run(ctx context.Context, ids []string, many bool) error {
 			continue
 		}
 		done++
-		if text := b.line(e, answer, many); text != "" {
-			if _, err := io.WriteString(b.sys.stdout, text); err != nil {
-				return err
-			}
-		}
-	}
-	if many && !b.json {
-		if _, err := fmt.Fprintf(b.sys.stdout, "%s %d of %s\n", b.what.done, done, counted(len(ids), "event")); err != nil {
+		if _, err := io.WriteString(b.sys.stdout, b.line(e, answer)); err != nil {
 			return err
 		}
 	}
 	return told(status)
 }
 
+// atOnce is how many events one call is about. The relay does that within a second or
+// two, and sends them in the order in which it has accepted them.
+const atOnce = 2000
+
+// bulkAnswer is what the relay says of many events.
+type bulkAnswer struct {
+	Done      int    `json:"done"`
+	Coalesced int    `json:"coalesced"`
+	LeftCount int    `json:"left_count"`
+	Error     string `json:"error"`
+	Left      []struct {
+		ID  string `json:"id"`
+		Why string `json:"why"`
+	} `json:"left"`
+}
+
+// runMany does it to all that a filter has found, a call for each two thousand.
+func (b *bulk) runMany(ctx context.Context, ids []string) error {
+	live := !b.json && b.sys.isTerminal(b.sys.stderr)
+	var sum bulkAnswer
+	for some := range slices.Chunk(ids, atOnce) {
+		if live {
+			_, _ = fmt.Fprintf(b.sys.stderr, "\r\x1b[K%s %d of %d\r", b.what.done, sum.Done, len(ids)) // it will soon be too old
+		}
+		a := new(bulkAnswer)
+		answer, err := b.post(ctx, "/api/events/"+b.what.verb, map[string]any{"ids": some}, a)
+		if err == nil && a.Error != "" {
+			err = failf(exitTemporary, "%s", a.Error)
+		}
+		sum.Done, sum.Coalesced, sum.LeftCount = sum.Done+a.Done, sum.Coalesced+a.Coalesced, sum.LeftCount+a.LeftCount
+		if err != nil {
+			return b.stopped(sum.Done, len(ids), err)
+		}
+		if b.name(a); b.json {
+			if _, err := io.WriteString(b.sys.stdout, oneLine(answer)); err != nil {
+				return err
+			}
+		}
+	}
+	return b.sum(&sum, len(ids))
+}
+
+// name says why some events were left.
+func (b *bulk) name(a *bulkAnswer) {
+	const most = 20 // of a screen
+	for _, left := range a.Left[:min(len(a.Left), most)] {
+		notify(b.sys.stderr, "", singleLine("event "+left.ID+": "+left.Why))
+	}
+}
+
+// report says what became of events that were done in one call.
+func (b *bulk) report(a *bulkAnswer, answer []byte, of int) error {
+	b.name(a)
+	if a.Error != "" {
+		return b.stopped(a.Done, of, failf(exitTemporary, "%s", a.Error))
+	}
+	if b.json {
+		if _, err := io.WriteString(b.sys.stdout, oneLine(answer)); err != nil {
+			return err
+		}
+	}
+	return b.sum(a, of)
+}
+
+// sum says what became of all of them.
+func (b *bulk) sum(a *bulkAnswer, of int) error {
+	if !b.json {
+		text := fmt.Sprintf("%s %d of %s", b.what.done, a.Done, counted(of, "event"))
+		if a.Coalesced > 0 {
+			text += fmt.Sprintf(", %d of them in one with another of their dedup key", a.Coalesced)
+		}
+		if _, err := fmt.Fprintln(b.sys.stdout, text); err != nil {
+			return err
+		}
+	}
+	return b.status(a)
+}
+
+func (b *bulk) status(sum *bulkAnswer) error {
+	if sum.LeftCount > 0 {
+		return told(exitRefused)
+	}
+	return told(exitAccepted)
+}
+
+// post has the relay do it. What would go to a key that PagerDuty rejects goes only if
+// somebody means it: --yes says so, or the answer on a terminal.
+func (b *bulk) post(ctx context.Context, path string, body map[string]any, into any) ([]byte, error) {
+	body["why"] = b.why
+	if b.force {
+		body["force"] = true
+	}
+	answer, err := b.relay.post(ctx, path, body, into)
+	var rejected keyRejected
+	if b.force || !errors.As(err, &rejected) {
+		return answer, err
+	}
+	if !b.yes {
+		notify(b.sys.stderr, "", singleLine(rejected.Error()))
+		if err := b.ask(ctx); err != nil {
+			return nil, err
+		}
+	}
+	b.force, body["force"] = true, true
+	return b.relay.post(ctx, path, body, into)
+}
+
 // line is what is printed of an event that it was done to.
-func (b *bulk) line(e *relayEvent, answer []byte, many bool) string {
-	switch {
-	case b.json:
+func (b *bulk) line(e *relayEvent, answer []byte) string {
+	if b.json {
 		return oneLine(answer)
-	case many:
-		return ""
 	}
 	return b.what.done + " " + singleLine(e.ID+" ("+e.Severity+", lane "+e.Lane+"): "+e.what()) + "\n"
 }
@@ -99,7 +193,7 @@ func (b *bulk) all(ctx context.Context, filter string) error {
 			return err
 		}
 	}
-	return b.run(ctx, f.ids, true)
+	return b.runMany(ctx, f.ids)
 }
 
 // find collects the numbers of the events. It keeps no more of them: there may be a

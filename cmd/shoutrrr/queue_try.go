@@ -38,7 +38,7 @@ func newQueueTry(sys *system) *cobra.Command {
 			return changeLane(cmd.Context(), sys, r, laneChange{laneNamed(lane), trying.verb, why}, from.json)
 		}
 		b := &bulk{sys: sys, relay: r, what: trying, why: why, json: from.json}
-		return b.run(cmd.Context(), args, false)
+		return b.run(cmd.Context(), args)
 	}
 	from.add(cmd)
 	flags := cmd.Flags()

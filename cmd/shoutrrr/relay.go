@@ -167,8 +167,18 @@ func (r *relay) get(ctx context.Context, path string, into any) ([]byte, error) 
 
 // do has the relay do something, for a reason that is kept.
 func (r *relay) do(ctx context.Context, path, why string, into any) ([]byte, error) {
-	return r.call(ctx, http.MethodPost, path, lineJSON(map[string]string{"why": why}), into)
+	return r.post(ctx, path, map[string]any{"why": why}, into)
 }
+
+// post has the relay do something that takes more than a reason.
+func (r *relay) post(ctx context.Context, path string, body map[string]any, into any) ([]byte, error) {
+	return r.call(ctx, http.MethodPost, path, lineJSON(body), into)
+}
+
+// keyRejected is a refusal that somebody may want to overrule: PagerDuty rejects the key.
+type keyRejected string
+
+func (k keyRejected) Error() string { return string(k) }
 
 func (r *relay) call(ctx context.Context, method, path, body string, into any) ([]byte, error) {
 	target, err := r.base.Parse(r.base.Path + path)
@@ -247,6 +257,7 @@ func (r *relay) stranger(what string) error {
 func (r *relay) refusal(status int, answer []byte) error {
 	var told struct {
 		Error string `json:"error"`
+		Code  string `json:"code"`
 	}
 	if json.Unmarshal(answer, &told) != nil || told.Error == "" {
 		switch status {
@@ -256,6 +267,8 @@ func (r *relay) refusal(status int, answer []byte) error {
 		return r.stranger(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	}
 	switch {
+	case told.Code == "key_rejected":
+		return failf(exitRefused, "%w", keyRejected(told.Error))
 	case status == http.StatusUnauthorized && r.token == "":
 		return failf(exitKey, "the relay at %s wants a token: name a file that holds one with --token-file or SHOUTRRR_TOKEN_FILE", r)
 	case status == http.StatusUnauthorized:

@@ -138,8 +138,12 @@ func TestRelayVerbs(t *testing.T) {
 	verb(0, "", "queue", "drop", "1", "--why", "not needed")
 	verb(0, "not needed", "queue", "show", "1")
 	verb(0, "db-oncall", "queue", "resume", "db-oncall")
+	verb(0, "requeued 1 of 1 event", "queue", "requeue", "--filter", "state:dropped", "--why", "all of them", "--yes")
+	verb(0, "", "queue", "replay", "--since", "1h", "--dry-run")
+	verb(exitUsage, "--since is missing", "queue", "replay", "--why", "dropped")
+	verb(exitUsage, "is no time", "queue", "replay", "--since", "noon", "--why", "dropped")
 	verb(exitRefused, "", "queue", "show", "99")
-	verb(exitRefused, "", "queue", "drop", "1", "--why", "twice")
+	verb(exitRefused, "", "queue", "drop", "99", "--why", "there is none")
 	verb(exitUsage, "", "queue", "show", "one")
 }
 

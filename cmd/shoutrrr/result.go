@@ -108,6 +108,7 @@ func failed(service *pagerduty.Service, err error) result {
 	var attempt *eventsv2.Error
 	if errors.As(err, &attempt) {
 		r.HTTPStatus = attempt.Status
+		r.Retryable = r.Retryable || attempt.Intercepted()
 	}
 	var ambiguous *pagerduty.AmbiguousIncidentError
 	if errors.As(err, &ambiguous) {

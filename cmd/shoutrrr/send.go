@@ -161,12 +161,12 @@ func (s *sending) prepare(ctx context.Context, sys *system, args []string, hasMe
 	if j.urls, rest, err = s.collect(sys, args); err != nil {
 		return nil, err
 	}
-	if j.params, err = parseParams(s.params, s.title); err != nil {
+	if j.params, err = parseParams(sys, s.params, s.title); err != nil {
 		return nil, err
 	}
 	_, titled := j.params.Title()
 	said := words{flag: s.message, given: hasMessage, args: rest, orStdin: !titled && !sys.isTerminal(sys.stdin)}
-	if j.message, warning, err = said.read(ctx, sys.stdin); err != nil {
+	if j.message, warning, err = said.read(ctx, sys); err != nil {
 		return nil, err
 	}
 	j.warn(warning)

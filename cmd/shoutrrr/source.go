@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -34,7 +35,7 @@ func (s *sources) addFlags(cmd *cobra.Command) {
 // argument is asked for a URL only if no flag gives one, the environment only if
 // nothing else does.
 func (s *sources) collect(sys *system, args []string) (urls, rest []string, err error) {
-	urls, rest = s.urls, args
+	urls, rest = slices.Clone(s.urls), args
 	for _, name := range s.files {
 		more, err := readURLFile(sys, name)
 		if err != nil {
@@ -48,7 +49,10 @@ func (s *sources) collect(sys *system, args []string) (urls, rest []string, err 
 	if len(urls) == 0 {
 		urls = urlLines(sys.getenv(urlVariable))
 	}
-	if len(urls) == 0 {
+	for i := range urls {
+		urls[i] = sys.text(urls[i])
+	}
+	if urls = separate(urls); len(urls) == 0 {
 		return nil, nil, usagef("there is no URL: give it with -u, with --url-file, as the first argument or in %s", urlVariable)
 	}
 	return urls, rest, nil
@@ -86,7 +90,7 @@ func readURLFile(sys *system, name string) ([]string, error) {
 	if info, err := file.Stat(); err == nil && othersRead(info) {
 		notify(sys.stderr, "warning: ", "others than its owner can read "+name+", and with it the integration keys: chmod 600 "+name)
 	}
-	urls := urlLines(string(text))
+	urls := urlLines(sys.text(string(text)))
 	if len(urls) == 0 {
 		return nil, failf(exitConfig, "--url-file %s holds no URL: write one a line", name)
 	}
@@ -110,6 +114,64 @@ func withoutPath(err error) error {
 // othersRead knows the permissions of Unix only.
 func othersRead(info fs.FileInfo) bool {
 	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0
+}
+
+// separate takes apart what stands together: programs that read several URLs of one variable
+// have blanks or commas between them, and files of variables keep the quotes that a shell would
+// take away.
+func separate(given []string) []string {
+	var urls []string
+	for _, text := range given {
+		around := "" // the quote that stands around several
+		for text = strings.TrimSpace(text); text != ""; {
+			end, next := endOfURL(text)
+			url := pagerduty.Unquote(text[:end])
+			if url == text[:end] && (strings.HasPrefix(url, `"`) || strings.HasPrefix(url, "'")) {
+				around, url = url[:1], url[1:]
+			}
+			if text = text[next:]; text == "" {
+				url = strings.TrimSuffix(url, around)
+			}
+			if url != "" {
+				urls = append(urls, url)
+			}
+		}
+	}
+	return urls
+}
+
+// endOfURL returns where the first URL of a text ends and where the next one begins, the length
+// of the text for none. A text in a URL may speak of another URL: only what has a key of its own
+// is one.
+func endOfURL(text string) (end, next int) {
+	depth := 0 // in raw JSON
+	for i := range len(text) {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ' ', '\t', ',':
+			from := len(text) - len(strings.TrimLeft(text[i:], ", \t"))
+			behind := strings.TrimLeft(text[from:], "\"'")
+			if depth != 0 || !looksLikeURL(behind) {
+				continue
+			}
+			place, _, _ := strings.Cut(behind[:wordEnd(behind)], "?")
+			if _, err := pagerduty.Parse(place); err == nil {
+				return i, from
+			}
+		}
+	}
+	return len(text), len(text)
+}
+
+// wordEnd returns the length of the word at the start of a text.
+func wordEnd(text string) int {
+	if end := strings.IndexAny(text, " \t,\"'"); end >= 0 {
+		return end
+	}
+	return len(text)
 }
 
 // urlLines returns the lines that are neither blank nor comments.

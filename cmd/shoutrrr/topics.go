@@ -53,8 +53,9 @@ const environmentExample = `  SHOUTRRR_URL='pagerduty:///eb243592faa24ba2a5511af
 
 const environmentPage = `These variables are read.
 
-  SHOUTRRR_URL            the URL, if none is given otherwise; or several, one a line,
-                          with blank lines and lines that begin with # skipped
+  SHOUTRRR_URL            the URL, if none is given otherwise; or several, one a line or
+                          with blanks or commas between them; blank lines and lines that
+                          begin with # are skipped, quotes around a URL are taken away
   SHOUTRRR_RELAY          the URL of the relay that shoutrrr status and queue ask, if
                           --relay does not name it; otherwise http://127.0.0.1:8687
   SHOUTRRR_TOKEN_FILE     the file with the token for it, if --token-file names none
@@ -63,7 +64,10 @@ const environmentPage = `These variables are read.
   XDG_STATE_HOME, HOME    open incidents are remembered for 30 days below
                           $XDG_STATE_HOME/shoutrrr or $HOME/.local/state/shoutrrr;
                           no integration key is in these files or in their names
-  HTTPS_PROXY, NO_PROXY   the proxy and the hosts that go without it
+  HTTPS_PROXY, NO_PROXY   the proxy and the hosts that go without it; a proxy that cannot
+                          be read is an error, and never gone past
+  LC_ALL, LC_CTYPE, LANG  the encoding of texts that are not UTF-8; without one they are
+                          read as windows-1252
   HTTP_PROXY              never used: it would get the key of a URL with disabletls=yes
                           in clear. With it, such a URL needs its host in NO_PROXY
   SSL_CERT_FILE,          certificates to trust in place of the system's

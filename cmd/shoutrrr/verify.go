@@ -84,11 +84,14 @@ func parseURL(rawURL string) (*pagerduty.Config, error) {
 		return nil, err
 	}
 	config := service.(*pagerduty.Service).Config()
-	if !config.DisableTLS {
-		return config, nil
+	to := &url.URL{Scheme: "https", Host: config.Address()}
+	problem := pagerduty.Problem{Param: "proxy"}
+	if config.DisableTLS {
+		to.Scheme, problem = "http", pagerduty.Problem{Param: "disabletls", Value: "yes"}
 	}
-	if _, err := eventsv2.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "http", Host: config.Address()}}); err != nil {
-		return nil, &pagerduty.ConfigError{Problems: []pagerduty.Problem{{Param: "disabletls", Value: "yes", Reason: err.Error()}}}
+	if _, err := eventsv2.ProxyFromEnvironment(&http.Request{URL: to}); err != nil {
+		problem.Reason = err.Error()
+		return nil, &pagerduty.ConfigError{Problems: []pagerduty.Problem{problem}}
 	}
 	return config, nil
 }

@@ -39,8 +39,9 @@ func isForGood(err error) bool {
 	}
 	var base *baseURLError
 	var plain *plainProxyError
+	var unreadable *unreadableProxyError
 	var proxy *proxyError
-	return errors.As(err, &base) || errors.As(err, &plain) || errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
+	return errors.As(err, &base) || errors.As(err, &unreadable) || errors.As(err, &plain) || errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }
 
 // isUntrusted reports whether the certificate of the server was not accepted.

@@ -127,27 +127,26 @@ func TestReceipts(t *testing.T) {
 func TestPages(t *testing.T) {
 	const page = "\ufeff\n <!DOCTYPE html><title>Access denied</title>"
 	tests := []struct {
-		status    int
-		body      string
-		page      bool
-		temporary bool
+		status      int
+		body        string
+		intercepted bool
 	}{
-		{200, page, true, true},
-		{201, page, true, true},
-		{403, page, true, false},
-		{401, page, true, false},
-		{400, page, true, false},
-		{503, page, true, true},
-		{403, `{"message":"forbidden"}`, false, false},
-		{403, "forbidden", false, false},
-		{403, "", false, false},
+		{200, page, true},
+		{201, page, true},
+		{403, page, true},
+		{401, page, true},
+		{400, page, true},
+		{503, page, false},
+		{403, `{"message":"forbidden"}`, true},
+		{403, "forbidden", true},
+		{403, "", true},
 	}
 	for _, tt := range tests {
 		s := newServer(t, false, answerWith(tt.status, "text/html", tt.body))
 		_, err := newClient(t, s).Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
 		var failed *Error
-		if !errors.As(err, &failed) || failed.Status != tt.status || failed.Page != tt.page || failed.Temporary() != tt.temporary {
-			t.Errorf("%d %q: got %#v, want page %v, temporary %v", tt.status, tt.body, err, tt.page, tt.temporary)
+		if !errors.As(err, &failed) || failed.Status != tt.status || failed.Intercepted() != tt.intercepted || !failed.Temporary() {
+			t.Errorf("%d %q: got %#v, want intercepted %v, temporary", tt.status, tt.body, err, tt.intercepted)
 		}
 	}
 }
@@ -216,8 +215,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				}
 				_, err := c.Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
 				var e *Error
-				if !errors.As(err, &e) || e.Status != status || e.Temporary() || !errors.Is(err, ErrUnreachable) {
-					t.Fatalf("got %v, want a permanent *Error with status %d", err, status)
+				if !errors.As(err, &e) || e.Status != status || !e.Temporary() || !e.Intercepted() {
+					t.Fatalf("got %v, want a temporary *Error with status %d", err, status)
 				}
 				if visits.Load() != 0 {
 					t.Error("the redirect was followed")
@@ -424,13 +423,13 @@ func TestSentByAnswer(t *testing.T) {
 	}
 }
 
-// TestSwitchingProtocolsIsFinal, and does not wait for the end of a body that has
+// TestSwitchingProtocolsIsNoAcceptance, and does not wait for the end of a body that has
 // none.
-func TestSwitchingProtocolsIsFinal(t *testing.T) {
+func TestSwitchingProtocolsIsNoAcceptance(t *testing.T) {
 	base := rawServer(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 	_, err := (&Client{BaseURL: base}).Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
 	var e *Error
-	if !errors.As(err, &e) || e.Status != 101 || e.Temporary() {
+	if !errors.As(err, &e) || e.Status != 101 || !e.Intercepted() {
 		t.Errorf("got %v", err)
 	}
 }

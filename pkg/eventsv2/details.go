@@ -9,27 +9,28 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/plain"
 )
 
 // ErrNotObject is returned by [ParseDetails] for JSON that is no object.
 var ErrNotObject = errors.New("must be a JSON object such as {\"key\":\"value\"}")
 
 // ParseDetails reads a JSON object into its members, in their order and with
-// every value as it is written. White space goes, and what would make PagerDuty
-// refuse the event is mended: bytes that are not UTF-8 and halves of surrogate
-// pairs, as programs leave them that cut text in the middle of a character.
+// every value as it is written. White space and control sequences go, and what
+// would make PagerDuty refuse the event is mended: bytes that are not UTF-8, which
+// are read as windows-1252, and halves of surrogate pairs, as programs leave them
+// that cut text in the middle of a character.
 //
 // A name that stands twice in one object is an error, at any depth: receivers
 // keep one of the two values without a word, and nobody knows which.
 func ParseDetails(text []byte) (Details, error) {
-	if !utf8.Valid(text) { // ToValidUTF8 copies in any case
-		text = bytes.ToValidUTF8(text, []byte("\ufffd"))
-	}
+	text = plain.UTF8(text)
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
 		return nil, jsonError(bytes.Clone(text)) // or every caller's text would go to the heap
 	}
-	w := walker{text: mendSurrogates(compact.Bytes())}
+	w := walker{text: dropControls(mendSurrogates(compact.Bytes()))}
 	if w.text[0] != '{' {
 		return nil, ErrNotObject
 	}
@@ -237,6 +238,32 @@ func mendSurrogates(text []byte) []byte {
 		i += 5
 	}
 	return text
+}
+
+// dropControls takes the control sequences out of compact, valid JSON. Texts without any stay as
+// they are written.
+func dropControls(text []byte) []byte {
+	if !bytes.ContainsRune(text, 0x7f) && !bytes.Contains(text, []byte{0xc2}) && !bytes.ContainsAny(text, `\`) {
+		return text
+	}
+	w := walker{text: text}
+	out := make([]byte, 0, len(text))
+	for w.at < len(text) {
+		start := w.at
+		if text[start] != '"' {
+			w.at++
+			out = append(out, text[start])
+			continue
+		}
+		w.skipString()
+		var said string
+		if quoted := text[start:w.at]; json.Unmarshal(quoted, &said) == nil && plain.HasControls(said) {
+			out = appendString(out, plain.Text(said))
+		} else {
+			out = append(out, quoted...)
+		}
+	}
+	return out
 }
 
 // escapedUnit reads a \uXXXX at the start of text.

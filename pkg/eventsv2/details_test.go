@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/internal/bodies"
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/internal/prove"
 )
 
@@ -20,7 +21,8 @@ func TestParseDetails(t *testing.T) {
 		{"{\n  \"a\": [1, {\"b\": null}],\n  \"c\": \" spaces stay \"\n}", `{"a":[1,{"b":null}],"c":" spaces stay "}`, ""},
 		{`{"html":"<b>&</b>","esc":"\u0041\"\\"}`, `{"html":"<b>&</b>","esc":"\u0041\"\\"}`, ""},
 		{`{"":1}`, `{"":1}`, ""},
-		{"{\"latin\":\"caf\xe9\"}", "{\"latin\":\"caf\ufffd\"}", ""},
+		{"{\"latin\":\"caf\xe9\"}", "{\"latin\":\"café\"}", ""},
+		{`{"log":"\u001b[1mred\u001B[m","n":1.50}`, `{"log":"red","n":1.50}`, ""},
 		{`{"half":"\ud83d","pair":"\ud83d\ude00","low":"\ude00x","text":"\\ud83d"}`, `{"half":"\ufffd","pair":"\ud83d\ude00","low":"\ufffdx","text":"\\ud83d"}`, ""},
 		{`{"two":"\ud83d\ud83d\ude00"}`, `{"two":"\ufffd\ud83d\ude00"}`, ""},
 		{`{"a":1,"a":2}`, "", `"a" stands twice`},
@@ -93,7 +95,11 @@ func FuzzDetails(f *testing.F) {
 		if err != nil || !bytes.Equal(again.AppendJSON(nil), out) {
 			t.Fatalf("%q became %q, and that %q, %v", text, out, again.AppendJSON(nil), err)
 		}
-		if utf8.Valid(text) && !bytes.Contains(text, []byte(`\u`)) { // else something may have been mended
+		if plain.HasControls(string(out)) {
+			t.Fatalf("%q became %q, with control characters", text, out)
+		}
+		mended := bytes.Contains(text, []byte(`\u`)) || bytes.Contains(text, []byte(`\b`)) || bytes.Contains(text, []byte(`\f`)) || plain.HasControls(text)
+		if utf8.Valid(text) && !mended { // else something may have been mended
 			if want, got := numbersKept(t, text), numbersKept(t, out); !reflect.DeepEqual(want, got) {
 				t.Fatalf("%q became %q", text, out)
 			}

@@ -52,6 +52,9 @@ func (e *Event) AppendTail(dst []byte) []byte {
 	dst = appendString(dst, e.Payload.Summary)
 	dst = appendTimestamp(dst, e.Payload.Timestamp)
 	dst = appendDetails(dst, e.Payload.CustomDetails)
+	if len(e.Payload.CustomDetails) == 0 {
+		dst = appendMember(dst, `,"custom_details":`, e.Payload.DetailsText)
+	}
 	dst = append(dst, '}')
 	dst = appendMember(dst, `,"dedup_key":`, e.DedupKey)
 	return append(dst, '}')

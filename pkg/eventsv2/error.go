@@ -14,15 +14,15 @@ var (
 	// ErrInvalidKey: PagerDuty does not know the integration key, or it is not one
 	// of the Events API v2.
 	ErrInvalidKey = errors.New("invalid integration key")
-	// ErrUnauthorized: the answer was 401.
+	// ErrUnauthorized: PagerDuty answered 401.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden: the answer was 403.
+	// ErrForbidden: PagerDuty answered 403.
 	ErrForbidden = errors.New("forbidden")
 	// ErrRateLimited: the answer was 429, the event was not taken in.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnreachable: the way to the server is closed for good. Its certificate
-	// cannot be verified (one that is only not valid yet can be later), it speaks no TLS, it redirects elsewhere, the proxy wants
-	// a login, or the BaseURL is none.
+	// cannot be verified (one that is only not valid yet can be later), it speaks no TLS,
+	// the proxy opens no tunnel without a login or may not be used, or the BaseURL is none.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrNotYetValid: the server's certificate is not valid yet. Mostly this machine's clock is
 	// behind, until it is set some time after the boot; so the failure is temporary.
@@ -50,9 +50,10 @@ type Error struct {
 	// 504). Sending the event again is safe if it has a dedup key.
 	Sent bool
 
-	// Page reports that the answer is a web page. PagerDuty answers JSON, so something
-	// before it has written that, such as a proxy or a firewall.
-	Page bool
+	// Rejected reports that PagerDuty will never take the event, or does not take the key:
+	// the answer is a 400, 401 or 403 in one of PagerDuty's own forms. Without it something
+	// on the way has answered, such as a proxy or a firewall, or PagerDuty is in trouble.
+	Rejected bool
 
 	// Err is the cause if there was no answer.
 	Err error
@@ -68,17 +69,17 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrInvalidKey:
-		return e.Status == http.StatusBadRequest && namesKey(e.Message)
+		return e.Rejected && e.Status == http.StatusBadRequest && namesKey(e.Message)
 	case ErrUnauthorized:
-		return e.Status == http.StatusUnauthorized
+		return e.Rejected && e.Status == http.StatusUnauthorized
 	case ErrForbidden:
-		return e.Status == http.StatusForbidden
+		return e.Rejected && e.Status == http.StatusForbidden
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
 	case ErrNotYetValid:
 		return e.Status == 0 && isEarly(e.Err)
 	case ErrUnreachable:
-		return e.redirected() || e.Status == http.StatusProxyAuthRequired || e.Status == 0 && isForGood(e.Err)
+		return e.Status == 0 && isForGood(e.Err)
 	}
 	return false
 }
@@ -91,26 +92,33 @@ func namesKey(message string) bool {
 	return strings.Contains(message, "routing_key") || strings.Contains(message, "routing key")
 }
 
-// Temporary reports whether the same event may be accepted later: 429, 408, 5xx,
-// a web page with a status of success, and the failures of the network. Every other
-// status is final, 425 with them: it answers TLS early data, which is never sent
-// here. The end of an attempt's time is temporary, and so is a certificate that is not
-// valid yet; the caller's own cancellation is not.
-func (e *Error) Temporary() bool {
-	switch {
-	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout:
-		return true
-	case e.Status == 0:
-		return !errors.Is(e.Err, context.Canceled) && !isForGood(e.Err)
-	}
-	return e.Status >= 500 && e.Status <= 599 || isSuccess(e.Status)
+// KeyRejected reports that PagerDuty rejects the integration key, whatever event comes with
+// it.
+func (e *Error) KeyRejected() bool {
+	return e.Is(ErrInvalidKey) || e.Is(ErrUnauthorized) || e.Is(ErrForbidden)
 }
 
-// Intercepted reports that something before PagerDuty, such as a firewall, has
-// stopped the event and answered with a web page: as if all were well, or with 401
-// or 403, which say nothing about the integration key then.
+// Temporary reports whether the same event may be accepted later: after every answer that
+// is no rejection of PagerDuty's, and after most failures of the network. The end of an
+// attempt's time is temporary, and so is a certificate that is not valid yet; the caller's
+// own cancellation is not.
+func (e *Error) Temporary() bool {
+	if e.Status == 0 {
+		return !errors.Is(e.Err, context.Canceled) && !isForGood(e.Err)
+	}
+	return !e.Rejected
+}
+
+// Intercepted reports that something before PagerDuty, such as a proxy, a captive portal or
+// a firewall, has answered in its place. That says nothing about the event or the key.
 func (e *Error) Intercepted() bool {
-	return e.Page && (isSuccess(e.Status) || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+	return e.Status != 0 && !e.Rejected && e.Status != http.StatusTooManyRequests && !e.serverError()
+}
+
+// serverError reports that the server could not take the event when it came. Whether
+// PagerDuty or something before it has said that makes no difference.
+func (e *Error) serverError() bool {
+	return e.Status == http.StatusRequestTimeout || e.Status >= 500 && e.Status <= 599
 }
 
 // accepts reports whether an answer says that the event was taken. PagerDuty's is
@@ -132,7 +140,7 @@ func refusal(resp *http.Response, answer []byte, key Key, host string) *Error {
 		Message:    reasonOf(resp.Header, answer, key),
 		RetryAfter: retryAfter(resp.Header, resp.StatusCode, time.Now()),
 		Sent:       resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout,
-		Page:       isPage(answer),
+		Rejected:   isRejection(resp.StatusCode, answer),
 		host:       host,
 	}
 	if e.redirected() {

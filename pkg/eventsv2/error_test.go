@@ -32,16 +32,19 @@ func TestErrorKinds(t *testing.T) {
 		err  *Error
 		want []error
 	}{
-		{"invalid event", &Error{Status: 400, Message: "'payload.source' is missing or blank"}, nil},
-		{"unknown key", &Error{Status: 400, Message: "Invalid routing key"}, []error{ErrInvalidKey}},
-		{"key in another case", &Error{Status: 400, Message: "invalid Routing Key"}, []error{ErrInvalidKey}},
-		{"short key", &Error{Status: 400, Message: "Length of 'routing_key' is incorrect (should be 32 characters)"}, []error{ErrInvalidKey}},
+		{"invalid event", &Error{Rejected: true, Status: 400, Message: "'payload.source' is missing or blank"}, nil},
+		{"unknown key", &Error{Rejected: true, Status: 400, Message: "Invalid routing key"}, []error{ErrInvalidKey}},
+		{"key in another case", &Error{Rejected: true, Status: 400, Message: "invalid Routing Key"}, []error{ErrInvalidKey}},
+		{"short key", &Error{Rejected: true, Status: 400, Message: "Length of 'routing_key' is incorrect (should be 32 characters)"}, []error{ErrInvalidKey}},
 		{"a 500 that names the key", &Error{Status: 500, Message: "routing_key store is down"}, nil},
-		{"401", &Error{Status: 401}, []error{ErrUnauthorized}},
-		{"403", &Error{Status: 403}, []error{ErrForbidden}},
+		{"401", &Error{Rejected: true, Status: 401}, []error{ErrUnauthorized}},
+		{"401 of a proxy", &Error{Status: 401}, nil},
+		{"403", &Error{Rejected: true, Status: 403}, []error{ErrForbidden}},
+		{"403 of a proxy", &Error{Status: 403}, nil},
+		{"400 of a proxy that names the key", &Error{Status: 400, Message: "routing_key is no header"}, nil},
 		{"429", &Error{Status: 429}, []error{ErrRateLimited}},
-		{"302", &Error{Status: 302}, []error{ErrUnreachable}},
-		{"407", &Error{Status: 407}, []error{ErrUnreachable}},
+		{"302", &Error{Status: 302}, nil},
+		{"407", &Error{Status: 407}, nil},
 		{"404", &Error{Status: 404}, nil},
 		{"503", &Error{Status: 503}, nil},
 		{"refused connection", &Error{Err: syscall.ECONNREFUSED}, nil},
@@ -87,17 +90,18 @@ func TestErrorTexts(t *testing.T) {
 		err  *Error
 		want string
 	}{
-		{&Error{Status: 400, Message: "'payload.severity' is invalid"}, host + " refused the event (400): 'payload.severity' is invalid; correct the event before you send it again"},
-		{&Error{Status: 400}, host + " refused the event (400); correct the event before you send it again"},
-		{&Error{Status: 400, Message: "Invalid routing key"}, host + " refused the integration key (400): Invalid routing key; check that it belongs to an Events API v2 integration"},
-		{&Error{Status: 401, Message: "no"}, host + " refused the integration key (401): no; check that it belongs to an Events API v2 integration"},
-		{&Error{Status: 403}, host + " forbids to send (403); check the integration key, and whether a proxy or firewall answers in place of PagerDuty"},
-		{&Error{Status: 403, Page: true, Message: "Access denied"}, "a web page answers in place of " + host + " (403): Access denied; have the proxy or firewall before it let the events pass"},
-		{&Error{Status: 200, Page: true}, "a web page answers in place of " + host + " (200); have the proxy or firewall before it let the events pass"},
-		{&Error{Status: 502, Page: true, Message: "nginx"}, host + " cannot take the event now (502): nginx; retry later"},
+		{&Error{Rejected: true, Status: 400, Message: "'payload.severity' is invalid"}, host + " refused the event (400): 'payload.severity' is invalid; correct the event before you send it again"},
+		{&Error{Rejected: true, Status: 400}, host + " refused the event (400); correct the event before you send it again"},
+		{&Error{Rejected: true, Status: 400, Message: "Invalid routing key"}, host + " refused the integration key (400): Invalid routing key; check that it belongs to an Events API v2 integration"},
+		{&Error{Rejected: true, Status: 401, Message: "no"}, host + " refused the integration key (401): no; check that it belongs to an Events API v2 integration"},
+		{&Error{Rejected: true, Status: 403}, host + " refused the integration key (403); check that it belongs to an Events API v2 integration"},
+		{&Error{Status: 400, Message: "nginx"}, "something else answers in place of " + host + " (400): nginx; check the host and the port, and have the proxy or firewall before it let the events pass"},
+		{&Error{Status: 403, Message: "Access denied"}, "something else answers in place of " + host + " (403): Access denied; check the host and the port, and have the proxy or firewall before it let the events pass"},
+		{&Error{Status: 200}, "something else answers in place of " + host + " (200); check the host and the port, and have the proxy or firewall before it let the events pass"},
+		{&Error{Status: 413}, "something else answers in place of " + host + " (413); check the host and the port, and have the proxy or firewall before it let the events pass"},
+		{&Error{Status: 502, Message: "nginx"}, host + " cannot take the event now (502): nginx; retry later"},
 		{&Error{Status: 404}, host + " does not offer the Events API v2 (404); check the host and the port"},
 		{&Error{Status: 407}, "the proxy before " + host + " wants a login (407); give user and password in HTTPS_PROXY"},
-		{&Error{Status: 413}, host + " refused the event as too large (413); PagerDuty takes at most 512000 bytes"},
 		{&Error{Status: 302, Message: "https://elsewhere.example"}, host + " redirects, which is not followed (302): https://elsewhere.example; give the host that takes the events itself"},
 		{&Error{Status: 429, RetryAfter: 30 * time.Second, Message: "Slow down."}, "rate limited by " + host + " (429): Slow down; retry after 30s"},
 		{&Error{Status: 429}, "rate limited by " + host + " (429); retry in a minute or more"},
@@ -127,7 +131,7 @@ func TestErrorTexts(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}
-	if got := (&Error{Status: 400}).Error(); !strings.HasPrefix(got, "the server refused") {
+	if got := (&Error{Status: 400, Rejected: true}).Error(); !strings.HasPrefix(got, "the server refused") {
 		t.Errorf("without a host: got %q", got)
 	}
 }

@@ -28,26 +28,22 @@ func (e *Error) tellAnswer() (what, next string) {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
 		return e.reasoned("rate limited by " + host), e.later("retry", "retry in a minute or more")
-	case e.Intercepted():
-		return e.reasoned("a web page answers in place of " + host), "have the proxy or firewall before it let the events pass"
-	case e.Temporary():
+	case e.serverError():
 		next = e.later("retry", "retry later")
 		if e.Sent {
 			next += ": the event may have arrived, the same dedup key keeps it from paging twice"
 		}
 		return e.reasoned(host + " cannot take the event now"), next
+	case e.KeyRejected():
+		return e.reasoned(host + " refused the integration key"), "check that it belongs to an Events API v2 integration"
 	case e.redirected():
 		return e.reasoned(host + " redirects, which is not followed"), "give the host that takes the events itself"
-	case e.Is(ErrInvalidKey), e.Status == http.StatusUnauthorized:
-		return e.reasoned(host + " refused the integration key"), "check that it belongs to an Events API v2 integration"
-	case e.Status == http.StatusForbidden:
-		return e.reasoned(host + " forbids to send"), "check the integration key, and whether a proxy or firewall answers in place of PagerDuty"
 	case e.Status == http.StatusProxyAuthRequired:
 		return e.reasoned("the proxy before " + host + " wants a login"), "give user and password in HTTPS_PROXY"
 	case e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed, e.Status == http.StatusGone:
 		return e.reasoned(host + " does not offer the Events API v2"), "check the host and the port"
-	case e.Status == http.StatusRequestEntityTooLarge:
-		return e.reasoned(host + " refused the event as too large"), fmt.Sprintf("PagerDuty takes at most %d bytes", MaxEventBytes)
+	case e.Intercepted():
+		return e.reasoned("something else answers in place of " + host), "check the host and the port, and have the proxy or firewall before it let the events pass"
 	}
 	return e.reasoned(host + " refused the event"), "correct the event before you send it again"
 }

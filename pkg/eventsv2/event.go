@@ -72,6 +72,9 @@ type Payload struct {
 	Group         string
 	Class         string
 	CustomDetails Details
+	// DetailsText is custom_details as a text, which PagerDuty takes as well although none of
+	// its rules can look into it. It is sent where CustomDetails has no members.
+	DetailsText string
 }
 
 // Link is shown with the incident. Href is required.

@@ -39,6 +39,9 @@ func (e *Event) fit(limit int, left leftOut) (done []string, err error) {
 	if whole <= limit && left.n == 0 {
 		return nil, nil
 	}
+	if len(details) == 0 && e.Payload.DetailsText != "" {
+		return e.fitText(limit, whole)
+	}
 	bare := whole
 	if len(details) > 0 {
 		bare -= len(`,"custom_details":`) + details.size()
@@ -56,6 +59,24 @@ func (e *Event) fit(limit int, left leftOut) (done []string, err error) {
 	}
 	e.Payload.CustomDetails, done = fitDetails(details, room, left)
 	return done, nil
+}
+
+// fitText is fit for details that are a text.
+func (e *Event) fitText(limit, whole int) (done []string, err error) {
+	text := e.Payload.DetailsText
+	bare := whole - len(`,"custom_details":`) - stringSize(text)
+	if bare > limit {
+		return nil, fmt.Errorf("the event has %d bytes without its details, at most %d are allowed", bare, limit)
+	}
+	room := limit - bare - len(`,"custom_details":`)
+	if room < smallestCut {
+		e.Payload.DetailsText = ""
+		return []string{"custom_details was too long: it was left out"}, nil
+	}
+	short, marker := cutText(text, room)
+	e.Payload.DetailsText = short + marker
+	return []string{fmt.Sprintf("custom_details was too long: kept %d of %d characters",
+		utf8.RuneCountInString(short), utf8.RuneCountInString(text))}, nil
 }
 
 // size is the number of bytes that AppendJSON writes.

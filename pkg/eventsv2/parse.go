@@ -46,7 +46,11 @@ func ParseEvent(body []byte) (Event, error) {
 		}
 		e.RoutingKey = key
 	}
-	if len(p.CustomDetails) > 0 {
+	if len(p.CustomDetails) > 0 && p.CustomDetails[0] == '"' {
+		if err := json.Unmarshal(p.CustomDetails, &e.Payload.DetailsText); err != nil {
+			return Event{}, fmt.Errorf("read the details of an encoded event: %w", err)
+		}
+	} else if len(p.CustomDetails) > 0 {
 		details, err := ParseDetails(p.CustomDetails)
 		if err != nil {
 			return Event{}, fmt.Errorf("read the details of an encoded event: %w", err)
@@ -62,13 +66,17 @@ const keyRoom = len(`"routing_key":"",`) + keyLength
 // Tell puts a note to the responder before the other details, and makes the event
 // fit again. Nothing is told in an event whose texts leave no room.
 func (e *Event) Tell(name, text string) {
-	details := e.Payload.CustomDetails
-	e.Payload.CustomDetails = append(Details{Text(details.FreeName(name), text)}, details...)
+	details, detailsText := e.Payload.CustomDetails, e.Payload.DetailsText
+	if len(details) == 0 && detailsText != "" {
+		e.Payload.DetailsText = name + ": " + text + "\n" + detailsText
+	} else {
+		e.Payload.CustomDetails = append(Details{Text(details.FreeName(name), text)}, details...)
+	}
 	limit := MaxEventBytes
 	if e.RoutingKey.IsZero() {
 		limit -= keyRoom
 	}
 	if _, err := e.Fit(limit); err != nil {
-		e.Payload.CustomDetails = details
+		e.Payload.CustomDetails, e.Payload.DetailsText = details, detailsText
 	}
 }

@@ -2,10 +2,7 @@ package eventsv2
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 )
 
@@ -28,23 +25,4 @@ func CheckPlainHost(host string) error {
 		return errors.New("PagerDuty is reached by https: http would send the integration key in clear")
 	}
 	return nil
-}
-
-// ProxyFromEnvironment is the proxy of a request as [http.ProxyFromEnvironment] finds
-// it, and an error if the request would go to it in clear: a proxy reads all of a
-// request to an http URL, the integration key and the token included. A host that
-// NO_PROXY names, and this machine, is reached without a proxy.
-func ProxyFromEnvironment(req *http.Request) (*url.URL, error) {
-	proxy, err := http.ProxyFromEnvironment(req)
-	if err == nil && proxy != nil && req.URL.Scheme == "http" {
-		return nil, &plainProxyError{proxy: proxy.Host, host: req.URL.Hostname()}
-	}
-	return proxy, err
-}
-
-// plainProxyError is a request that would go to a proxy in clear.
-type plainProxyError struct{ proxy, host string }
-
-func (e *plainProxyError) Error() string {
-	return fmt.Sprintf("the proxy %s of HTTP_PROXY would get the integration key in clear; use https, or add %s to NO_PROXY", e.proxy, e.host)
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/plain"
 )
 
 // mending is what a [reader] had to mend in the JSON itself.
@@ -20,6 +22,7 @@ const (
 	mendedNumber
 	mendedDepth
 	mendedName
+	mendedDropped
 
 	// spelledOut is no flaw: letters or digits are written as \u escapes, so that a
 	// search in the text does not find all that it says.
@@ -61,7 +64,7 @@ const membersBetweenLooks = 4096
 func newReader(ctx context.Context, text []byte) reader {
 	r := reader{ctx: ctx, src: bytes.TrimRight(bytes.TrimPrefix(text, []byte("\ufeff")), "\x00")}
 	if !utf8.Valid(r.src) {
-		r.src = bytes.ToValidUTF8(r.src, []byte("\ufffd"))
+		r.src = plain.UTF8(r.src)
 		r.mended |= mendedUTF8
 	}
 	return r
@@ -128,6 +131,13 @@ func (r *reader) name() []byte {
 	return name
 }
 
+// exact reads a text with all that it holds, control characters and halves of a pair as well,
+// so that two that differ stay different. It may be no UTF-8.
+func (r *reader) exact() string {
+	start, end, _ := r.quoted()
+	return string(r.spelled(r.src[start:end]))
+}
+
 // text reads a text, at whose opening quote the reader stands.
 func (r *reader) text() string {
 	start, end, plain := r.quoted()
@@ -149,7 +159,7 @@ func (r *reader) quoted() (start, end int, plain bool) {
 		case c == '\\':
 			plain = false
 			i++
-		case c < ' ':
+		case c < ' ', c == 0x7f, c == 0xc2: // 0xC2 may begin a control character of C1
 			plain = false
 		}
 	}
@@ -158,24 +168,45 @@ func (r *reader) quoted() (start, end int, plain bool) {
 	return r.at, r.at, true
 }
 
-// unescape returns what the inside of a text says. A zero character and half of a
-// pair become the replacement character: receivers refuse them, or end the text.
+// unescape returns what the inside of a text says, without control sequences. Half of a pair
+// becomes the replacement character: receivers refuse it, or end the text.
 func (r *reader) unescape(inside []byte) []byte {
+	said := r.spelled(inside)
+	if utf8.Valid(said) && !plain.HasControls(said) {
+		return said
+	}
+	return []byte(r.clean(string(said)))
+}
+
+// clean makes plain text of what was spelled.
+func (r *reader) clean(said string) string {
+	if !utf8.ValidString(said) {
+		r.mended |= mendedUnicode
+		said = string(replaceHalves([]byte(said)))
+	}
+	if plain.HasControls(said) {
+		r.mended |= mendedDropped
+		said = plain.Text(said)
+	}
+	return said
+}
+
+// spelled returns what the inside of a text says, each half of a pair as the three bytes that
+// UTF-8 would have for it.
+func (r *reader) spelled(inside []byte) []byte {
 	said := make([]byte, 0, len(inside))
 	for i := 0; i < len(inside); {
 		switch c := inside[i]; {
 		case c == '\\':
-			var char rune
-			var size int
-			char, size = r.escaped(inside[i:])
-			said = utf8.AppendRune(said, char)
+			char, size := r.escaped(inside[i:])
+			if utf16.IsSurrogate(char) {
+				said = append(said, 0xe0|byte(char>>12), 0x80|byte(char>>6)&0x3f, 0x80|byte(char)&0x3f)
+			} else {
+				said = utf8.AppendRune(said, char)
+			}
 			i += size
-		case c == 0:
-			r.mended |= mendedUnicode
-			said = utf8.AppendRune(said, utf8.RuneError)
-			i++
 		default:
-			if c < ' ' {
+			if c < ' ' && c != 0 {
 				r.mended |= mendedControl
 			}
 			said = append(said, c)
@@ -183,6 +214,20 @@ func (r *reader) unescape(inside []byte) []byte {
 		}
 	}
 	return said
+}
+
+// replaceHalves puts one replacement character for each half of a pair.
+func replaceHalves(said []byte) []byte {
+	const half = 3 // bytes
+	whole := make([]byte, 0, len(said))
+	for len(said) > 0 {
+		char, size := utf8.DecodeRune(said)
+		if char == utf8.RuneError && size == 1 {
+			size = min(half, len(said))
+		}
+		whole, said = utf8.AppendRune(whole, char), said[size:]
+	}
+	return whole
 }
 
 // escaped reads the escape at the start of text. A backslash that begins none
@@ -217,10 +262,6 @@ func (r *reader) escaped(text []byte) (char rune, size int) {
 		if low, paired := escapedUnit(text[6:]); paired && isLow(low) {
 			return utf16.DecodeRune(char, rune(low)), 12
 		}
-	}
-	if char == 0 || utf16.IsSurrogate(char) {
-		r.mended |= mendedUnicode
-		char = utf8.RuneError
 	}
 	return char, 6
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/plain"
 )
 
 // RepairOptions is what a repair may need to make up.
@@ -17,6 +19,8 @@ type RepairOptions struct {
 	// NewDedupKey makes a key for a trigger without one. It has to be unique, as
 	// the UUID is that PagerDuty would make.
 	NewDedupKey func() string
+	// Encoding is what the body was decoded from, "" for UTF-8. It is told.
+	Encoding string
 }
 
 // Repair reads an alert event as any client may have sent it and returns the
@@ -66,10 +70,13 @@ type repairer struct {
 	// before the key is looked up.
 	keyOnly bool
 
-	given      given
-	controlled bool    // control characters were dropped, which can join the pieces of a key
-	taken      names   // by the details
-	kept       Details // what has no place of its own
+	change bool // a change event is read
+
+	inPayload, inText bool // the payload that is read stands in a payload, in a text
+
+	given given
+	taken names   // by the details
+	kept  Details // what has no place of its own
 
 	// What the details and kept may still take. Members beyond that cannot be sent
 	// in any case: they are counted in left. Their names and values are not kept,
@@ -115,6 +122,7 @@ func (r *repairer) readAlert() error {
 // read reads the whole body and reports whether it is an object and nothing else.
 func (r *repairer) read() (ended bool, err error) {
 	ended = r.top()
+	r.lift()
 	if r.members >= membersBetweenLooks {
 		err = r.stopped()
 	}
@@ -129,12 +137,15 @@ type given struct {
 
 	// The names of Events API v1.
 	serviceKey, eventType, incidentKey, description string
+
+	misplaced misplaced
 }
 
 // alertMembers are the members of an alert event, in both versions of the API.
 var alertMembers = newMemberNames(
 	"routing_key", "event_action", "dedup_key", "client", "client_url", "payload", "links", "images",
 	"service_key", "event_type", "incident_key", "description", "details", "contexts",
+	"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details", // which belong into the payload
 )
 
 // top reads the outermost object.
@@ -172,19 +183,19 @@ func (r *repairer) topMember(name []byte) bool {
 	case "event_action":
 		g.action, g.actIsNoText = r.identifier("event_action", g.action)
 	case "dedup_key":
-		r.set(&g.dedup, "dedup_key")
+		r.setExact(&g.dedup, "dedup_key")
 	case "service_key":
 		g.serviceKey, _ = r.identifier("service_key", g.serviceKey)
 	case "event_type":
 		g.eventType, _ = r.identifier("event_type", g.eventType)
 	case "incident_key":
-		r.set(&g.incidentKey, "incident_key")
+		r.setExact(&g.incidentKey, "incident_key")
 	default:
-		if r.keyOnly && alertMembers.has(name) {
+		if r.keyOnly && string(name) != "payload" && alertMembers.has(name) {
 			r.skip(0)
 			return true
 		}
-		return !r.keyOnly && r.bodyMember(name)
+		return (!r.keyOnly || string(name) == "payload") && r.bodyMember(name)
 	}
 	return true
 }
@@ -212,7 +223,7 @@ func (r *repairer) bodyMember(name []byte) bool {
 			r.note("details became payload.custom_details")
 		}
 	default:
-		return false
+		return r.high(name)
 	}
 	return true
 }
@@ -289,8 +300,8 @@ func (r *repairer) action() (wrong []string) {
 	return nil
 }
 
-// dedupKey settles the dedup key. One that PagerDuty would refuse is hashed as
-// Alertmanager does it, so that trigger and resolve still meet.
+// dedupKey settles the dedup key. One that PagerDuty would refuse, or that cannot be sent as it
+// is, is hashed as Alertmanager does it, so that trigger and resolve still meet.
 func (r *repairer) dedupKey() {
 	e, key := &r.e, r.given.dedup
 	n := utf8.RuneCountInString(key)
@@ -304,8 +315,21 @@ func (r *repairer) dedupKey() {
 		e.DedupKey = digest(key)
 		r.note("dedup_key had %d characters, at most %d are allowed: its SHA-256 stands for it", n, MaxDedupKey)
 	default:
-		e.DedupKey = key
+		if e.DedupKey = PlainDedupKey(key); e.DedupKey != key {
+			r.note("dedup_key held control characters or halves of a character: its SHA-256 stands for it")
+		}
 	}
+	r.given.dedup = plain.Text(strings.ToValidUTF8(key, "\ufffd")) // for the details
+}
+
+// PlainDedupKey returns a dedup key that can be sent: the text itself, or its SHA-256 in
+// hexadecimal digits if it holds control characters or is no UTF-8. To drop or to replace
+// these would make one key of two, and close the one's incident by the other's resolve.
+func PlainDedupKey(key string) string {
+	if utf8.ValidString(key) && !plain.HasControls(key) {
+		return key
+	}
+	return digest(key)
 }
 
 func digest(text string) string {
@@ -352,6 +376,15 @@ func (r *repairer) fillTimestamp() {
 // finishDetails adds what was kept, and the lines.
 func (r *repairer) finishDetails() {
 	p := &r.e.Payload
+	if p.DetailsText != "" && (len(p.CustomDetails) > 0 || r.change) { // there is one place for both
+		p.CustomDetails = append(p.CustomDetails, Text(r.taken.free("details"), p.DetailsText))
+		p.DetailsText = ""
+		r.note("custom_details was a text: it stands in an object")
+	}
+	if p.DetailsText != "" {
+		r.finishDetailsText()
+		return
+	}
 	p.CustomDetails = slices.Grow(p.CustomDetails, len(r.kept))
 	for _, m := range r.kept {
 		p.CustomDetails = append(p.CustomDetails, Member{r.taken.free(m.Name), m.Value})
@@ -360,4 +393,20 @@ func (r *repairer) finishDetails() {
 		told := Text(r.taken.free(repairsName), strings.Join(lines, "; "))
 		p.CustomDetails = append(Details{told}, p.CustomDetails...) // first, where Fit leaves it
 	}
+}
+
+// finishDetailsText adds what was kept to details that are a text, a line for each. The repairs
+// are not told there: the rules of whoever sends a text look at all of it.
+func (r *repairer) finishDetailsText() {
+	p := &r.e.Payload
+	var all strings.Builder
+	all.WriteString(p.DetailsText)
+	for _, m := range r.kept {
+		all.WriteString("\n" + m.Name + ": " + valueText(m.Value))
+	}
+	if n := r.left.n; n > 0 {
+		all.WriteString("\n" + omittedName + ": " + r.left.of(len(r.kept)+n))
+		r.left = leftOut{}
+	}
+	p.DetailsText = all.String()
 }

@@ -72,8 +72,8 @@ var repairCases = []struct {
 	},
 	{
 		"old forks", `…"payload":"PAYLOAD","details":"text","contexts":[{"type":"image","src":"https://e.com/i","text":"t"},{"type":"note","x":1}]`,
-		`"images":[{"src":"https://e.com/i","alt":"t"}],"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"details":"text","contexts_1":{"type":"note","x":1}}}`,
-		[]string{`details was no object`, `details became payload.custom_details`, `contexts[0] became an image`, `contexts[0]: text became alt`, `contexts[1] is neither a link nor an image: it stands in custom_details`},
+		`"images":[{"src":"https://e.com/i","alt":"t"}],"payload":{"source":"o","severity":"info","summary":"s","timestamp":"2026-01-02T03:04:05.000Z","custom_details":"text\ncontexts_1: {\"type\":\"note\",\"x\":1}"}`,
+		[]string{`details became payload.custom_details`, `contexts[0] became an image`, `contexts[0]: text became alt`, `contexts[1] is neither a link nor an image: it stands in custom_details`},
 	},
 	{
 		"incident_key beside a dedup key", `…"payload":"PAYLOAD","incident_key":"i"`,
@@ -251,15 +251,15 @@ var repairCases = []struct {
 	},
 	{
 		"colours of a terminal", `…"payload":{"summary":"\u001b[31mred","source":"o","severity":"info","custom_details":{"log":"\u001b[31mred"}}`,
-		`"payload":{"source":"o","severity":"info","summary":"[31mred",NOW,"custom_details":{"log":"\u001b[31mred"}}`,
+		`"payload":{"source":"o","severity":"info","summary":"red",NOW,"custom_details":{"log":"red"}}`,
 		[]string{`control characters were dropped`},
 	},
 
 	// Details.
 	{
 		"a text", `…"payload":{"summary":"s","source":"o","severity":"info","custom_details":"text"}`,
-		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":{"details":"text"}}`,
-		[]string{`payload.custom_details was no object`},
+		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":"text"}`,
+		nil,
 	},
 	{
 		"a list", `…"payload":{"summary":"s","source":"o","severity":"info","custom_details":[1,"a"]}`,
@@ -377,7 +377,90 @@ var repairCases = []struct {
 	},
 	{
 		"halves and zeros", `…"payload":{"summary":"\ud83d","source":"o","severity":"info","custom_details":{"a":"x\u0000"}}`,
-		"\"payload\":{\"source\":\"o\",\"severity\":\"info\",\"summary\":\"�\",NOW,\"custom_details\":{\"a\":\"x�\"}}",
-		[]string{`zero characters or halves of a character were replaced`},
+		"\"payload\":{\"source\":\"o\",\"severity\":\"info\",\"summary\":\"�\",NOW,\"custom_details\":{\"a\":\"x\"}}",
+		[]string{`halves of a character were replaced`, `control characters were dropped`},
+	},
+
+	// Members one level too high or too deep, and JSON in a text.
+	{
+		"a flat event", `…"summary":"flat","source":"o","severity":"critical","timestamp":"2026-01-02T03:04:05Z","component":"c","group":"g","class":"k","custom_details":{"x":1}`,
+		`"payload":{"source":"o","severity":"critical","component":"c","group":"g","class":"k","summary":"flat","timestamp":"2026-01-02T03:04:05.000Z","custom_details":{"x":1}}`,
+		[]string{`custom_details stood outside the payload: it was read as the payload's`, `summary was read as payload.summary`, `source was read as payload.source`, `severity was read as payload.severity`, `timestamp was read as payload.timestamp`, `component was read as payload.component`, `group was read as payload.group`, `class was read as payload.class`},
+	},
+	{
+		"severity beside the payload", `…"Severity":"P1","payload":{"summary":"s","source":"o"}`,
+		`"payload":{"source":"o","severity":"critical","summary":"s",NOW}`,
+		[]string{`"Severity" was read as severity`, `severity was read as payload.severity`, `payload.severity "P1" became critical`},
+	},
+	{
+		"severity in both places", `…"severity":"info","payload":{"summary":"s","source":"o","severity":"critical"}`,
+		`"payload":{"source":"o","severity":"critical","summary":"s",NOW,"custom_details":{"severity":"info"}}`,
+		[]string{`severity stood beside payload.severity: it stands in custom_details`},
+	},
+	{
+		"the same in both places", `…"severity":"info","source":"o","payload":"PAYLOAD"`,
+		`"PAYLOAD"`, nil,
+	},
+	{
+		"severity in the details", `…"payload":{"summary":"s","source":"o","custom_details":{"severity":"P1"}}`,
+		`"payload":{"source":"o","severity":"critical","summary":"s",NOW,"custom_details":{"severity":"P1"}}`,
+		[]string{`payload.severity was missing: that of custom_details, critical, stands for it`},
+	},
+	{
+		"a word that nobody knows in the details", `…"payload":{"summary":"s","source":"o","custom_details":{"severity":"purple"}}`,
+		`"payload":{"source":"o","severity":"error","summary":"s",NOW,"custom_details":{"severity":"purple"}}`,
+		[]string{`payload.severity was missing: error stands for it`},
+	},
+	{
+		"all in the payload", `{"payload":{"routing_key":"KEY","event_action":"trigger","dedup_key":"d","client":"c","client_url":"https://e.com","links":[{"href":"https://e.com/l"}],"images":[{"src":"https://e.com/i"}],"summary":"s","source":"o","severity":"info"}}`,
+		`"client":"c","client_url":"https://e.com","links":[{"href":"https://e.com/l"}],"images":[{"src":"https://e.com/i"}],"payload":{"source":"o","severity":"info","summary":"s",NOW}`,
+		[]string{`payload.routing_key was read as routing_key`, `payload.event_action was read as event_action`, `payload.dedup_key was read as dedup_key`, `payload.client was read as client`, `payload.client_url was read as client_url`},
+	},
+	{
+		"a dedup key in the payload as well", `…"payload":{"dedup_key":"other","summary":"s","source":"o","severity":"info"}`,
+		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":{"dedup_key":"other"}}`,
+		[]string{`payload.dedup_key stood beside dedup_key: it stands in custom_details`},
+	},
+	{
+		"a payload in the payload", `…"payload":{"payload":{"summary":"s","source":"o","severity":"critical"}}`,
+		`"payload":{"source":"o","severity":"critical","summary":"s",NOW}`,
+		[]string{`payload stood in itself: it was read`},
+	},
+	{
+		"a payload as JSON in a text", `…"payload":"{\"summary\":\"s \\u00e9\",\"source\":\"o\",\"severity\":\"critical\",\"custom_details\":{\"n\":1.50}}"`,
+		`"payload":{"source":"o","severity":"critical","summary":"s é",NOW,"custom_details":{"n":1.50}}`,
+		[]string{`payload was JSON in a text: it was read`},
+	},
+	{
+		"a payload that looks like JSON", `…"payload":"{disk full"`,
+		`"payload":{"source":"unknown source","severity":"error","summary":"{disk full",NOW}`,
+		[]string{`payload was a text: it became payload.summary`, `payload.source was missing: "unknown source" stands for it`, `payload.severity was missing: error stands for it`},
+	},
+	{
+		"details as JSON in a text", `…"payload":{"summary":"s","source":"o","severity":"info","custom_details":"{\"a\":1}"}`,
+		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":"{\"a\":1}"}`,
+		nil,
+	},
+	{
+		"details as a text, and something to keep", `…"team":"db","payload":{"summary":"s","source":"o","severity":"info","custom_details":"all of it"}`,
+		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":"all of it\nteam: db"}`,
+		[]string{`"team" is no member of an event: it stands in custom_details`},
+	},
+	{
+		"details as a text and as an object", `…"details":{"a":1},"payload":{"summary":"s","source":"o","severity":"info","custom_details":"b"}`,
+		`"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":{"a":1,"details":"b"}}`,
+		[]string{`details became payload.custom_details`, `custom_details was a text: it stands in an object`},
+	},
+	{
+		"a summary from a text of details", `…"payload":{"source":"o","severity":"info","custom_details":"disk full\n95 %"}`,
+		`"payload":{"source":"o","severity":"info","summary":"disk full on o",NOW,"custom_details":"disk full\n95 %"}`,
+		[]string{`payload.summary was missing: "disk full on o" stands for it`},
+	},
+
+	// Control sequences.
+	{
+		"control sequences everywhere", `…"client":"\u001b]0;x\u0007c","links":[{"href":"https://e.com/l","text":"\u009b1mt"}],"payload":{"summary":"s","source":"\u001b[1mo","severity":"info","custom_details":{"\u001b[1ma":"\u001b[2Jb","n":["\u0000c\u007f"]}}`,
+		`"client":"c","links":[{"href":"https://e.com/l","text":"t"}],"payload":{"source":"o","severity":"info","summary":"s",NOW,"custom_details":{"a":"b","n":["c"]}}`,
+		[]string{`control characters were dropped`},
 	},
 }

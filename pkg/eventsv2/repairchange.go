@@ -9,6 +9,7 @@ import (
 // RepairChange is [Repair] for a change event.
 func RepairChange(ctx context.Context, body []byte, o RepairOptions) (Change, []string, error) {
 	r := newRepairer(ctx, body, o)
+	r.change = true
 	if err := r.readChange(); err != nil {
 		return Change{}, nil, err
 	}

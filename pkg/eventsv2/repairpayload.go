@@ -3,19 +3,31 @@ package eventsv2
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/plain"
 )
 
-var payloadMembers = newMemberNames("summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details")
+var payloadMembers = newMemberNames(
+	"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details",
+	"routing_key", "event_action", "dedup_key", "client", "client_url", "links", "images", "payload", // which belong outside
+)
 
-// payload reads the payload. A text in its place can only be the summary.
+// payload reads the payload. A text in its place is the summary, or the payload once more
+// encoded.
 func (r *repairer) payload() {
 	switch r.peek() {
 	case '{':
 	case '"':
-		r.note("payload was a text: it became payload.summary")
-		r.set(&r.e.Payload.Summary, "payload.summary")
+		if text := r.exact(); !r.nested(text) && !r.keyOnly {
+			r.note("payload was a text: it became payload.summary")
+			r.setText(&r.e.Payload.Summary, r.clean(text), "payload.summary")
+		}
 		return
 	default:
+		if r.keyOnly {
+			r.skip(0)
+			return
+		}
 		if value := r.value(); !isEmpty(value) {
 			r.note("payload was no object: it stands in custom_details")
 			r.keep("payload", value)
@@ -30,7 +42,11 @@ func (r *repairer) payload() {
 		}
 		meant := payloadMembers.nearest(name)
 		if meant == "" || !r.payloadMember([]byte(meant)) {
-			r.unknown(string(name))
+			if r.keyOnly {
+				r.skip(0)
+			} else {
+				r.unknown(string(name))
+			}
 			continue
 		}
 		r.note("payload.%s was read as %s", strings.Trim(quote(string(name)), `"`), meant)
@@ -39,6 +55,16 @@ func (r *repairer) payload() {
 
 func (r *repairer) payloadMember(name []byte) bool {
 	p := &r.e.Payload
+	if r.keyOnly {
+		if r.deep(name) {
+			return true
+		}
+		known := payloadMembers.has(name)
+		if known {
+			r.skip(0)
+		}
+		return known
+	}
 	switch string(name) {
 	case "summary":
 		r.set(&p.Summary, "payload.summary")
@@ -57,21 +83,30 @@ func (r *repairer) payloadMember(name []byte) bool {
 	case "custom_details":
 		r.customDetails("payload.custom_details")
 	default:
-		return false
+		return r.deep(name)
 	}
 	return true
 }
 
 // set reads a member that has to be a text. If it stands twice the last one counts,
 // as most readers have it, and the other is kept.
-func (r *repairer) set(field *string, name string) {
+func (r *repairer) set(field *string, name string) { r.setBy(r.text, field, name) }
+
+// setExact is set for a text that names something, so that each character of it counts.
+func (r *repairer) setExact(field *string, name string) { r.setBy(r.exact, field, name) }
+
+func (r *repairer) setBy(read func() string, field *string, name string) {
 	var text string
 	if r.peek() == '"' {
-		text = r.text()
+		text = read()
 	} else if value := r.value(); string(value) != "null" {
 		text = string(value)
 		r.note("%s was no text", name)
 	}
+	r.setText(field, text, name)
+}
+
+func (r *repairer) setText(field *string, text, name string) {
 	if isBlank(text) && *field != "" {
 		return
 	}
@@ -82,11 +117,24 @@ func (r *repairer) set(field *string, name string) {
 	*field = text
 }
 
-// customDetails reads an object with its members in their order. Anything else
-// becomes one, since PagerDuty's rules look only into objects. It reports whether
-// there is anything.
+// customDetails reads an object with its members in their order. A text, which PagerDuty
+// takes, stays one; anything else becomes an object, since PagerDuty's rules look only into
+// those. It reports whether there is anything.
 func (r *repairer) customDetails(name string) bool {
-	if r.peek() != '{' {
+	switch r.peek() {
+	case '{':
+	case '"':
+		text := r.text()
+		p := &r.e.Payload
+		if before := p.DetailsText; before != "" && text != "" && text != before {
+			r.note("%s stood twice: both are kept", name)
+			text = before + "\n" + text
+		}
+		if text != "" {
+			p.DetailsText = text
+		}
+		return text != ""
+	default:
 		value := r.value()
 		if isEmpty(value) {
 			return false
@@ -120,25 +168,20 @@ func (r *repairer) addDetail(m Member) {
 	r.e.Payload.CustomDetails = append(r.e.Payload.CustomDetails, m)
 }
 
-// tidy clears blank texts, which PagerDuty refuses in some places, the control
-// characters with which programs colour a terminal, and a client_url that is none.
+// tidy clears blank texts, which PagerDuty refuses in some places, and a client_url that is
+// none.
 func (r *repairer) tidy() {
 	e, g := &r.e, &r.given
 	p := &e.Payload
 	for _, field := range []*string{&p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &e.Client, &e.ClientURL, &g.description} {
-		if strings.ContainsFunc(*field, isControl) {
-			*field, r.controlled = strings.Map(dropControl, *field), true
-		}
 		if isBlank(*field) {
 			*field = ""
 		}
 	}
-	if r.controlled {
-		r.note("control characters were dropped")
-	}
 	if isBlank(g.severity) {
 		g.severity = ""
 	}
+	r.liftTexts()
 	r.settleTimestamp()
 	if url := strings.TrimSpace(e.ClientURL); url == "" || isURL(url) {
 		e.ClientURL = url
@@ -160,15 +203,6 @@ func (r *repairer) tidy() {
 		r.note("incident_key is no member of an event: it stands in custom_details")
 		r.keepText("incident_key", key)
 	}
-}
-
-func isControl(c rune) bool { return c < ' ' && c != '\n' && c != '\r' && c != '\t' }
-
-func dropControl(c rune) rune {
-	if isControl(c) {
-		return -1
-	}
-	return c
 }
 
 // fillSummary makes the summary what PagerDuty takes. The whole text of a long one
@@ -200,7 +234,8 @@ func (r *repairer) messageName() string {
 func (r *repairer) anySummary() string {
 	e := &r.e
 	p := &e.Payload
-	what := firstOf(r.detailText("summary", "title", messageName, "description", "msg", "text", "alertname"), p.Class, p.Component, p.Group)
+	line, _, _ := strings.Cut(strings.TrimSpace(p.DetailsText), "\n")
+	what := firstOf(r.detailText("summary", "title", messageName, "description", "msg", "text", "alertname"), line, p.Class, p.Component, p.Group)
 	switch {
 	case what != "" && p.Source != "":
 		return what + " on " + strings.TrimSpace(p.Source)
@@ -228,7 +263,7 @@ func (r *repairer) detailText(names ...string) string {
 // firstOf returns the first text that is not blank, without control characters.
 func firstOf(texts ...string) string {
 	for _, text := range texts {
-		if text = strings.TrimSpace(strings.Map(dropControl, text)); text != "" {
+		if text = strings.TrimSpace(plain.Text(text)); text != "" {
 			return text
 		}
 	}

@@ -51,6 +51,13 @@ var synonyms = map[string]Severity{
 func (r *repairer) fillSeverity() {
 	p := &r.e.Payload
 	given := r.given.severity
+	if given == "" {
+		if known, ok := ReadSeverity(r.detailText("severity")); ok {
+			p.Severity = known
+			r.note("payload.severity was missing: that of custom_details, %s, stands for it", p.Severity)
+			return
+		}
+	}
 	if isSeverity(Severity(given)) {
 		p.Severity = Severity(given)
 		return
@@ -69,6 +76,15 @@ func (r *repairer) fillSeverity() {
 // severityOf reads a severity. What nobody knows is an error: it pages where a
 // service looks at severities at all, and does not claim to be the worst.
 func severityOf(text string) Severity {
+	if known, ok := ReadSeverity(text); ok {
+		return known
+	}
+	return SeverityError
+}
+
+// ReadSeverity reads a severity in PagerDuty's words or in those of another system, and reports
+// whether it is one that is known.
+func ReadSeverity(text string) (Severity, bool) {
 	word := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
 			return c
@@ -76,12 +92,10 @@ func severityOf(text string) Severity {
 		return -1
 	}, strings.ToLower(text))
 	if isSeverity(Severity(word)) {
-		return Severity(word)
+		return Severity(word), true
 	}
-	if known, ok := synonyms[word]; ok {
-		return known
-	}
-	return SeverityError
+	known, ok := synonyms[word]
+	return known, ok
 }
 
 func isSeverity(s Severity) bool {

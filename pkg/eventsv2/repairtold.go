@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/containrrr/shoutrrr/internal/plain"
 )
 
 // repairsName is the detail that tells what was repaired.
@@ -39,18 +41,23 @@ func (r *repairer) note(format string, args ...any) {
 
 // mendedTexts tell what was mended in the JSON, in the order of the flags.
 var mendedTexts = []string{
-	"bytes that were not UTF-8 were replaced",
+	"bytes that were not UTF-8 were read as windows-1252",
 	"line ends or control characters stood bare in a text",
-	"zero characters or halves of a character were replaced",
+	"halves of a character were replaced",
 	"a backslash that begins no escape stands for itself",
 	"there was a comma too many",
 	"what JSON does not know as a number became a text",
 	"what was nested too deep became a text",
 	"names that stood twice were numbered",
+	"control characters were dropped",
 }
 
 // told returns the lines.
 func (r *repairer) told() []string {
+	if r.o.Encoding != "" {
+		r.note("the body was not UTF-8: it was read as %s", r.o.Encoding)
+		r.o.Encoding = ""
+	}
 	for i, text := range mendedTexts {
 		if flag := mending(1 << i); r.mended&flag != 0 {
 			r.mended &^= flag
@@ -94,7 +101,7 @@ func (r *repairer) keep(name string, value json.RawMessage) {
 }
 
 func (r *repairer) keepText(name, text string) {
-	if !isBlank(text) {
+	if text = plain.Text(text); !isBlank(text) {
 		r.keep(name, Text(name, text).Value)
 	}
 }
@@ -169,7 +176,7 @@ func squeeze(name string) string {
 // pages and the responders would show it.
 func (r *repairer) scrub() {
 	key := r.e.RoutingKey
-	if r.mended&spelledOut == 0 && !r.controlled && occurrences(key, r.src) < 2 {
+	if r.mended&(spelledOut|mendedDropped) == 0 && occurrences(key, r.src) < 2 {
 		return
 	}
 	e := &r.e
@@ -181,7 +188,7 @@ func (r *repairer) scrub() {
 	}
 	p := &e.Payload
 	for _, text := range []*string{
-		&e.Client, &e.ClientURL, &p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &r.given.severity,
+		&e.Client, &e.ClientURL, &p.Summary, &p.Source, &p.Component, &p.Group, &p.Class, &p.DetailsText, &r.given.severity,
 	} {
 		clean(text)
 	}

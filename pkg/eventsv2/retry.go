@@ -27,11 +27,12 @@ const (
 // table (https://developer.pagerduty.com/docs/events-api-v2-overview, "Response
 // codes & retry logic", and https://developer.pagerduty.com/docs/rate-limits):
 //
-//	2xx                 accepted, unless it is a web page with another status than 202
-//	429                 Retry-After, else 1 min, 2 min, 4 min ... 15 min
-//	408, 5xx, network,
-//	200 with a page     Retry-After, else 1 s, 2 s, 4 s ... 1 min
-//	all others          final
+//	2xx                       accepted, unless it is a web page with another status than 202
+//	429                       Retry-After, else 1 min, 2 min, 4 min ... 15 min
+//	400, 401, 403 of its own  final
+//	all others, network       Retry-After, else 1 s, 2 s, 4 s ... 1 min
+//
+// A 400, 401 or 403 is PagerDuty's own if it has the form of one, see [Error.Rejected].
 //
 // It keeps no state; the zero value is ready for use.
 type Retry struct {

@@ -14,7 +14,8 @@ import (
 )
 
 // TestEveryStatus lists each status that the API's documents, its clients and the
-// proxies before it are known to answer with, as it is after the first attempt.
+// proxies before it are known to answer with, as it is after the first attempt. The body has
+// the form of a rejection.
 func TestEveryStatus(t *testing.T) {
 	const (
 		done  = "done"
@@ -22,21 +23,21 @@ func TestEveryStatus(t *testing.T) {
 	)
 	tests := map[int]string{
 		200: done, 201: done, 202: done, 203: done, 204: done, 205: done, 206: done, 299: done,
-		300: final, 301: final, 302: final, 303: final, 304: final, 305: final, 307: final, 308: final,
-		400: final, 401: final, 402: final, 403: final, 404: final, 405: final, 406: final, 407: final,
-		408: "1s",
-		409: final, 410: final, 411: final, 412: final, 413: final, 414: final, 415: final, 416: final, 417: final, 418: final,
-		421: final, 422: final, 423: final, 424: final, 425: final, 426: final, 428: final,
+		400: final, 401: final, 403: final,
 		429: "1m0s",
-		431: final, 444: final, 451: final, 499: final,
-		500: "1s", 501: "1s", 502: "1s", 503: "1s", 504: "1s", 505: "1s", 506: "1s", 507: "1s", 508: "1s", 510: "1s", 511: "1s",
-		520: "1s", 521: "1s", 522: "1s", 523: "1s", 524: "1s", 525: "1s", 530: "1s", 599: "1s",
-		600: final, 999: final,
+	}
+	for _, status := range []int{
+		300, 301, 302, 303, 304, 305, 307, 308,
+		402, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418,
+		421, 422, 423, 424, 425, 426, 428, 431, 444, 451, 499,
+		500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511, 520, 521, 522, 523, 524, 525, 530, 599, 600, 999,
+	} {
+		tests[status] = "1s"
 	}
 	middle := Retry{Jitter: func() float64 { return 0.5 }}
 	for status, want := range tests {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			s := newServer(t, false, answerWith(status, "", ""))
+			s := newServer(t, false, answerWith(status, "", invalidEvent))
 			receipt, err := newClient(t, s).Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
 			got := done
 			if err != nil {
@@ -89,14 +90,14 @@ func TestRetryNext(t *testing.T) {
 		{"asked, does not fit", asks(429, 30*time.Second), 1, 30400 * time.Millisecond, 0, never},
 		{"asked for ever", asks(429, math.MaxInt64), 1, time.Hour, 0.9, never},
 		{"asked for ever, left for ever", asks(429, math.MaxInt64), 1, math.MaxInt64, 0, 24 * time.Hour},
-		{"asked by a final answer", asks(400, time.Second), 1, time.Hour, 0, never},
+		{"asked by a final answer", &Error{Status: 400, Rejected: true, RetryAfter: time.Second}, 1, time.Hour, 0, never},
 		{"shortened", limited, 1, 50 * time.Second, 0.5, 45 * time.Second},
 		{"shortened at the least", limited, 1, 10 * time.Second, 0.5, 5 * time.Second},
 		{"not worthwhile", limited, 1, 9999 * time.Millisecond, 0.5, never},
 		{"small one fits near the end", failing, 1, 2 * time.Second, 0.5, time.Second},
 		{"nothing left", failing, 1, 0, 0.5, never},
 		{"less than nothing", failing, 1, math.MinInt64, 0.5, never},
-		{"final", &Error{Status: 400}, 1, time.Hour, 0.5, never},
+		{"final", &Error{Status: 400, Rejected: true}, 1, time.Hour, 0.5, never},
 		{"canceled", &Error{Err: context.Canceled}, 1, time.Hour, 0.5, never},
 		{"certificate", &Error{Err: http.ErrSchemeMismatch}, 1, time.Hour, 0.5, never},
 		{"another error", errors.New("x"), 1, time.Hour, 0.5, never},

@@ -48,7 +48,7 @@ func (e *Event) Validate() error {
 // given reports whether any member of the payload is set.
 func (p *Payload) given() bool {
 	return p.Summary != "" || p.Source != "" || p.Severity != "" || !p.Timestamp.IsZero() ||
-		p.Component != "" || p.Group != "" || p.Class != "" || len(p.CustomDetails) > 0
+		p.Component != "" || p.Group != "" || p.Class != "" || len(p.CustomDetails) > 0 || p.DetailsText != ""
 }
 
 func (p *Payload) problems() []error {

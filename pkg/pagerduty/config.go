@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
@@ -111,7 +112,6 @@ func (c *Config) clone() *Config {
 	with.Details = slices.Clone(c.Details)
 	with.Links = slices.Clone(c.Links)
 	with.Images = slices.Clone(c.Images)
-	with.Warnings = slices.Clone(c.Warnings)
 	return &with
 }
 
@@ -195,7 +195,7 @@ func (c *Config) With(params *types.Params) (*Config, error) {
 	}
 	sort.Strings(names) // or the same mistakes would be told in another order each time
 	with := *c
-	with.Warnings = slices.Clip(c.Warnings) // what is added does not reach c
+	with.Warnings = slices.Clone(c.Warnings) // what is added, or taken away, does not reach c
 	var wrong problems
 	seen := make(map[string]bool, len(names))
 	for _, given := range names {
@@ -244,6 +244,9 @@ func (c *Config) set(name, value string, wrong *problems) {
 	for i := range fields {
 		if fields[i].Name != name {
 			continue
+		}
+		if name != paramDedupKey { // of which each character counts
+			value = plain.Text(plain.UTF8(value))
 		}
 		if strings.TrimSpace(value) != "" {
 			fields[i].set(c, value, wrong)

@@ -89,7 +89,7 @@ func TestParseRefuses(t *testing.T) {
 		{"pagerduty://[zz]/" + testKey, "host"},
 		{"pagerduty://[::1]x/" + testKey, "only a port"},
 		{"pagerduty://ho st/" + testKey, "host"},
-		{"pagerduty:///" + testKey + "?severity=warn", `severity "warn": must be one of info, warning, error, critical, did you mean warning?`},
+		{"pagerduty:///" + testKey + "?severity=warnig", `severity "warnig": must be one of info, warning, error, critical, did you mean warning?`},
 		{"pagerduty:///" + testKey + "?severty=info", "did you mean severity?"},
 		{"pagerduty:///" + testKey + "?priority=high", `parameter "priority": is not known`},
 		{"pagerduty:///" + testKey + "?action=reopen", `action "reopen": must be one of trigger, acknowledge, resolve`},
@@ -126,7 +126,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestParseTellsAllProblems(t *testing.T) {
-	_, err := Parse("pagerduty://host:99999/" + testKey + "?severity=warn&action=close&detials=x")
+	_, err := Parse("pagerduty://host:99999/" + testKey + "?severity=purple&action=close&detials=x")
 	var config *ConfigError
 	if !errors.As(err, &config) || len(config.Problems) != 4 {
 		t.Fatalf("got %v, want four problems", err)

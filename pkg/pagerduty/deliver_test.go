@@ -135,6 +135,8 @@ func TestDeliverTriesAgain(t *testing.T) {
 	})
 }
 
+const invalidEvent = `{"status":"invalid event","message":"Event object is invalid","errors":["'payload.source' is missing or blank"]}`
+
 func TestDeliverGivesUp(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -144,10 +146,10 @@ func TestDeliverGivesUp(t *testing.T) {
 		within   time.Duration
 		is       error
 	}{
-		{"refused", []answer{{status: 400, body: `{"errors":["'payload.source' is missing or blank"]}`}}, types.SenderOptions{}, 1, 0, nil},
+		{"refused", []answer{{status: 400, body: invalidEvent}}, types.SenderOptions{}, 1, 0, nil},
 		{"invalid key", []answer{{status: 400, body: "Invalid routing key"}}, types.SenderOptions{}, 1, 0, eventsv2.ErrInvalidKey},
-		{"unauthorized", []answer{{status: 401}}, types.SenderOptions{}, 1, 0, eventsv2.ErrUnauthorized},
-		{"redirect", []answer{{status: 307}}, types.SenderOptions{}, 1, 0, eventsv2.ErrUnreachable},
+		{"unauthorized", []answer{{status: 401, body: invalidEvent}}, types.SenderOptions{}, 1, 0, eventsv2.ErrUnauthorized},
+		{"a proxy's word", []answer{{status: 400, body: "<html>"}}, types.SenderOptions{RetryFor: -1}, 1, 0, nil},
 		{"one attempt", []answer{{status: 500}}, types.SenderOptions{RetryFor: -1}, 1, 0, nil},
 		{"long Retry-After", []answer{{status: 429, retryAfter: "600"}}, types.SenderOptions{}, 1, 0, eventsv2.ErrRateLimited},
 		{"five minutes", nil, types.SenderOptions{}, 8, 5 * time.Minute, nil},
@@ -358,7 +360,7 @@ func TestLedgerKnowsWhatMayBeOpen(t *testing.T) {
 		{"accepted", answer{status: 202}, true},
 		{"answer lost", answer{err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}, true},
 		{"never connected", answer{err: refusedDial}, false},
-		{"refused", answer{status: 400}, false},
+		{"refused", answer{status: 400, body: invalidEvent}, false},
 		{"rate limited", answer{status: 429}, false},
 	} {
 		l := NewMemoryLedger()
@@ -375,7 +377,7 @@ func TestLedgerKnowsWhatMayBeOpen(t *testing.T) {
 func TestLedgerKnowsATriggerBeforeItLeaves(t *testing.T) {
 	eachLedger(t, func(t *testing.T, l Ledger) {
 		known := 0
-		to := &server{answers: []answer{{status: 202}, {status: 400}, {status: 400}}}
+		to := &server{answers: []answer{{status: 202}, {status: 400, body: invalidEvent}, {status: 400, body: invalidEvent}}}
 		to.look = func() {
 			open, _ := l.Open(time.Now())
 			known = len(open)

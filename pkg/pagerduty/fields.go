@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 )
 
@@ -67,8 +68,8 @@ func init() {
 		{
 			Name: paramSeverity, Type: "string", Default: string(eventsv2.SeverityError),
 			Allowed: "`info`, `warning`, `error`, `critical`", Values: texts(eventsv2.Severities()),
-			Description: "How bad it is, as the responder sees it; in any case of letters",
-			set:         choice(paramSeverity, eventsv2.Severities(), func(c *Config) *eventsv2.Severity { return &c.Severity }),
+			Description: "How bad it is, as the responder sees it; in any case of letters. The words of monitoring systems, such as `P1`, `DOWN` or `high`, are mapped, with a warning",
+			set:         setSeverity,
 			get:         func(c *Config) string { return string(c.Severity) },
 		},
 		{
@@ -157,6 +158,21 @@ func texts[T ~string](words []T) []string {
 	return out
 }
 
+// setSeverity takes PagerDuty's words in any case of letters, and those of other systems as
+// the relay maps them: a page must not be lost for a word.
+func setSeverity(c *Config, value string, wrong *problems) {
+	severity, known := eventsv2.ReadSeverity(value)
+	if !known {
+		choice(paramSeverity, eventsv2.Severities(), func(c *Config) *eventsv2.Severity { return &c.Severity })(c, value, wrong)
+		return
+	}
+	c.Severity = severity
+	c.Warnings = slices.DeleteFunc(c.Warnings, func(w string) bool { return strings.HasPrefix(w, "severity ") }) // of the one before
+	if !strings.EqualFold(strings.TrimSpace(value), string(severity)) {
+		c.warn("severity %q became %s", quotable(strings.TrimSpace(value)), severity)
+	}
+}
+
 func setSource(c *Config, value string, _ *problems) { c.Source, c.SourceGiven = value, true }
 
 func setDetails(c *Config, value string, wrong *problems) {
@@ -186,7 +202,7 @@ func parseDetails(value string) (eventsv2.Details, error) {
 	seen := make(map[string]bool)
 	for pair := range strings.SplitSeq(text, "&") {
 		name, value, ok := strings.Cut(pair, "=")
-		name, value = strings.ToValidUTF8(decode(name), "\ufffd"), decode(value)
+		name, value = plain.Text(plain.UTF8(decode(name))), plain.Text(plain.UTF8(decode(value)))
 		if seen[name] {
 			return nil, errors.New("the member " + quotable(name) + " stands twice")
 		}
@@ -216,7 +232,11 @@ func setClientURL(c *Config, value string, wrong *problems) {
 }
 
 func setDedupKey(c *Config, value string, wrong *problems) {
-	value = strings.ToValidUTF8(value, "\ufffd") // as it is sent, or a resolve would not find it
+	value = plain.UTF8(value) // as it is sent, or a resolve would not find it
+	if sent := eventsv2.PlainDedupKey(value); sent != value {
+		c.warn("dedup_key held control characters: its SHA-256 stands for it, %s", sent)
+		value = sent
+	}
 	if n := utf8.RuneCountInString(value); n > eventsv2.MaxDedupKey {
 		wrong.add(paramDedupKey, "", "has %d characters, at most %d are allowed", n, eventsv2.MaxDedupKey)
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containrrr/shoutrrr/internal/plain"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/pkg/types"
 )
@@ -37,6 +38,7 @@ func (s *Service) Prepare(message string, params *types.Params, now time.Time) (
 	if err != nil {
 		return Prepared{}, err
 	}
+	message = plain.Text(plain.UTF8(message))
 	ev := config.event(0)
 	ev.Payload.Summary, ev.Payload.CustomDetails, err = compose(message, config.Title, config.Details)
 	if err != nil {

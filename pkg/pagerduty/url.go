@@ -37,7 +37,7 @@ type location struct {
 }
 
 func parseLocation(raw string, wrong *problems) (loc location) {
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(raw), ":")
+	scheme, rest, _ := strings.Cut(Unquote(raw), ":")
 	if !strings.EqualFold(scheme, Scheme) {
 		wrong.add("url", "", "must begin with pagerduty://")
 		return loc
@@ -56,6 +56,16 @@ func parseLocation(raw string, wrong *problems) (loc location) {
 	loc.host, loc.port = parseAuthority(authority, wrong)
 	loc.keys, loc.warnings = parseKeys(strings.TrimSuffix(path, "/"), wrong)
 	return loc
+}
+
+// Unquote takes away the quotes around a text, and the white space. A shell does so; what else
+// reads files of variables, such as docker's --env-file, does not.
+func Unquote(text string) string {
+	text = strings.TrimSpace(text)
+	if n := len(text); n > 1 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
+		return strings.TrimSpace(text[1 : n-1])
+	}
+	return text
 }
 
 func parseAuthority(authority string, wrong *problems) (host string, port int) {
@@ -151,6 +161,8 @@ func parseKey(text string) (key eventsv2.Key, reason string) {
 	switch {
 	case text == "":
 		return key, "it is empty; " + want
+	case strings.Contains(strings.ToLower(text), Scheme+":"):
+		return key, "several URLs stand in one: give each by itself"
 	case isHexKey(text):
 		key, err := eventsv2.ParseKey(text)
 		if err != nil {

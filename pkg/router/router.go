@@ -152,7 +152,7 @@ func (r *ServiceRouter) budget() time.Duration {
 }
 
 func checkScheme(rawURL string) error {
-	scheme, _, ok := strings.Cut(strings.TrimSpace(rawURL), ":")
+	scheme, _, ok := strings.Cut(pagerduty.Unquote(rawURL), ":")
 	if !ok || scheme == "" {
 		return fmt.Errorf("%w: the URL has no scheme; it begins with one of %s", ErrUnknownService, schemes())
 	}

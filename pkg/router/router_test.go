@@ -54,7 +54,8 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	if status == 0 {
 		status = 202
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: req}, nil
+	answer := `{"status":"invalid event","message":"Event object is invalid","errors":["no"]}` // with 400: of PagerDuty's form
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: req}, nil
 }
 
 func (c *client) options() types.SenderOptions {

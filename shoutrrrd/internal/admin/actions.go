@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -21,19 +24,37 @@ const (
 	maxActor      = 64 // characters of a name
 )
 
-// by reads who wants something and why. A wrong request has been answered if ok
+// given is the body of a request that does something.
+type given struct {
+	Why   string   `json:"why"`
+	Force bool     `json:"force"` // requeue although PagerDuty rejects the key
+	IDs   []string `json:"ids"`   // of events
+
+	// Of a replay.
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+	Lane    string    `json:"lane"`    // "" for all
+	Preview bool      `json:"preview"` // nothing is done
+}
+
+// by reads who wants something, what and why. A wrong request has been answered if ok
 // is false.
-func (d *Door) by(w http.ResponseWriter, r *http.Request) (by queue.By, ok bool) {
+func (d *Door) by(w http.ResponseWriter, r *http.Request, most int64) (by queue.By, g given, ok bool) {
 	who, err := actor(r)
 	if err == nil {
-		by, err = d.reason(w, r)
+		g, err = readGiven(w, r, most)
+	}
+	if err == nil {
+		if by.Why, err = d.o.Insight.Reason(r.Context(), g.Why); err != nil {
+			err = fmt.Errorf("why: %w", err)
+		}
 	}
 	if err != nil {
 		d.fail(w, http.StatusBadRequest, err.Error())
-		return by, false
+		return by, g, false
 	}
 	by.Who, by.At = d.o.Insight.Scrub(r.Context(), who), d.o.Now()
-	return by, true
+	return by, g, true
 }
 
 // actor is the name of the token, or without tokens the name that the client gives.
@@ -51,68 +72,203 @@ func actor(r *http.Request) (string, error) {
 	return name, nil
 }
 
-func (d *Door) reason(w http.ResponseWriter, r *http.Request) (by queue.By, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxActionBody))
+func readGiven(w http.ResponseWriter, r *http.Request, most int64) (g given, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
-		return by, errors.New(`the body is too long or did not come whole; {"why":"..."} is expected`)
+		return g, errors.New(`the body is too long or did not come whole; {"why":"..."} is expected`)
 	}
 	if len(strings.TrimSpace(string(body))) == 0 {
-		return by, nil
-	}
-	var given struct {
-		Why string `json:"why"`
+		return g, nil
 	}
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&given); err != nil || decoder.More() {
-		return by, errors.New(`the body cannot be read; {"why":"..."} is expected`)
+	if err := decoder.Decode(&g); err != nil || decoder.More() {
+		return g, errors.New(`the body cannot be read; {"why":"..."} is expected`)
 	}
-	by.Why, err = d.o.Insight.Reason(r.Context(), given.Why)
+	return g, nil
+}
+
+// rules say which events a verb is for.
+var rules = map[ops.Verb]string{
+	ops.Requeue: "a refused, expired or dropped one can be requeued",
+	ops.Drop:    "one that is not in flight and has not been delivered or dropped can be dropped",
+	ops.Try:     "one that is queued can be tried",
+}
+
+// one does to an event what an operator wants and shows the event.
+func (d *Door) one(what ops.Verb) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, ok := d.eventID(w, r)
+		if !ok {
+			return
+		}
+		by, g, ok := d.by(w, r, maxActionBody)
+		if !ok {
+			return
+		}
+		out, err := d.o.Ops.Events(r.Context(), ops.Deed{What: what, IDs: []int64{id}, By: by, Force: g.Force})
+		if err == nil && len(out.Left) > 0 {
+			err = out.Left[0].Err
+		}
+		rejected := (*ops.RejectedKeyError)(nil)
+		switch {
+		case errors.As(err, &rejected):
+			d.keyRejected(w, err)
+		case errors.Is(err, queue.ErrUnsendable), errors.Is(err, queue.ErrOutdated):
+			d.fail(w, http.StatusConflict, err.Error())
+		case errors.Is(err, queue.ErrState):
+			d.fail(w, http.StatusConflict, fmt.Sprintf("event %d is %s; only %s", id, d.state(r.Context(), id), rules[what]))
+		case err != nil:
+			d.failed(w, r, fmt.Errorf("event %d was not %s: %w", id, what.Done(), err))
+		default:
+			// Without its body and history: a command that acts on many events would get them all.
+			show(d, w, r, func(ctx context.Context) (insight.Event, error) { return d.o.Insight.Listed(ctx, id) })
+		}
+	}
+}
+
+// keyRejected asks whether it is meant. The code is for programs, which can ask somebody.
+func (d *Door) keyRejected(w http.ResponseWriter, err error) {
+	body, _ := json.Marshal(map[string]string{"error": err.Error() + ` ("force": true)`, "code": "key_rejected"}) // a map of texts has no way to fail
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusConflict)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// maxManyBody is the body of a deed about [ops.MaxEvents] events, of 20 bytes each.
+const maxManyBody = 512 << 10
+
+// maxLeft is how many events are named that were left as they are.
+const maxLeft = 100
+
+type left struct {
+	ID  string `json:"id"`
+	Why string `json:"why"`
+}
+
+type outcome struct {
+	Done      int    `json:"done"`
+	Coalesced int    `json:"coalesced"`
+	LeftCount int    `json:"left_count"`
+	Left      []left `json:"left"`
+	Error     string `json:"error,omitempty"`
+}
+
+// many does to events what an operator wants, in the order in which they were accepted.
+func (d *Door) many(what ops.Verb) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		by, g, ok := d.by(w, r, maxManyBody)
+		if !ok {
+			return
+		}
+		ids, err := numbers(g.IDs)
+		if err != nil {
+			d.fail(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		out, err := d.o.Ops.Events(r.Context(), ops.Deed{What: what, IDs: ids, By: by, Force: g.Force})
+		if rejected := (*ops.RejectedKeyError)(nil); errors.As(err, &rejected) {
+			d.keyRejected(w, err)
+			return
+		}
+		d.outcome(w, r, what.Done(), out, err)
+	}
+}
+
+// outcome answers what became of many events.
+func (d *Door) outcome(w http.ResponseWriter, r *http.Request, done string, out ops.Outcome, err error) {
+	if err != nil && out.Done == 0 {
+		d.failed(w, r, fmt.Errorf("events were not %s: %w", done, err))
+		return
+	}
+	answer := outcome{Done: out.Done, Coalesced: out.Coalesced, LeftCount: len(out.Left), Left: []left{}}
+	for _, x := range out.Left[:min(maxLeft, len(out.Left))] {
+		answer.Left = append(answer.Left, left{strconv.FormatInt(x.ID, 10), x.Err.Error()})
+	}
 	if err != nil {
-		return by, fmt.Errorf("why: %w", err)
+		d.o.Log.Error("not all events were "+done, "error", err)
+		answer.Error = "the queue has failed before all were " + done + "; the log says why"
 	}
-	return by, nil
+	d.write(r.Context(), w, answer)
 }
 
-func (d *Door) requeue(w http.ResponseWriter, r *http.Request) {
-	d.act(w, r, "requeued", "a refused, expired or dropped one can be requeued", d.o.Store.Requeue)
+// planned is what a replay would send.
+type planned struct {
+	Events     int            `json:"events"`
+	Over       int            `json:"over"`
+	BySeverity map[string]int `json:"by_severity"`
+	ByLane     map[string]int `json:"by_lane"`
 }
 
-func (d *Door) drop(w http.ResponseWriter, r *http.Request) {
-	d.act(w, r, "dropped", "one that is not in flight and has not been delivered or dropped can be dropped", d.o.Store.Drop)
-}
-
-func (d *Door) tryEvent(w http.ResponseWriter, r *http.Request) {
-	d.act(w, r, "tried", "one that is queued can be tried", d.o.Holder.TryEvent)
-}
-
-// act does to an event what an operator wants and shows the event.
-func (d *Door) act(w http.ResponseWriter, r *http.Request, what, rule string, do func(context.Context, int64, queue.By) error) {
-	id, ok := d.eventID(w, r)
+// replay sends delivered events of a time again, or says what it would send.
+func (d *Door) replay(w http.ResponseWriter, r *http.Request) {
+	by, g, ok := d.by(w, r, maxActionBody)
 	if !ok {
 		return
 	}
-	by, ok := d.by(w, r)
-	if !ok {
+	if g.Since.IsZero() || !g.Until.After(g.Since) {
+		d.fail(w, http.StatusBadRequest, `{"since":"2026-03-01T14:00:00Z","until":"2026-03-01T15:00:00Z"} is expected, a time and a later one`)
 		return
 	}
-	err := do(r.Context(), id, by)
-	if errors.Is(err, queue.ErrUnsendable) {
+	p := ops.Period{Since: g.Since, Until: g.Until}
+	if g.Lane != "" {
+		found, err := d.o.Insight.FindLanes(r.Context(), g.Lane)
+		if err != nil {
+			d.failed(w, r, err)
+			return
+		}
+		p.Lane = found[0].ID
+	}
+	if g.Preview {
+		d.preview(w, r, p)
+		return
+	}
+	out, err := d.o.Ops.Replay(r.Context(), p, by, g.Force)
+	rejected := (*ops.RejectedKeyError)(nil)
+	switch {
+	case errors.Is(err, ops.ErrTooMany):
+		d.fail(w, http.StatusConflict, err.Error())
+	case errors.As(err, &rejected):
+		d.keyRejected(w, err)
+	default:
+		d.outcome(w, r, "replayed", out, err)
+	}
+}
+
+func (d *Door) preview(w http.ResponseWriter, r *http.Request, p ops.Period) {
+	plan, err := d.o.Ops.Plan(r.Context(), p)
+	if errors.Is(err, ops.ErrTooMany) {
 		d.fail(w, http.StatusConflict, err.Error())
 		return
 	}
-	if errors.Is(err, queue.ErrState) {
-		d.fail(w, http.StatusConflict, fmt.Sprintf("event %d is %s; only %s", id, d.state(r.Context(), id), rule))
-		return
+	answer := planned{Events: len(plan.Events), Over: plan.Over, BySeverity: map[string]int{}, ByLane: map[string]int{}}
+	lanes := map[int64]string{}
+	for _, x := range plan.Events {
+		if _, known := lanes[x.Lane]; !known && err == nil {
+			lanes[x.Lane], err = d.o.Insight.LaneName(r.Context(), x.Lane)
+		}
+		answer.BySeverity[x.Severity.String()]++
+		answer.ByLane[lanes[x.Lane]]++
 	}
 	if err != nil {
-		d.failed(w, r, fmt.Errorf("event %d was not %s: %w", id, what, err))
+		d.failed(w, r, fmt.Errorf("plan a replay: %w", err))
 		return
 	}
-	d.o.Log.Info("an event was "+what, "event", id, "by", by.Who, "why", by.Why)
-	d.o.Insight.Changed()
-	// Without its body and history: a command that acts on many events would get them all.
-	show(d, w, r, func(ctx context.Context) (insight.Event, error) { return d.o.Insight.Listed(ctx, id) })
+	d.write(r.Context(), w, answer)
+}
+
+func numbers(texts []string) (ids []int64, err error) {
+	if len(texts) == 0 || len(texts) > ops.MaxEvents {
+		return nil, fmt.Errorf(`{"ids":["1"]} with up to %d numbers of events is expected`, ops.MaxEvents)
+	}
+	for _, text := range texts {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id < 1 {
+			return nil, errors.New("ids: numbers of events are expected, as texts")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // state names the state that was in the way.
@@ -127,29 +283,25 @@ func (d *Door) state(ctx context.Context, id int64) string {
 	return e.State
 }
 
-func (d *Door) pause(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Hold) }
-
-func (d *Door) resume(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Unhold) }
-
-func (d *Door) tryLane(w http.ResponseWriter, r *http.Request) { d.hold(w, r, d.o.Holder.Try) }
-
 // hold pauses, resumes or tries a lane, in both cases of letters if there are two. The scheduler logs it.
-func (d *Door) hold(w http.ResponseWriter, r *http.Request, do func(context.Context, int64, queue.By) error) {
-	by, ok := d.by(w, r)
-	if !ok {
-		return
-	}
-	found, err := d.o.Insight.FindLanes(r.Context(), r.PathValue("lane"))
-	if err != nil {
-		d.failed(w, r, err)
-		return
-	}
-	for _, l := range found {
-		if err := do(r.Context(), l.ID, by); err != nil {
-			d.failed(w, r, fmt.Errorf("pause, resume or try a lane: %w", err))
+func (d *Door) hold(what ops.LaneVerb) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		by, _, ok := d.by(w, r, maxActionBody)
+		if !ok {
 			return
 		}
+		found, err := d.o.Insight.FindLanes(r.Context(), r.PathValue("lane"))
+		var lanes []int64
+		for _, l := range found {
+			lanes = append(lanes, l.ID)
+		}
+		if err == nil {
+			err = d.o.Ops.Lanes(r.Context(), what, lanes, by)
+		}
+		if err != nil {
+			d.failed(w, r, err)
+			return
+		}
+		d.lane(w, r)
 	}
-	d.o.Insight.Changed()
-	d.lane(w, r)
 }

@@ -12,14 +12,12 @@ import (
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
 // Store is what the door itself needs of a queue.
 type Store interface {
-	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
-	Requeue(ctx context.Context, id int64, by queue.By) error
-	Drop(ctx context.Context, id int64, by queue.By) error
 	// Healthy returns why critical events cannot be kept, nil if they can.
 	Healthy() error
 	// Quarantined lists files that were set aside as damaged.
@@ -28,20 +26,11 @@ type Store interface {
 	Usage() queue.Usage
 }
 
-// Holder pauses and resumes lanes, and has lanes and events tried at once.
-type Holder interface {
-	Hold(ctx context.Context, lane int64, by queue.By) error
-	Unhold(ctx context.Context, lane int64, by queue.By) error
-	Try(ctx context.Context, lane int64, by queue.By) error
-	// TryEvent returns queue.ErrNotFound or queue.ErrState.
-	TryEvent(ctx context.Context, id int64, by queue.By) error
-}
-
 // Options says how the door works. Those without a default are required.
 type Options struct {
 	Insight *insight.Insight
 	Store   Store
-	Holder  Holder
+	Ops     *ops.Ops
 	// Auth knows the tokens. While it knows none, only this machine gets in.
 	Auth *door.Authenticator
 	// Sessions are the browsers that have signed in. Defaults to none.
@@ -110,14 +99,17 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/status", only{http.MethodGet: d.status})
 	guarded.Handle("/api/lanes", only{http.MethodGet: d.lanes})
 	guarded.Handle("/api/lanes/{lane}", only{http.MethodGet: d.lane})
-	guarded.Handle("/api/lanes/{lane}/pause", only{http.MethodPost: d.pause})
-	guarded.Handle("/api/lanes/{lane}/resume", only{http.MethodPost: d.resume})
-	guarded.Handle("/api/lanes/{lane}/try", only{http.MethodPost: d.tryLane})
+	guarded.Handle("/api/lanes/{lane}/pause", only{http.MethodPost: d.hold(ops.Pause)})
+	guarded.Handle("/api/lanes/{lane}/resume", only{http.MethodPost: d.hold(ops.Resume)})
+	guarded.Handle("/api/lanes/{lane}/try", only{http.MethodPost: d.hold(ops.TryLane)})
 	guarded.Handle("/api/events", only{http.MethodGet: d.events})
+	guarded.Handle("/api/events/requeue", only{http.MethodPost: d.many(ops.Requeue)})
+	guarded.Handle("/api/events/drop", only{http.MethodPost: d.many(ops.Drop)})
+	guarded.Handle("/api/events/replay", only{http.MethodPost: d.replay})
 	guarded.Handle("/api/events/{id}", only{http.MethodGet: d.event})
-	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.requeue})
-	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.drop})
-	guarded.Handle("/api/events/{id}/try", only{http.MethodPost: d.tryEvent})
+	guarded.Handle("/api/events/{id}/requeue", only{http.MethodPost: d.one(ops.Requeue)})
+	guarded.Handle("/api/events/{id}/drop", only{http.MethodPost: d.one(ops.Drop)})
+	guarded.Handle("/api/events/{id}/try", only{http.MethodPost: d.one(ops.Try)})
 	guarded.Handle("/api/dead", only{http.MethodGet: d.dead})
 	guarded.Handle("/api/shape", only{http.MethodGet: d.shape})
 	nothing := func(w http.ResponseWriter, r *http.Request) {
@@ -157,6 +149,9 @@ POST /api/lanes/{lane}/resume     send again
 POST /api/lanes/{lane}/try        end the wait for a 429 or a rejected key
 GET  /api/events                  events: state, lane, severity, dedup_key, q, limit, cursor
 GET  /api/events/{id}             one event with its body and history
+POST /api/events/requeue          send many again {"ids":["1","2"],"why":"..."}
+POST /api/events/drop             give many up {"ids":["1","2"],"why":"..."}
+POST /api/events/replay           send delivered ones of a time again {"since":"...","until":"...","lane":"...","preview":true,"why":"..."}
 POST /api/events/{id}/requeue     send a refused, expired or dropped event again
 POST /api/events/{id}/drop        give an event up
 POST /api/events/{id}/try         make a retrying event due at once

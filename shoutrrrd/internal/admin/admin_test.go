@@ -22,6 +22,7 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -129,7 +130,7 @@ func newBench(t testing.TB, change func(*parts)) *bench {
 	b.meter = NewMeter("1.2.3")
 	p := parts{
 		Options: Options{
-			Store: b.store, Holder: b.scheduler, Meter: b.meter, Now: b.clock, Version: "1.2.3",
+			Store: b.store, Meter: b.meter, Now: b.clock, Version: "1.2.3",
 			Log: slog.New(slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		},
 		told: insight.Options{
@@ -151,6 +152,7 @@ func newBench(t testing.TB, change func(*parts)) *bench {
 	}
 	o := p.Options
 	o.Insight, o.Accepting = insight.New(p.told), p.told.Accepting
+	o.Ops = &ops.Ops{Store: b.store, Holder: b.scheduler, Pools: func([]queue.Lane) [][]int64 { return nil }, Log: o.Log, Changed: o.Insight.Changed}
 	loaded := p.told.Config()
 	b.meter.Reloaded(loaded.At, loaded.Err)
 	if b.door, err = New(o); err != nil {

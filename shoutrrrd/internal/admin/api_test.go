@@ -118,7 +118,7 @@ func TestEvent(t *testing.T) {
 	id := b.put(dbKey, "web-1/disk", queue.Critical, body("disk full"))
 	b.later(time.Second)
 	b.settle(1, queue.Settlement{State: queue.Waiting, Due: b.clock().Add(time.Minute), Attempts: 1, Status: 503, Reason: "Service Unavailable"})
-	want := `{"id":"1","lane":"db","lane_id":"1","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
+	want := `{"id":"1","lane":"db","lane_id":"1","fingerprint":"` + mustKey(t, dbKey).Fingerprint() + `","pool":"dbs","kind":"alert","action":"trigger","dedup_key":"web-1/disk","state":"waiting","in_flight":false,
 		"severity":"critical","priority":"critical","summary":"disk full","source":"web-1","accepted_at":"2026-03-04T14:03:20.000Z","fresh_at":"2026-03-04T14:03:20.000Z",
 		"due_at":"2026-03-04T14:04:21.000Z","attempts":1,"repeats":0,"repairs":["severity \"CRIT\" became critical"],"status":503,"reason":"Service Unavailable"`
 	sameJSON(t, b.get("/api/events").body, `{"events":[`+want+`}],"read":1}`)
@@ -296,6 +296,92 @@ func TestRequeueOfForgottenLane(t *testing.T) {
 	}
 	if g := b.post(path+"/requeue", ""); g.status != http.StatusConflict || !strings.Contains(g.body, "cannot be sent again: its lane has been forgotten") {
 		t.Errorf("requeued: %d %s", g.status, g.body)
+	}
+}
+
+// Many events are sent again in one call, in the order in which they were accepted,
+// whatever the order of their numbers in it. Those that it cannot be done to are named.
+func TestManyEvents(t *testing.T) {
+	b := newBench(t, nil)
+	var ids []string
+	for i := range 5 {
+		id := b.put(dbKey, fmt.Sprint("chain ", i%2), queue.Error, body("disk full"))
+		if i < 4 { // no trigger goes into another one that is a dead letter
+			b.settle(1, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no"})
+		}
+		ids = append([]string{fmt.Sprintf("%q", fmt.Sprint(id))}, ids...)
+	}
+	var answer struct {
+		Done, Coalesced int
+		LeftCount       int `json:"left_count"`
+		Left            []struct{ ID, Why string }
+	}
+	post := func(verb, more string) {
+		t.Helper()
+		b.read(b.post("/api/events/"+verb, `{"ids":[`+strings.Join(ids, ",")+more+`],"why":"many"}`), &answer)
+	}
+	post("requeue", `,"99"`)
+	if answer.Done != 4 || answer.Coalesced != 3 || answer.LeftCount != 2 || answer.Left[0].ID != "5" || answer.Left[1].ID != "99" {
+		t.Errorf("requeued: %+v", answer)
+	}
+	if n := strings.Count(b.log.String(), "events were requeued"); n != 1 {
+		t.Errorf("%d lines of the log tell of it", n)
+	}
+	post("drop", "")
+	if answer.Done != 2 || answer.LeftCount != 3 {
+		t.Errorf("dropped: %+v", answer)
+	}
+	for _, wrong := range []string{`{}`, `{"ids":[]}`, `{"ids":["0"]}`, `{"ids":[1]}`, `{"ids":["a"]}`} {
+		if g := b.post("/api/events/requeue", wrong); g.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, g.status, g.body)
+		}
+	}
+}
+
+// Delivered events of a time are sent again: of a chain that ended in a resolve that
+// alone, of others what came after the last one, in order.
+func TestReplay(t *testing.T) {
+	b := newBench(t, nil)
+	deliver := func(dedup, action string) {
+		b.put(dbKey, dedup, queue.Error, fmt.Sprintf(`{"event_action":%q,"payload":{"summary":"s"}}`, action))
+		b.later(time.Minute)
+		b.settle(1, queue.Settlement{State: queue.Delivered, Status: 202})
+	}
+	deliver("before", "trigger")
+	since := b.clock()
+	deliver("over", "trigger")
+	deliver("open", "trigger")
+	until := b.clock().Add(time.Second)
+	given := fmt.Sprintf(`{"since":%q,"until":%q,"why":"dropped","preview":%%t}`, since.Add(time.Second).Format(time.RFC3339), until.Format(time.RFC3339))
+	sameJSON(t, b.post("/api/events/replay", fmt.Sprintf(given, true)).body, `{"events":2,"over":0,"by_severity":{"error":2},"by_lane":{"db":2}}`)
+	sameJSON(t, b.post("/api/events/replay", fmt.Sprintf(given, false)).body, `{"done":2,"coalesced":0,"left_count":0,"left":[]}`)
+	if history := strings.Join(b.history(2), "|"); !strings.Contains(history, "replayed local dropped") {
+		t.Errorf("the history is %s", history)
+	}
+	for _, wrong := range []string{`{}`, `{"since":"yesterday"}`, `{"since":"2026-03-01T00:00:00Z","until":"2026-03-01T00:00:00Z"}`} {
+		if g := b.post("/api/events/replay", wrong); g.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, g.status, g.body)
+		}
+	}
+}
+
+// What would go to a lane whose key PagerDuty rejects goes only if that is said.
+func TestRequeueToARejectedKey(t *testing.T) {
+	b := newBench(t, nil)
+	id := b.put(dbKey, "a", queue.Critical, body("disk full"))
+	b.settle(1, queue.Settlement{State: queue.Refused, Status: 400, Reason: "no"})
+	l, err := b.store.LaneByID(t.Context(), 1)
+	l.KeyRefused = b.clock()
+	if err := errors.Join(err, b.store.SaveLane(t.Context(), l)); err != nil {
+		t.Fatal(err)
+	}
+	for path, given := range map[string]string{fmt.Sprintf("/api/events/%d/requeue", id): "", "/api/events/requeue": fmt.Sprintf(`"ids":["%d"],`, id)} {
+		if g := b.post(path, "{"+given+`"why":"again"}`); g.status != http.StatusConflict || !strings.Contains(g.body, "PagerDuty rejects the integration key") {
+			t.Errorf("%s: %d %s", path, g.status, g.body)
+		}
+	}
+	if g := b.post(fmt.Sprintf("/api/events/%d/requeue", id), `{"why":"again","force":true}`); g.status != http.StatusOK {
+		t.Errorf("with force: %d %s", g.status, g.body)
 	}
 }
 

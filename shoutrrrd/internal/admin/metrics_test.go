@@ -380,7 +380,7 @@ func TestReloaded(t *testing.T) {
 // One meter serves one door: a second would give every metric twice.
 func TestMeterServesOneDoor(t *testing.T) {
 	b := newBench(t, nil)
-	_, err := New(Options{Store: b.store, Holder: b.scheduler, Meter: b.meter, Now: b.clock, Log: slog.New(slog.DiscardHandler)})
+	_, err := New(Options{Store: b.store, Meter: b.meter, Now: b.clock, Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		t.Error("two doors share a meter without an error")
 	}

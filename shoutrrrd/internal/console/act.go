@@ -1,16 +1,14 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
-	"sync/atomic"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -23,7 +21,7 @@ var notices = map[string]string{
 	"resume":  "Resumed.",
 	"try":     "It is tried now.",
 	"some":    "Done for the first 20,000; do it again for the rest.",
-	"stale":   "Some of them had changed meanwhile and were left as they are.",
+	"stale":   "Some of them had changed meanwhile, or a later event of their dedup key says otherwise, and were left as they are.",
 }
 
 // maxForm bounds what is read of a form.
@@ -52,24 +50,25 @@ func done(w http.ResponseWriter, r *http.Request, path, what string) {
 	http.Redirect(w, r, path+"?"+url.Values{"done": {what}}.Encode(), http.StatusSeeOther)
 }
 
-// verb returns what is done to an event, or nil.
-func (c *Console) verb(what string) func(context.Context, int64, queue.By) error {
-	switch what {
-	case "requeue":
-		return c.o.Store.Requeue
-	case "drop":
-		return c.o.Store.Drop
-	case "try":
-		return c.o.Holder.TryEvent
+// act does something to events, and reports whether that was done to some of them. A page
+// has answered otherwise.
+func (c *Console) act(w http.ResponseWriter, r *http.Request, what ops.Verb, ids []int64, by queue.By) (out ops.Outcome, ok bool) {
+	out, err := c.o.Ops.Events(r.Context(), ops.Deed{What: what, IDs: ids, By: by, Force: r.PostForm.Get("force") != ""})
+	if rejected := (*ops.RejectedKeyError)(nil); errors.As(err, &rejected) {
+		c.problem(w, r, http.StatusConflict, "PagerDuty rejects the integration key of the lane. Go back, load the page anew and confirm that you mean it.")
+		return out, false
 	}
-	return nil
+	if err != nil {
+		c.failed(w, r, err)
+		return out, false
+	}
+	return out, true
 }
 
 func (c *Console) actOnEvent(w http.ResponseWriter, r *http.Request) {
-	what := r.PathValue("what")
-	do := c.verb(what)
+	what := ops.Verb(r.PathValue("what"))
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if do == nil || err != nil {
+	if what != ops.Requeue && what != ops.Drop && what != ops.Try || err != nil {
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
 	}
@@ -77,35 +76,27 @@ func (c *Console) actOnEvent(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	err = do(r.Context(), id, by)
-	if errors.Is(err, queue.ErrUnsendable) {
+	out, ok := c.act(w, r, what, []int64{id}, by)
+	if !ok {
+		return
+	}
+	if len(out.Left) == 0 {
+		done(w, r, fmt.Sprintf("/events/%d", id), string(what))
+		return
+	}
+	switch err := out.Left[0].Err; {
+	case errors.Is(err, queue.ErrUnsendable), errors.Is(err, queue.ErrOutdated):
 		c.problem(w, r, http.StatusConflict, err.Error()+".")
-		return
-	}
-	if errors.Is(err, queue.ErrState) {
+	case errors.Is(err, queue.ErrState):
 		c.problem(w, r, http.StatusConflict, "The event has changed meanwhile, so that this is not possible any more. Look at it again.")
-		return
-	}
-	if err != nil {
+	default:
 		c.failed(w, r, err)
-		return
 	}
-	c.o.Insight.Changed()
-	c.o.Log.Info("an event was "+past[what], "event", id, "by", by.Who, "why", by.Why)
-	done(w, r, fmt.Sprintf("/events/%d", id), what)
 }
 
-var past = map[string]string{"requeue": "requeued", "drop": "dropped", "try": "tried"}
-
-const (
-	maxGroup = 20_000 // events of one action: some seconds of work
-	abreast  = 32     // actions that share a commit
-)
-
 func (c *Console) actOnGroup(w http.ResponseWriter, r *http.Request) {
-	what := r.PathValue("what")
-	do := c.verb(what)
-	if do == nil || what == "try" { // of dead letters none waits
+	what := ops.Verb(r.PathValue("what"))
+	if what != ops.Requeue && what != ops.Drop { // of dead letters none waits
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
 	}
@@ -122,23 +113,20 @@ func (c *Console) actOnGroup(w http.ResponseWriter, r *http.Request) {
 		c.problem(w, r, http.StatusNotFound, "There is no such group any more: all of its events have been decided about.")
 		return
 	}
-	ids, err := c.o.Store.Members(r.Context(), group.Of, maxGroup)
+	ids, err := c.o.Store.Members(r.Context(), group.Of, ops.MaxEvents)
 	if err != nil {
 		c.failed(w, r, err)
 		return
 	}
-	stale, err := each(r.Context(), ids, func(ctx context.Context, id int64) error { return do(ctx, id, by) })
-	c.o.Insight.Changed()
-	c.o.Log.Info("events were "+past[what], "events", len(ids)-stale, "reason", group.Reason, "by", by.Who, "why", by.Why)
+	out, ok := c.act(w, r, what, ids, by)
 	switch {
-	case err != nil:
-		c.failed(w, r, err)
-	case stale > 0:
+	case !ok:
+	case len(out.Left) > 0:
 		done(w, r, "/dead", "stale")
-	case len(ids) == maxGroup && group.Count > maxGroup:
+	case len(ids) == ops.MaxEvents && group.Count > ops.MaxEvents:
 		done(w, r, "/dead", "some")
 	default:
-		done(w, r, "/dead", what)
+		done(w, r, "/dead", string(what))
 	}
 }
 
@@ -161,44 +149,9 @@ func (c *Console) groupOf(r *http.Request) (*insight.Group, error) {
 	return nil, nil
 }
 
-// each does something to many events, several abreast so that they share commits.
-// Those that have changed meanwhile are counted; any other error ends it.
-func each(ctx context.Context, ids []int64, do func(context.Context, int64) error) (stale int, err error) {
-	var changed atomic.Int64
-	var failure atomic.Pointer[error]
-	next := make(chan int64)
-	var workers sync.WaitGroup
-	for range abreast {
-		workers.Go(func() {
-			for id := range next {
-				err := do(ctx, id)
-				switch {
-				case errors.Is(err, queue.ErrState), errors.Is(err, queue.ErrNotFound):
-					changed.Add(1)
-				case err != nil:
-					failure.CompareAndSwap(nil, &err)
-				}
-			}
-		})
-	}
-	for _, id := range ids {
-		if failure.Load() != nil {
-			break
-		}
-		next <- id
-	}
-	close(next)
-	workers.Wait()
-	if first := failure.Load(); first != nil {
-		err = *first
-	}
-	return int(changed.Load()), err
-}
-
 func (c *Console) actOnLane(w http.ResponseWriter, r *http.Request) {
-	what := r.PathValue("what")
-	do := map[string]func(context.Context, int64, queue.By) error{"pause": c.o.Holder.Hold, "resume": c.o.Holder.Unhold, "try": c.o.Holder.Try}[what]
-	if do == nil {
+	what := ops.LaneVerb(r.PathValue("what"))
+	if what != ops.Pause && what != ops.Resume && what != ops.TryLane {
 		c.problem(w, r, http.StatusNotFound, "There is no such page.")
 		return
 	}
@@ -207,15 +160,16 @@ func (c *Console) actOnLane(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, err := c.o.Insight.FindLanes(r.Context(), r.PathValue("lane"))
+	var lanes []int64
 	for _, l := range found {
-		if err == nil {
-			err = do(r.Context(), l.ID, by)
-		}
+		lanes = append(lanes, l.ID)
 	}
-	c.o.Insight.Changed()
+	if err == nil {
+		err = c.o.Ops.Lanes(r.Context(), what, lanes, by)
+	}
 	if err != nil {
 		c.failed(w, r, err)
 		return
 	}
-	done(w, r, "/lanes/"+url.PathEscape(r.PathValue("lane")), what)
+	done(w, r, "/lanes/"+url.PathEscape(r.PathValue("lane")), string(what))
 }

@@ -17,26 +17,15 @@ import (
 	"github.com/containrrr/shoutrrr/internal/look"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/outlook"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/trend"
 )
 
-// Store is what operators do to events, and which ones make up a group.
+// Store says which events make up a group.
 type Store interface {
-	// Requeue and Drop return queue.ErrNotFound or queue.ErrState.
-	Requeue(ctx context.Context, id int64, by queue.By) error
-	Drop(ctx context.Context, id int64, by queue.By) error
 	Members(ctx context.Context, g queue.Group, n int) ([]int64, error)
-}
-
-// Holder pauses and resumes lanes, and has lanes and events tried at once.
-type Holder interface {
-	Hold(ctx context.Context, lane int64, by queue.By) error
-	Unhold(ctx context.Context, lane int64, by queue.By) error
-	Try(ctx context.Context, lane int64, by queue.By) error
-	// TryEvent returns queue.ErrNotFound or queue.ErrState.
-	TryEvent(ctx context.Context, id int64, by queue.By) error
 }
 
 // Options says what the console shows and does. All of it is required.
@@ -44,7 +33,7 @@ type Options struct {
 	Insight  *insight.Insight
 	Trend    *trend.Trend
 	Store    Store
-	Holder   Holder
+	Ops      *ops.Ops
 	Sessions *door.Sessions
 	// Front is the address of the events listener, and whether it has TLS: for the page
 	// that shows how to send an event there.

@@ -22,6 +22,7 @@ import (
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/ops"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -69,9 +70,11 @@ func newSiteOn(t *testing.T, seen func(*sqlite.Store) insight.Store) *site {
 			return insight.Named{Name: "db", Upstream: "https://events.pagerduty.com"}
 		},
 	})
+	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	s.console = New(Options{
-		Insight: told, Trend: s.trend, Store: s.store, Holder: holder{s.store}, Sessions: door.NewSessions(s.auth, clock),
-		Front: &net.TCPAddr{IP: net.IPv4zero, Port: 8686}, Log: slog.New(slog.NewJSONHandler(&s.log, nil)), Now: clock,
+		Insight: told, Trend: s.trend, Store: s.store, Sessions: door.NewSessions(s.auth, clock),
+		Front: &net.TCPAddr{IP: net.IPv4zero, Port: 8686}, Log: log, Now: clock,
+		Ops: &ops.Ops{Store: s.store, Holder: holder{s.store}, Pools: func([]queue.Lane) [][]int64 { return nil }, Log: log, Changed: told.Changed},
 	})
 	t.Cleanup(func() {
 		s.console.Stop()

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"html/template"
 
@@ -15,12 +16,13 @@ type offer struct {
 	Text    template.HTML // no text of others: counts, and ages that the page counts on
 	Command string
 	UpTo    int64 // the latest event that is meant; 0 for no bound
+	Confirm bool  // PagerDuty rejects the key of the lane: that it is meant has to be said
 }
 
-func requeueEvent(id string) *offer {
+func requeueEvent(id string, rejected bool) *offer {
 	return &offer{
-		Label: "Requeue", Action: "/events/" + id + "/requeue",
-		Text:    "It goes behind whatever waits for its dedup key and is sent again.",
+		Label: "Requeue", Action: "/events/" + id + "/requeue", Confirm: rejected,
+		Text:    "It takes its place among what waits for its dedup key and is sent again.",
 		Command: "shoutrrr queue requeue " + id + " --why '…'",
 	}
 }
@@ -61,7 +63,7 @@ func preview(c *Console, g insight.Group) template.HTML {
 
 func (c *Console) requeueGroup(g insight.Group) *offer {
 	return &offer{
-		Label: "Requeue all", Action: "/dead/" + g.ID + "/requeue", UpTo: g.Of.Latest,
+		Label: "Requeue all", Action: "/dead/" + g.ID + "/requeue", UpTo: g.Of.Latest, Confirm: c.o.Ops.Rejected(context.Background(), g.Of.Lane),
 		Text:    template.HTML(fmt.Sprintf("%s; at this rate %s.", preview(c, g), span(g.Takes))),
 		Command: "shoutrrr queue requeue --filter " + shell(groupFilter(g)) + " --why '…'",
 	}

@@ -245,7 +245,8 @@ func (c *Console) event(ctx context.Context, r request, v *view) error {
 	dead := e.State == queue.Refused.String() || e.State == queue.Expired.String()
 	body := eventBody{Event: e, Text: indented(e.Body), Neighbours: near}
 	if dead || e.State == queue.Dropped.String() {
-		body.Requeue = requeueEvent(e.ID)
+		lane, _ := strconv.ParseInt(e.LaneID, 10, 64) // the relay's own number
+		body.Requeue = requeueEvent(e.ID, c.o.Ops.Rejected(ctx, lane))
 	}
 	if e.State == queue.Waiting.String() || e.State == queue.Blocked.String() { // one that is blocked has its head tried
 		body.Try = tryEvent(e.ID)

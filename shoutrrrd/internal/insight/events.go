@@ -61,7 +61,7 @@ func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
 		return Event{}, err
 	}
 	v := Event{
-		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(l.Key).Name, LaneID: laneID(e.Lane), Fingerprint: l.Key.Fingerprint(), Pool: e.Pool,
+		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(l.Key).Name, LaneID: laneID(e.Lane), Fingerprint: l.Key.Fingerprint(), Pool: i.o.Describe(l.Key).Pool,
 		Kind: e.Kind.String(), Action: string(e.Action), DedupKey: e.DedupKey, State: e.State.String(), InFlight: e.InFlight,
 		Severity: e.Severity.String(), Priority: e.Priority.String(),
 		AcceptedAt: Stamp{e.Accepted}, FreshAt: Stamp{e.Fresh}, EndedAt: Stamp{e.Ended},

@@ -91,6 +91,12 @@ func (i *Insight) laneOf(ctx context.Context, id int64) (queue.Lane, error) {
 	return l.Lane, nil
 }
 
+// LaneName is what people call a lane.
+func (i *Insight) LaneName(ctx context.Context, id int64) (string, error) {
+	l, err := i.laneOf(ctx, id)
+	return i.o.Describe(l.Key).Name, err
+}
+
 func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // laneID is the number of a lane as people see it.

@@ -11,13 +11,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
+	"github.com/containrrr/shoutrrr/internal/charset"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/share"
@@ -177,7 +180,7 @@ func (d *Door) enqueue(w http.ResponseWriter, r *http.Request, result *Result) {
 		unread(w, err, result)
 		return
 	}
-	e, key, err := d.read(r.Context(), in.body, result)
+	e, key, err := d.read(r.Context(), in.body, r.Header.Get("Content-Type"), result)
 	in.keep(cap(e.Body))
 	buffer := in.answer()
 	var invalid *eventsv2.Invalid
@@ -238,7 +241,8 @@ func tooLarge(w http.ResponseWriter, r *http.Request, result *Result) {
 
 // read makes the queue's event of a body. The allow-list comes first: an event whose
 // key is not listed costs no repair.
-func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New, eventsv2.Key, error) {
+func (d *Door) read(ctx context.Context, body []byte, contentType string, result *Result) (queue.New, eventsv2.Key, error) {
+	body, encoding := decode(body, contentType)
 	if len(body) > smallBody { // a smaller one needs no watch, which would cost as much as its repair
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, repairTime, errOverloaded)
@@ -257,7 +261,7 @@ func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New
 			return queue.New{}, key, errUnlisted
 		}
 	}
-	repair := eventsv2.RepairOptions{Now: time.Now(), NewDedupKey: newDedupKey}
+	repair := eventsv2.RepairOptions{Now: time.Now(), NewDedupKey: newDedupKey, Encoding: encoding}
 	e := queue.New{Kind: result.Kind, Accepted: d.o.Now(), Severity: queue.Info}
 	var key eventsv2.Key
 	var err error
@@ -281,6 +285,19 @@ func (d *Door) read(ctx context.Context, body []byte, result *Result) (queue.New
 	}
 	result.Route, result.Repaired = d.o.Route(key), len(e.Repairs) > 0
 	return e, key, nil
+}
+
+// decode returns the body in UTF-8, and the name of the encoding that it was in, "" for UTF-8.
+func decode(body []byte, contentType string) ([]byte, string) {
+	declared := ""
+	if strings.Contains(contentType, "=") { // most have no parameter
+		_, parameters, _ := mime.ParseMediaType(contentType) // what it can read of a broken one is nothing
+		declared = parameters["charset"]
+	}
+	if declared == "" && utf8.Valid(body) && !bytes.Contains(body[:min(len(body), 2)], []byte{0}) {
+		return body, ""
+	}
+	return charset.Decode(body, declared)
 }
 
 // keep puts the event into the queue and only then says 202. What was read of the
@@ -314,11 +331,9 @@ func (d *Door) keep(w http.ResponseWriter, r *http.Request, buffer *bytes.Buffer
 // forgotten between the two steps: then there is a new one.
 func (d *Door) place(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) (placed queue.Placed, err error) {
 	const tries = 3
-	if e.Pool = route.Pool; e.Pool == "" { // in a pool another key may be the one
-		e.Key = key
-	}
+	e.Key = key
 	for range tries {
-		if e.Lane, err = d.lane(ctx, e, key, route); err != nil {
+		if err = d.choose(ctx, e, key, route); err != nil {
 			return placed, err
 		}
 		if placed, err = d.o.Store.Put(ctx, *e); !errors.Is(err, queue.ErrNotFound) {
@@ -346,19 +361,21 @@ func (d *Door) turnAway(w http.ResponseWriter, err error, result *Result) {
 	}
 }
 
-// lane returns the lane that the event goes to. In a pool that is the one which a
-// hash of the dedup key prefers among those that PagerDuty has not refused; of a trigger,
-// which may be of a new incident, among those that can send now, if there are any.
-func (d *Door) lane(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) (int64, error) {
-	if route.Pool == "" || e.Kind == queue.Change {
-		lane, err := d.o.Store.Lane(ctx, key)
-		return lane.ID, err
+// choose finds the lane of the event's key, and the one that the event goes to if its
+// incident is not known. In a pool that is the one which a hash of the dedup key prefers
+// among those that PagerDuty has not refused; of a trigger, which may be of a new
+// incident, among those that can send now, if there are any.
+func (d *Door) choose(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) error {
+	own, err := d.o.Store.Lane(ctx, key)
+	e.Lane, e.Origin, e.Pool = own.ID, own.ID, nil
+	if err != nil || route.Pool == "" || e.Kind == queue.Change {
+		return err
 	}
 	var all, usable, able choice
 	for _, candidate := range route.Keys {
 		lane, err := d.o.Store.Lane(ctx, candidate)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		all.add(candidate, lane.ID)
 		if lane.KeyRefused.IsZero() {
@@ -368,14 +385,16 @@ func (d *Door) lane(ctx context.Context, e *queue.New, key eventsv2.Key, route R
 			}
 		}
 	}
-	preferred := all.lanes[eventsv2.Rendezvous(all.keys, e.DedupKey)]
-	if len(usable.keys) == 0 || e.Action == eventsv2.Trigger && !slices.Contains(usable.lanes, preferred) && d.o.TryRejected(preferred) {
-		return preferred, nil // it may be accepted again
+	preferred := all.prefers(e.DedupKey)
+	switch e.Pool = all.lanes; {
+	case len(usable.keys) == 0 || e.Action == eventsv2.Trigger && !slices.Contains(usable.lanes, preferred) && d.o.TryRejected(preferred):
+		e.Lane = preferred // it may be accepted again
+	case len(able.keys) > 0:
+		e.Lane = able.prefers(e.DedupKey)
+	default:
+		e.Lane = usable.prefers(e.DedupKey)
 	}
-	if len(able.keys) > 0 {
-		return able.lanes[eventsv2.Rendezvous(able.keys, e.DedupKey)], nil
-	}
-	return usable.lanes[eventsv2.Rendezvous(usable.keys, e.DedupKey)], nil
+	return nil
 }
 
 // choice is what a pool offers.
@@ -387,6 +406,9 @@ type choice struct {
 func (c *choice) add(key eventsv2.Key, lane int64) {
 	c.keys, c.lanes = append(c.keys, key), append(c.lanes, lane)
 }
+
+// prefers returns the lane that the hash of a dedup key prefers.
+func (c *choice) prefers(dedup string) int64 { return c.lanes[eventsv2.Rendezvous(c.keys, dedup)] }
 
 // maxListed is how many characters of a summary or source a list shows: PagerDuty's
 // bound on a summary. A source has no bound.

@@ -59,10 +59,9 @@ const (
 
 // judge is the table of answers. PagerDuty's own is at
 // https://developer.pagerduty.com/docs/events-api-v2-overview, "Response codes &
-// retry logic". Redirects, logins of proxies and certificates that do not verify
-// come from something in between, and so does a host that does not know
-// /v2/enqueue, and a firewall's web page. They may be about this one event, such as a
-// word in its text, or about all.
+// retry logic". What has not the form of one of its answers comes from something in
+// between, whatever its status, and so does a certificate that does not verify. It may be
+// about this one event, such as a word in its text, or about all.
 func judge(err *eventsv2.Error) verdict {
 	switch {
 	case err == nil:
@@ -71,17 +70,16 @@ func judge(err *eventsv2.Error) verdict {
 		return canceled
 	case err.Status == http.StatusTooManyRequests:
 		return rateLimited
-	case errors.Is(err, eventsv2.ErrUnreachable), err.Status == http.StatusNotFound,
-		err.Status == http.StatusMethodNotAllowed, err.Status == http.StatusGone, err.Intercepted():
+	case errors.Is(err, eventsv2.ErrUnreachable), err.Intercepted():
 		return notPagerDuty
 	case err.Status == 0 && !err.Sent:
 		return unreachable
 	case err.Status == 0:
 		return lost
-	case err.Temporary():
-		return serverError
+	case err.Rejected:
+		return rejected
 	}
-	return rejected
+	return serverError
 }
 
 // mayBeAccepted reports whether PagerDuty may have accepted an event although nothing says
@@ -94,6 +92,17 @@ func mayBeAccepted(err *eventsv2.Error) bool {
 		return err.Sent
 	}
 	return false
+}
+
+// mayBePassedOn reports whether something before PagerDuty has answered that may have passed
+// the event on, such as a firewall that reads answers. What redirects, wants a login or does
+// not know the path has not.
+func mayBePassedOn(err *eventsv2.Error) bool {
+	switch err.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusGone:
+		return false
+	}
+	return err.Intercepted() && err.Status/100 != 3
 }
 
 func (c *Core) answered(now time.Time, in Answered) {
@@ -133,7 +142,7 @@ func (c *Core) answered(now time.Time, in Answered) {
 		f.host.budget.fails(now, chainOf(&f.event))
 		c.again(now, l, f, &x, in.Err.RetryAfter)
 	case lost, notPagerDuty, unreachable:
-		if v == lost || in.Err.Intercepted() {
+		if v == lost || mayBePassedOn(in.Err) {
 			l.hold(now, f, false)
 			x.Counts++
 		}
@@ -247,7 +256,7 @@ func (c *Core) rejected(now time.Time, l *lane, f flight, in Answered, x *queue.
 	c.reached(now, f.host)
 	f.host.budget.ended(now, false)
 	l.stats.Refused++
-	if !errors.Is(in.Err, eventsv2.ErrInvalidKey) && !errors.Is(in.Err, eventsv2.ErrUnauthorized) && !errors.Is(in.Err, eventsv2.ErrForbidden) {
+	if !in.Err.KeyRejected() {
 		x.State, x.Attempts = queue.Refused, x.Attempts+1
 		return
 	}
@@ -259,15 +268,17 @@ func (c *Core) rejected(now time.Time, l *lane, f flight, in Answered, x *queue.
 	if f.rejections == l.rejections { // of those that left together the first counts
 		l.rejections++
 	}
-	switch {
-	case in.Other == 0:
+	if in.Other == 0 {
 		l.rejectedUntil = now.Add(c.spread(double(c.rules.rejected, maxRejected, l.rejections)))
-	case f.event.Action == eventsv2.Trigger:
-		x.Lane = in.Other
-	default: // its incident is this key's, but what else waits here can go by another one
-		x.State, x.Attempts = queue.Waiting, x.Attempts+1
-		x.Due = now.Add(c.spread(double(c.rules.rejected, maxRejected, x.Attempts)))
+		return
 	}
+	x.Due = now.Add(c.spread(double(c.rules.rejected, maxRejected, x.Attempts+1)))
+	if f.event.Action == eventsv2.Trigger {
+		x.Lane = in.Other // if its incident is not this key's: that the store knows
+		return
+	}
+	// Its incident is this key's, but what else waits here can go by another one.
+	x.State, x.Attempts = queue.Waiting, x.Attempts+1
 }
 
 // rateLimited takes a 429. Until when the lane waits is decided by those that begin the

@@ -303,7 +303,7 @@ func (c *checker) answered(e queue.Event, err *eventsv2.Error, second *lane.Copy
 	switch {
 	case err == nil:
 		p.rejected = time.Time{}
-	case err.Status == 401:
+	case err.Status == 401 && err.Rejected:
 		p.rejected = c.w.now
 	}
 	switch {
@@ -335,7 +335,7 @@ func says(err *eventsv2.Error) int {
 	switch {
 	case err == nil:
 		return 0
-	case err.Status == 400 || err.Status == 401:
+	case err.Rejected:
 		return 1
 	case err.Status == 429:
 		return 2
@@ -372,7 +372,13 @@ func (c *checker) pause(id int64, p *pause, err *eventsv2.Error, probe bool) tim
 
 // holdsSlot reports whether an attempt may have been accepted, or was rejected.
 func holdsSlot(err *eventsv2.Error) bool {
-	return err == nil || err.Status >= 500 || err.Sent || err.Page || err.Status == 400 || err.Status == 401
+	switch {
+	case err == nil || err.Sent:
+		return true
+	case err.Status == 302, err.Status == 404, err.Status == 410: // nothing passed it on
+		return false
+	}
+	return err.Status != 0 && err.Status != 429
 }
 
 // told hears what the core tells people.
@@ -593,7 +599,7 @@ type hostEnd struct {
 }
 
 func (h *hostSeen) ended(now time.Time, err *eventsv2.Error) {
-	fails := err != nil && err.Status != 429 && err.Status != 400 && (err.Status != 401 || err.Page)
+	fails := err != nil && err.Status != 429 && !err.Rejected
 	h.ends = append(h.ends, hostEnd{now, fails})
 	h.ends = h.ends[max(0, len(h.ends)-20):]
 	failing := h.fails(now)

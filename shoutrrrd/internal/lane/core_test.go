@@ -32,16 +32,15 @@ func TestAnswers(t *testing.T) {
 		"unknown path":    {&eventsv2.Error{Status: 404}, queue.Waiting, 3, 0, lane.Failing},
 		"wrong method":    {&eventsv2.Error{Status: 405}, queue.Waiting, 3, 0, lane.Failing},
 		"gone":            {&eventsv2.Error{Status: 410}, queue.Waiting, 3, 0, lane.Failing},
-		"page with 503":   {&eventsv2.Error{Status: 503, Page: true}, queue.Waiting, 3, 1, lane.Failing},
-		"bad event":       {&eventsv2.Error{Status: 400}, queue.Refused, 3, 1, lane.Idle},
-		"too large":       {&eventsv2.Error{Status: 413}, queue.Refused, 3, 1, lane.Idle},
-		"unauthorized":    {&eventsv2.Error{Status: 401}, queue.Ready, 2, 1, lane.KeyRejected},
-		"no such service": {&eventsv2.Error{Status: 403}, queue.Ready, 2, 1, lane.KeyRejected},
-		"firewall's page": {&eventsv2.Error{Status: 403, Page: true}, queue.Waiting, 3, 1, lane.Failing},
-		"gateway's page":  {&eventsv2.Error{Status: 401, Page: true}, queue.Waiting, 3, 1, lane.Failing},
-		"page with 200":   {&eventsv2.Error{Status: 200, Page: true}, queue.Waiting, 3, 1, lane.Failing},
-		"unknown key":     {&eventsv2.Error{Status: 400, Message: "Invalid routing key"}, queue.Ready, 2, 1, lane.KeyRejected},
-		"page with 400":   {&eventsv2.Error{Status: 400, Page: true}, queue.Refused, 3, 1, lane.Idle},
+		"bad event":       {&eventsv2.Error{Rejected: true, Status: 400}, queue.Refused, 3, 1, lane.Idle},
+		"too large":       {&eventsv2.Error{Status: 413}, queue.Waiting, 3, 1, lane.Failing},
+		"unauthorized":    {&eventsv2.Error{Rejected: true, Status: 401}, queue.Ready, 2, 1, lane.KeyRejected},
+		"no such service": {&eventsv2.Error{Rejected: true, Status: 403}, queue.Ready, 2, 1, lane.KeyRejected},
+		"firewall's page": {&eventsv2.Error{Status: 403}, queue.Waiting, 3, 1, lane.Failing},
+		"gateway's page":  {&eventsv2.Error{Status: 401}, queue.Waiting, 3, 1, lane.Failing},
+		"page with 200":   {&eventsv2.Error{Status: 200}, queue.Waiting, 3, 1, lane.Failing},
+		"unknown key":     {&eventsv2.Error{Rejected: true, Status: 400, Message: "Invalid routing key"}, queue.Ready, 2, 1, lane.KeyRejected},
+		"page with 400":   {&eventsv2.Error{Status: 400}, queue.Waiting, 3, 1, lane.Failing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t, lane.Options{})
@@ -182,7 +181,7 @@ func TestRejectedKey(t *testing.T) {
 	s.open(1, "pagerduty", 60)
 	s.arrive(1, queue.Critical, 10)
 	for _, status := range []int{401, 403, 401, 403, 401, 403, 401, 403} { // all that had left together
-		s.again(s.answer(&eventsv2.Error{Status: status}))
+		s.again(s.answer(&eventsv2.Error{Status: status, Rejected: true}))
 	}
 	s.inFlight(0)
 	for i, most := range []time.Duration{1, 2, 4, 8, 15, 15} {
@@ -194,7 +193,7 @@ func TestRejectedKey(t *testing.T) {
 			t.Errorf("try %d came after %s, want about %d min", i+1, waited, most)
 		}
 		s.inFlight(1)
-		s.again(s.answer(&eventsv2.Error{Status: 400, Message: "Invalid routing key"}))
+		s.again(s.answer(&eventsv2.Error{Rejected: true, Status: 400, Message: "Invalid routing key"}))
 	}
 	for name, in := range map[string]lane.Input{
 		"resumed": lane.Hold{Lane: 1}, "read anew": lane.Configured{Lane: 1, Host: "pagerduty", Limit: 60, Listed: true},
@@ -203,7 +202,7 @@ func TestRejectedKey(t *testing.T) {
 		if s.step(in); len(s.attempts) != 1 {
 			t.Errorf("%s, the lane makes %d attempts, want 1", name, len(s.attempts))
 		}
-		s.again(s.answer(&eventsv2.Error{Status: 401}))
+		s.again(s.answer(&eventsv2.Error{Rejected: true, Status: 401}))
 	}
 	status := s.core.Statuses(s.now)[0]
 	if s.saved[1].KeyRefused.IsZero() || !status.KeyRefused || status.Condition != lane.KeyRejected || status.Record.Failures != 0 {
@@ -233,14 +232,14 @@ func TestRejectedKey(t *testing.T) {
 func TestRejectedKeyOfAPool(t *testing.T) {
 	s := newScript(t, lane.Options{})
 	s.open(1, "pagerduty", 60)
-	s.again(queue.Event{ID: 1, Lane: 1, Pool: "db", DedupKey: "1", Action: eventsv2.Resolve, Fresh: s.now})
+	s.again(queue.Event{ID: 1, Lane: 1, DedupKey: "1", Action: eventsv2.Resolve, Fresh: s.now})
 	for id := range int64(3) {
-		s.again(queue.Event{ID: 2 + id, Lane: 1, Pool: "db", DedupKey: fmt.Sprint(2 + id), Action: eventsv2.Trigger, Fresh: s.now})
+		s.again(queue.Event{ID: 2 + id, Lane: 1, DedupKey: fmt.Sprint(2 + id), Action: eventsv2.Trigger, Fresh: s.now})
 	}
 	for range 4 {
 		e := s.attempts[0]
 		s.attempts = s.attempts[1:]
-		s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 403}, Other: 7})
+		s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Rejected: true, Status: 403}, Other: 7})
 	}
 	if x := s.settled[1]; x.State != queue.Waiting || x.Due.Sub(s.now) < 45*time.Second {
 		t.Errorf("the resolve was settled as %+v", x)
@@ -501,7 +500,7 @@ func TestIdleLanesCostNothing(t *testing.T) {
 func TestBreakerStaysClosed(t *testing.T) {
 	s := newScript(t, lane.Options{})
 	s.open(1, "pagerduty", 60)
-	for i, err := range []eventsv2.Error{{Status: 500}, {Status: 503, Page: true}, {Status: 408}, {Status: 504, Sent: true}, {Status: 429, RetryAfter: time.Second}, {Status: 429, Page: true, RetryAfter: time.Second}} {
+	for i, err := range []eventsv2.Error{{Status: 500}, {Status: 503}, {Status: 408}, {Status: 504, Sent: true}, {Status: 429, RetryAfter: time.Second}, {Status: 429, RetryAfter: time.Second}} {
 		s.again(queue.Event{ID: int64(i + 1), Lane: 1, DedupKey: fmt.Sprint(i), Priority: queue.Critical, Action: eventsv2.Trigger, Fresh: s.now})
 		s.answer(&err)
 		s.wait(time.Minute)

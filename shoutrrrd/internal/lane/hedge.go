@@ -147,7 +147,7 @@ func mayBeTaken(err *eventsv2.Error) bool {
 	case accepted, rejected, serverError, lost:
 		return true
 	case notPagerDuty, unreachable:
-		return err.Intercepted()
+		return mayBePassedOn(err)
 	case canceled:
 		return err.Sent
 	}

@@ -18,7 +18,7 @@ func TestPairsOfOutcomes(t *testing.T) {
 		taken bool // it may be
 	}{ // those before count rather
 		{"accepted", nil, true},
-		{"invalid", &eventsv2.Error{Status: 400, Message: "'payload.summary' is missing"}, true},
+		{"invalid", &eventsv2.Error{Rejected: true, Status: 400, Message: "'payload.summary' is missing"}, true},
 		{"429", &eventsv2.Error{Status: 429}, false},
 		{"502", &eventsv2.Error{Status: 502, Sent: true}, true},
 		{"redirect", &eventsv2.Error{Status: 302}, false},
@@ -38,8 +38,7 @@ func TestPairsOfOutcomes(t *testing.T) {
 			})
 		}
 	}
-	page := &eventsv2.Error{Status: 200, Page: true}
-	if !mayBeTaken(page) || mayBeTaken(&eventsv2.Error{Err: context.Canceled}) {
+	if !mayBeTaken(&eventsv2.Error{Status: 200}) || mayBeTaken(&eventsv2.Error{Err: context.Canceled}) {
 		t.Error("a page that says all is well is not the same as nothing, and what has not left was not taken")
 	}
 }

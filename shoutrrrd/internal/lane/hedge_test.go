@@ -177,7 +177,7 @@ func TestTheBetterOutcomeCounts(t *testing.T) {
 		{"both are accepted", nil, nil, queue.Delivered, 202, queue.FirstAccepted, 2},
 		{"a time-out and a 500", timedOut, &eventsv2.Error{Status: 500}, queue.Waiting, 500, queue.NeitherAccepted, 2},
 		{"a 429 and a time-out", &eventsv2.Error{Status: 429}, timedOut, queue.Ready, 429, queue.NeitherAccepted, 1},
-		{"a time-out and a rejection", timedOut, &eventsv2.Error{Status: 400}, queue.Refused, 400, queue.NeitherAccepted, 2},
+		{"a time-out and a rejection", timedOut, &eventsv2.Error{Status: 400, Rejected: true}, queue.Refused, 400, queue.NeitherAccepted, 2},
 		{"both time out", timedOut, timedOut, queue.Waiting, 0, queue.NeitherAccepted, 2},
 		{"by a connection that was given up, and a 502", silent, &eventsv2.Error{Status: 502, Sent: true}, queue.Waiting, 502, queue.NeitherAccepted, 2},
 		{"both are cancelled", givenUp, givenUp, queue.Ready, 0, queue.NeitherAccepted, 2},
@@ -358,7 +358,7 @@ func TestAnswerOfWhatWasGivenUp(t *testing.T) {
 		attempts      int
 	}{
 		"accepted":                  {givenUp, nil, queue.Delivered, 1},
-		"rejected":                  {givenUp, &eventsv2.Error{Status: 400}, queue.Refused, 1},
+		"rejected":                  {givenUp, &eventsv2.Error{Status: 400, Rejected: true}, queue.Refused, 1},
 		"a 503":                     {&eventsv2.Error{Status: 503}, givenUp, queue.Waiting, 1},
 		"one was lost before":       {timedOut, givenUp, queue.Ready, 1},
 		"neither had a connection":  {&eventsv2.Error{Err: context.Canceled}, &eventsv2.Error{Err: context.Canceled}, queue.Ready, 1},

@@ -344,7 +344,7 @@ func TestLimitIsChanged(t *testing.T) {
 // although its key was rejected. To resume a lane does the same.
 func TestTry(t *testing.T) {
 	for name, in := range map[string]lane.Input{"try": lane.Try{Lane: 1}, "resume": lane.Hold{Lane: 1}} {
-		for _, err := range []*eventsv2.Error{{Status: 429, RetryAfter: time.Hour}, {Status: 403}} {
+		for _, err := range []*eventsv2.Error{{Status: 429, RetryAfter: time.Hour}, {Status: 403, Rejected: true}} {
 			s := newScript(t, lane.Options{})
 			s.open(1, "pagerduty", 60)
 			s.arrive(1, queue.Info, 1)

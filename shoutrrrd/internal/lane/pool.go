@@ -132,10 +132,19 @@ func (p *pool) relieve(c *Core, now time.Time) {
 	}
 }
 
-// trouble says why a lane cannot send an event of a priority, and else how many it can
-// send, whatever waits for it already. A lane that has its attempts in flight is in
-// trouble only after a while: in a burst they end soon.
+// trouble says why chains of a priority had better leave by another lane, and else how many
+// this one can send, whatever waits for it already.
 func (l *lane) trouble(now time.Time, rank queue.Rank) (why string, w want) {
+	if why, w = l.blocked(now, rank); why == "" && l.failsAlone(now) {
+		return becauseFailing, want{at: l.record.failed.Add(l.rules.window)}
+	}
+	return why, w
+}
+
+// blocked says why a lane cannot send an event of a priority, and else how many it can. A
+// lane that has its attempts in flight is in trouble only after a while: in a burst they
+// end soon.
+func (l *lane) blocked(now time.Time, rank queue.Rank) (why string, w want) {
 	switch {
 	case l.stored.Held:
 		return becausePaused, w
@@ -145,8 +154,6 @@ func (l *lane) trouble(now time.Time, rank queue.Rank) (why string, w want) {
 		return becauseKey, w // else one of them tries it
 	case now.Before(l.stored.PausedUntil):
 		return becauseRateLimited, want{at: l.stored.PausedUntil}
-	case l.failsAlone(now):
-		return becauseFailing, want{at: l.record.failed.Add(l.rules.window)}
 	}
 	bare := *l
 	bare.hinted = [queue.Ranks]bool{}
@@ -200,7 +207,7 @@ func (l *lane) takes(now time.Time, rank queue.Rank) want {
 	case now.Before(l.stalled):
 		return want{at: l.stalled}
 	}
-	_, w := l.trouble(now, rank)
+	_, w := l.blocked(now, rank) // one that fails is better than one that cannot send
 	return w
 }
 

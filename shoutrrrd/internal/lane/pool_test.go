@@ -43,7 +43,7 @@ func (s *script) give(m lane.Move) {
 }
 
 func rejects() *eventsv2.Error {
-	return &eventsv2.Error{Status: 403, Message: "account is disabled", Err: eventsv2.ErrForbidden}
+	return &eventsv2.Error{Rejected: true, Status: 403, Message: "account is disabled", Err: eventsv2.ErrForbidden}
 }
 
 // What a lane of a pool cannot send leaves by another one, and says why.

@@ -45,8 +45,8 @@ const (
 	NotYetValid    Failure = "not_yet_valid"   // the certificate is not valid yet: mostly this machine's clock is behind
 	NotPagerDuty   Failure = "not_pagerduty"   // what answers is a proxy, a captive portal or a firewall
 	LimitMet       Failure = "rate_limited"    // 429
-	KeyDenied      Failure = "key_rejected"    // 401, 403, or a 400 about the key
-	EventDenied    Failure = "rejected"        // any other 4xx: PagerDuty will never take the event
+	KeyDenied      Failure = "key_rejected"    // PagerDuty's 401, 403, or 400 about the key
+	EventDenied    Failure = "rejected"        // PagerDuty's other 400: it will never take the event
 	Canceled       Failure = "canceled"        // the relay gave the attempt up
 )
 
@@ -66,7 +66,7 @@ func failureOf(err *eventsv2.Error) Failure {
 	case canceled:
 		return Canceled
 	case rejected:
-		if errors.Is(err, eventsv2.ErrInvalidKey) || errors.Is(err, eventsv2.ErrUnauthorized) || errors.Is(err, eventsv2.ErrForbidden) {
+		if err.KeyRejected() {
 			return KeyDenied
 		}
 		return EventDenied

@@ -94,10 +94,11 @@ func TestKindsOfFailure(t *testing.T) {
 		{&eventsv2.Error{Err: errAway}, lane.CannotReach},
 		{&eventsv2.Error{Err: early}, lane.NotYetValid},
 		{&eventsv2.Error{Status: 302}, lane.NotPagerDuty},
-		{&eventsv2.Error{Status: 403, Page: true}, lane.NotPagerDuty},
-		{&eventsv2.Error{Status: 403}, lane.KeyDenied},
-		{&eventsv2.Error{Status: 400, Message: "Invalid routing key"}, lane.KeyDenied},
-		{&eventsv2.Error{Status: 400}, lane.EventDenied},
+		{&eventsv2.Error{Status: 413}, lane.NotPagerDuty},
+		{&eventsv2.Error{Status: 400, Message: "Invalid routing key"}, lane.NotPagerDuty},
+		{&eventsv2.Error{Status: 403, Rejected: true}, lane.KeyDenied},
+		{&eventsv2.Error{Status: 400, Rejected: true, Message: "Invalid routing key"}, lane.KeyDenied},
+		{&eventsv2.Error{Status: 400, Rejected: true}, lane.EventDenied},
 		{&eventsv2.Error{Err: context.Canceled, Sent: true}, lane.Canceled},
 	} {
 		s := newScript(t, lane.Options{})

@@ -45,7 +45,7 @@ func TestSisterOfARejectedKey(t *testing.T) {
 	s.arrive(1, queue.Critical, 1)
 	e := s.attempts[0]
 	s.attempts = nil
-	s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 403}, Other: 2})
+	s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 403, Rejected: true}, Other: 2})
 	for range 8 {
 		if got := s.status(1); !got.KeyRefused || got.Sister == nil || got.Sister.Lane != 2 {
 			t.Errorf("%+v", got)

@@ -68,7 +68,7 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 	case mood == "elsewhere":
 		return &eventsv2.Error{Status: 302}, after
 	case mood == "walled" && chance < 80:
-		return &eventsv2.Error{Status: 403, Page: true}, after
+		return &eventsv2.Error{Status: []int{403, 400, 401, 413, 431, 200}[chance%6]}, after
 	case mood == "throttled":
 		return u.throttle(), after
 	case mood == "sick" && chance < 60:
@@ -84,9 +84,9 @@ func (u *upstream) receive(e queue.Event, host string) (*eventsv2.Error, time.Du
 		return &eventsv2.Error{Err: errAway, Sent: true}, 30 * time.Second
 	case mood == "keyless" && e.Lane == u.keyless:
 		u.w.check.reached["rejected key"]++
-		return &eventsv2.Error{Status: 401, Message: "unauthorized"}, after
+		return &eventsv2.Error{Rejected: true, Status: 401, Message: "unauthorized"}, after
 	case e.DedupKey == "bad":
-		return &eventsv2.Error{Status: 400, Message: "'payload.severity' is invalid"}, after
+		return &eventsv2.Error{Rejected: true, Status: 400, Message: "'payload.severity' is invalid"}, after
 	case u.full(e.Lane):
 		return u.throttle(), after
 	case mood == "lossy" && chance < 20: // before it was taken

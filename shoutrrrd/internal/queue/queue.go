@@ -121,8 +121,9 @@ func (k Kind) String() string {
 
 // New is an event that was accepted and is to be kept.
 type New struct {
-	Lane     int64           // of its routing key; with a pool, of the key that the pool's hash prefers
-	Pool     string          // the pool that the routing key belongs to; "" for none
+	Lane     int64           // it goes there if its incident is not known: that of its routing key, or in a pool the one that was chosen
+	Origin   int64           // the lane of its routing key; 0 for Lane
+	Pool     []int64         // all lanes of the pool that the routing key belongs to; none without a pool
 	Key      eventsv2.Key    // as the event spells it; zero: as its lane does
 	Kind     Kind            //
 	Action   eventsv2.Action // "" for a change event
@@ -146,7 +147,6 @@ type Placed struct {
 type Event struct {
 	ID       int64
 	Lane     int64
-	Pool     string
 	Key      eventsv2.Key // as the event spells it; zero: as its lane does
 	Kind     Kind
 	Action   eventsv2.Action
@@ -209,12 +209,15 @@ type Acceptance struct {
 // Settlement is how an attempt ended. A store applies it only to the claim that
 // it names, so that nobody can end an event that somebody else holds.
 type Settlement struct {
-	ID       int64
-	Claim    uint64
-	State    State     // Delivered, Refused, Expired; Waiting until Due; Ready for at once
-	At       time.Time // when the attempt ended
-	Due      time.Time
-	Lane     int64  // with Ready: where the event's whole chain moves to, see [MoveAgain]; 0: it stays
+	ID    int64
+	Claim uint64
+	State State     // Delivered, Refused, Expired; Waiting until Due; Ready for at once
+	At    time.Time // when the attempt ended
+	Due   time.Time
+	// Lane is, with Ready, where the event's whole chain moves to; 0: it stays. If PagerDuty
+	// has its incident, or may have, or that lane has a chain of the same dedup key, the
+	// event waits until Due instead, and the attempt counts.
+	Lane     int64
 	Moved    string // with Lane: from where, to where and why, for the event's history
 	Attempts int    // what counts from now on
 	Status   int    // of the answer, 0 if there was none
@@ -222,8 +225,8 @@ type Settlement struct {
 	Tried    bool   // an attempt was made, to be told in the event's history
 	Hedged   Hedged // whether it was made twice, to be told there as well
 	// MaybeAccepted says that PagerDuty may have accepted the event, as nothing in its
-	// answer, or no answer, says that it has not. In a pool its chain stays with its key
-	// from then on. Of a delivered event that is clear.
+	// answer, or no answer, says that it has not. Its chain stays with its key from then
+	// on. Of a delivered event that is clear.
 	MaybeAccepted bool
 	Failure       string // the kind of the failure, for metrics; not stored
 	Upstream      string // that the attempt went to
@@ -238,10 +241,6 @@ func (x *Settlement) Lost() int {
 	}
 	return x.Counts
 }
-
-// MoveAgain is for how long a chain waits that is to move to a lane which has a chain of
-// the same dedup key already: two of them cannot be one, as each has an order of its own.
-const MoveAgain = time.Minute
 
 // Hedged says whether an attempt was made twice, as its first copy had no answer within
 // 3 s, and which copy was accepted.
@@ -278,10 +277,9 @@ func (x *Settlement) History() string {
 // or may have been: else there would be two incidents, and the resolve would close one.
 type Move struct {
 	From, To int64
-	Pool     string // that both lanes belong to now; chains of another one stay
-	Rank     Rank   // the priority of the chains
-	After    int64  // heads up to this number were looked at already
-	N        int    // at most so many chains
+	Rank     Rank  // the priority of the chains
+	After    int64 // heads up to this number were looked at already
+	N        int   // at most so many chains
 	At       time.Time
 	Why      string // for the history of their heads
 }

@@ -19,14 +19,14 @@ func (r *Relay) attempt(work context.Context, e queue.Event, to opened) {
 		post = to.route.Post.PostChange
 	}
 	_, err := post(work, key, wire(key, &e))
-	r.ended(work, &e, lane.Answered{Err: failure(err)})
+	r.ended(work, &e, to.route.Pool, lane.Answered{Err: failure(err)})
 }
 
 // ended reports to the core how an attempt has ended.
-func (r *Relay) ended(work context.Context, e *queue.Event, in lane.Answered) {
+func (r *Relay) ended(work context.Context, e *queue.Event, pool string, in lane.Answered) {
 	in.Lane, in.ID = e.Lane, e.ID
-	if e.Pool != "" && (in.Err != nil || in.Second != nil && in.Second.Err != nil) {
-		in.Other = r.o.Other(work, *e)
+	if pool != "" && e.Kind == queue.Alert && (in.Err != nil || in.Second != nil && in.Second.Err != nil) {
+		in.Other = r.o.Other(work, pool, *e)
 	}
 	r.inputs.put(in)
 }

@@ -44,15 +44,15 @@ func (r *Relay) attemptTwice(work context.Context, e queue.Event, to opened, c c
 	one := begin(first)
 	select {
 	case err := <-one:
-		r.ended(work, &e, lane.Answered{Err: err})
+		r.ended(work, &e, to.route.Pool, lane.Answered{Err: err})
 		return
 	case <-c.again:
 	}
 	select {
 	case err := <-one: // meanwhile
-		r.ended(work, &e, lane.Answered{Err: err})
+		r.ended(work, &e, to.route.Pool, lane.Answered{Err: err})
 	default:
 		two := begin(second)
-		r.ended(work, &e, lane.Answered{Err: <-one, Second: &lane.Copy{Err: <-two}})
+		r.ended(work, &e, to.route.Pool, lane.Answered{Err: <-one, Second: &lane.Copy{Err: <-two}})
 	}
 }

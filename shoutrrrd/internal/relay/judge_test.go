@@ -33,7 +33,6 @@ type judge struct {
 	limits      map[int]*limitSeen      // by key
 	incidents   incidents
 	places      int
-	strained    map[string]bool   // services one of whose keys was rejected, or whose dead letters were requeued
 	waits       map[int64]*record // critical triggers whose last attempt has failed
 	undelivered map[int64]*record // critical triggers that PagerDuty has not taken
 	flying      map[int64]*record // those of which an attempt is in flight
@@ -45,6 +44,9 @@ type judge struct {
 	infos    int       // attempts of infos
 	overtook int       // those that began while a critical event had waited for a second, in any lane
 }
+
+// placeStep leaves places between two events, for those that an operator has sent once more.
+const placeStep = 1 << 20
 
 // chainID is an alert of a service, whatever keys it goes by.
 type chainID struct{ service, dedup string }
@@ -135,7 +137,7 @@ type limitSeen struct {
 func newJudge(w *world) *judge {
 	return &judge{
 		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
-		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, flying: map[int64]*record{}, strained: map[string]bool{}, reached: map[string]int{},
+		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, flying: map[int64]*record{}, reached: map[string]int{},
 	}
 }
 
@@ -151,11 +153,6 @@ func (j *judge) chain(of chainID) *chain {
 		j.chains[of] = &chain{last: map[int]int{}, flying: map[int]int{}}
 	}
 	return j.chains[of]
-}
-
-// quietFor reports whether PagerDuty has taken nothing of a chain for so long.
-func (c *chain) quietFor(d time.Duration) bool {
-	return !slices.ContainsFunc(c.records, func(r *record) bool { return len(r.takes) > 0 && time.Since(r.answered) < d })
 }
 
 // priority is that of the most severe event of the chain that is undelivered in a lane:
@@ -283,7 +280,7 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 		r.severity = min(r.severity, sent.severity)
 		return
 	}
-	j.places++
+	j.places += placeStep
 	r := &record{
 		id: placed.ID, chain: chainID{j.w.serviceOf(sent.key), sent.dedup}, action: sent.action, severity: sent.severity, lane: placed.Lane,
 		place: j.places, latest: n, kept: time.Now(), takes: map[int]int{},
@@ -517,7 +514,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	if err != nil && err.Status == 429 {
 		l.limited = time.Now()
 	}
-	x.maybe = x.maybe || err != nil && err.Status != 429 && (err.Page || err.Status != 400 && err.Status != 401 && err.Status != 403)
+	x.maybe = x.maybe || err != nil && err.Status != 429 && !err.Rejected
 	if err == nil && r.began.After(h.answered) {
 		h.answered = r.began
 	}
@@ -526,7 +523,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 			return // the event is in flight until both have ended
 		}
 	}
-	h.seen(err != nil && (err.Status != 429 && err.Status != 400 && (err.Status != 401 && err.Status != 403 || err.Page)))
+	h.seen(err != nil && err.Status != 429 && !err.Rejected)
 	c.flying[r.key]--
 	x.flying = false
 	delete(j.flying, x.id)
@@ -546,10 +543,9 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	case err.Status == 429:
 		clear(h.fails)
 	case errors.Is(err.Err, context.Canceled):
-	case err.Status >= 500 || err.Status == 400 || !err.Page && (err.Status == 401 || err.Status == 403):
-		if err.Status == 401 || err.Status == 403 {
+	case err.Status >= 500 || err.Rejected:
+		if err.KeyRejected() {
 			l.rejected = time.Now()
-			j.strained[x.chain.service] = true
 		}
 		clear(h.fails)
 	default:
@@ -587,9 +583,7 @@ func (j *judge) moved(head int64, m queue.Move) {
 	}
 	j.reached["moved: "+m.Why[strings.LastIndex(m.Why, ":")+2:]]++
 	c := j.chain(x.chain)
-	known := c.scattered() && j.strained[x.chain.service] // among the known failures, as in verdicts
-	known = known || c.quietFor(retention)                // by then a pool has forgotten by which key it was opened
-	if key := j.lane(m.From).key; !known && (x.flying || len(x.takes) > 0 || j.incidents[incident{key, x.chain.dedup}] != "") {
+	if key := j.lane(m.From).key; (x.flying || len(x.takes) > 0 || j.incidents[incident{key, x.chain.dedup}] != "") {
 		j.w.fail("event %d of %v has moved from lane %d to %d, and PagerDuty has its incident open, or may have: %s", head, x.chain, m.From, m.To, j.story(c))
 	}
 	j.relocate(x, m.To)
@@ -619,16 +613,62 @@ func (j *judge) end(x *record, state queue.State) {
 	delete(j.waits, x.id)
 }
 
-// requeued sees an operator send an event anew: it goes behind what is there.
-func (j *judge) requeued(id int64, place int) {
+// requeued sees an operator send an event anew: it keeps the place that its sender gave
+// it, or goes into another trigger of its chain.
+func (j *judge) requeued(a queue.Requeued) {
 	j.reached["requeue"]++
-	x := j.records[id]
+	x := j.records[a.ID]
 	if x == nil {
 		return
 	}
-	j.chain(x.chain).pending++
-	j.strained[x.chain.service] = true
-	x.place, x.ended, x.kept, x.tries, x.failed = place, false, time.Now(), 1, nil
+	if a.Coalesced {
+		j.reached["requeue coalesced"]++
+		into := j.records[a.Into]
+		if into == nil || into.ended || into.action != eventsv2.Trigger || x.action != eventsv2.Trigger {
+			j.w.fail("event %d was requeued into %d, which cannot take it", a.ID, a.Into)
+			return
+		}
+		into.latest, into.kept, into.severity = max(into.latest, x.latest), time.Now(), min(into.severity, x.severity)
+		for n, id := range j.idOf {
+			if id == a.ID {
+				j.idOf[n] = a.Into
+			}
+		}
+		x.state = queue.Dropped
+		return
+	}
+	c := j.chain(x.chain)
+	for _, other := range c.records {
+		if other.id > x.id && string(other.action) == queue.OutdatedBy(string(x.action)) && (other.flying || other.ended && other.state == queue.Delivered) && x.action != "" {
+			j.w.fail("event %d (%s) was sent once more although event %d (%s) of %v has been delivered, which came later", x.id, x.action, other.id, other.action, x.chain)
+		}
+	}
+	x.place = j.placeAgain(c, x, a.Lane)
+	if x.ended {
+		c.pending++
+	}
+	x.ended, x.kept, x.tries, x.failed, x.lane = false, time.Now(), 1, nil, a.Lane
+}
+
+// placeAgain is the place of an event that is sent once more: before what came later and
+// is queued still, else behind everything.
+func (j *judge) placeAgain(c *chain, x *record, lane int64) int {
+	next, before := math.MaxInt, 0
+	for _, other := range c.records {
+		if other != x && !other.ended && other.id > x.id && other.lane == lane {
+			next = min(next, other.place)
+		}
+	}
+	if next == math.MaxInt {
+		j.places += placeStep
+		return j.places
+	}
+	for _, other := range c.records {
+		if other != x && other.place < next {
+			before = max(before, other.place)
+		}
+	}
+	return before + (next-before)/2
 }
 
 func (j *judge) dropped(id int64) {
@@ -724,12 +764,14 @@ func (j *judge) verdicts(dead map[int64]queue.State) {
 		}
 	}
 	open := j.open()
+	for id, n := range open {
+		if j.chains[id] == nil {
+			j.w.fail("PagerDuty has %d incidents of %v open, which nobody has sent", n, id)
+		}
+	}
 	for id, c := range j.chains {
-		// Among the known failures, which have worlds of their own: what a rejected key and
-		// a requeue do to the chains of a pool.
-		if j.w.o.every > 0 && c.scattered() && j.strained[id.service] {
+		if c.scattered() {
 			j.reached["chain by several keys"]++
-			continue
 		}
 		if want := j.expected(c); open[id] != want {
 			j.w.fail("PagerDuty has %d incidents of %v open, want %d: %s", open[id], id, want, j.story(c))

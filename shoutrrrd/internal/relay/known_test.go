@@ -28,80 +28,6 @@ type knownFailure struct {
 // list: the test fails until that is done. New ones do not belong here; repair them.
 var knownFailures = []knownFailure{
 	{
-		name:  "keys with open incidents are put into a pool",
-		fails: "The relay does not remember by which key an incident was opened unless the key was in the same pool then. Its resolve goes by another key, and PagerDuty drops it.",
-		want:  "open, want 0",
-		story: func(w *world) {
-			w.config.pools = nil
-			w.reload()
-			w.series(2, "incident", eventsv2.Trigger, 20)
-			w.wait(time.Minute)
-			w.config.pools = standard(60).pools
-			w.reload()
-			w.wait(time.Second)
-			w.series(2, "incident", eventsv2.Resolve, 20)
-			w.wait(time.Minute)
-		},
-	},
-	{
-		name:  "a pool gets another name",
-		fails: "The relay remembers the key of an incident by the name of its pool. Under another name the resolve may go by another key, and PagerDuty drops it.",
-		want:  "open, want 0",
-		story: func(w *world) {
-			w.series(2, "incident", eventsv2.Trigger, 20)
-			w.wait(time.Minute)
-			w.config.keys = append(w.config.keys, keyLine{"web-c", 6, 60, ""})
-			w.config.pools = [][2]string{{"website", "web-a, web-b, web-c"}}
-			w.reload()
-			w.wait(time.Second)
-			w.series(2, "incident", eventsv2.Resolve, 20)
-			w.wait(time.Minute)
-		},
-	},
-	{
-		name:  "requeue in a pool",
-		fails: "An event that was rejected has made the relay forget its key's choice. Sent anew it goes by its old key, while the repeat of its alert has gone by another: two incidents, and only one is closed.",
-		want:  "open, want 0",
-		story: func(w *world) {
-			dedup := w.preferring(2, 1)[0]
-			w.rejectUntilTried(2, dedup)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: w.preferring(2, 3)[2]}) // the one of this minute that tries the key
-			w.wait(2 * time.Second)
-			refused := false
-			w.rule(func(r *request) reply { // the service takes no events for a while
-				if r.dedup != dedup || r.key == 2 || refused {
-					return reply{}
-				}
-				refused = true
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Event object is invalid"}}
-			})
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup}) // by the other key
-			w.wait(45 * time.Minute)                                                               // and the first one is valid again
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
-			w.wait(time.Minute)
-			w.requeueDead()
-			w.wait(time.Minute)
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
-			w.wait(time.Minute)
-		},
-	},
-	{
-		name:  "the key of an open incident is rejected for a while, in a pool",
-		fails: "A repeat of the alert goes by another key of the pool and opens a second incident, and the resolve closes that one only.",
-		want:  "open, want 0",
-		story: func(w *world) {
-			dedup := w.preferring(2, 1)[0]
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
-			w.wait(time.Minute)
-			w.keyMood(2, "rejected")
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Trigger, dedup: dedup})
-			w.wait(time.Minute)
-			w.keyMood(2, "")
-			w.submit(event{key: 2, severity: queue.Error, action: eventsv2.Resolve, dedup: dedup})
-			w.wait(time.Hour)
-		},
-	},
-	{
 		name:  "a key with an upstream of its own is taken out of the file",
 		fails: "What waits in its lane goes to the common upstream at once.",
 		want:  "which the configuration has never named for that key",
@@ -129,28 +55,6 @@ var knownFailures = []knownFailure{
 			w.skew = 0
 			w.start(true)
 			w.wait(time.Minute)
-		},
-	},
-	{
-		name:  "a proxy's page with status 400",
-		fails: "A web page of something on the way counts as PagerDuty's rejection: the event is a dead letter after one attempt.",
-		want:  "is a dead letter because of a web page",
-		story: func(w *world) {
-			w.rule(func(*request) reply {
-				if time.Since(w.begun) > time.Minute {
-					return reply{}
-				}
-				return reply{answers: true, err: &eventsv2.Error{Status: 400, Page: true}}
-			})
-			w.series(1, "alert", eventsv2.Trigger, 3)
-			w.wait(10 * time.Minute)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for _, r := range w.judge.byPlace() {
-				if r.state.Dead() && r.ended {
-					w.fail("event %d is a dead letter because of a web page that came once", r.id)
-				}
-			}
 		},
 	},
 }
@@ -233,7 +137,7 @@ func (w *world) requeueDead() {
 		return
 	}
 	for _, e := range page.Events {
-		w.life.store.requeue([]int64{e.ID})
+		w.life.store.requeue([]int64{e.ID}, false)
 	}
 }
 

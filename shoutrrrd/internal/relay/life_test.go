@@ -115,7 +115,7 @@ func (l *life) open() (err error) {
 		w.model.Restart()
 		w.model.Shorten(cut(w.wall()).Add(time.Minute))
 	}
-	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack}, w.model)
+	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack, hangs: w.o.disk}, w.model)
 	if err == nil && w.model != nil && !l.store.inner.Clean() {
 		w.model.Crashed()
 	}

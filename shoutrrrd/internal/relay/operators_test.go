@@ -107,5 +107,5 @@ func (w *world) decideAbout(ids []int64, requeue bool) {
 		}
 		return
 	}
-	store.requeue(ids)
+	store.requeue(ids, false)
 }

@@ -233,7 +233,7 @@ func (u *upstream) receive(r *request) reply {
 	case mood == "elsewhere":
 		return refuse(&eventsv2.Error{Status: 302})
 	case mood == "walled" && chance < 80:
-		return refuse(&eventsv2.Error{Status: 403, Page: true})
+		return refuse(&eventsv2.Error{Status: []int{403, 400, 401, 413, 431, 200}[chance%6]})
 	case mood == "hanging" && chance < 80:
 		return reply{}
 	case mood == "sick" && chance < 60:
@@ -247,14 +247,14 @@ func (u *upstream) receive(r *request) reply {
 	switch {
 	case u.keys[r.key] == "rejected":
 		u.w.judge.reached["rejected key"]++
-		return refuse(&eventsv2.Error{Status: 403, Message: "account is disabled"})
+		return refuse(&eventsv2.Error{Rejected: true, Status: 403, Message: "account is disabled"})
 	case u.keys[r.key] == "failing":
 		return refuse(&eventsv2.Error{Status: 500})
 	case u.keys[r.key] == "throttled", u.full(r.key), u.account > 0 && len(u.recentOfAll()) >= u.account:
 		u.w.judge.reached["429"]++
 		return refuse(&eventsv2.Error{Status: 429, RetryAfter: u.again[r.key]})
 	case strings.HasPrefix(r.dedup, "bad") && chance < 60: // until it is repaired
-		return refuse(&eventsv2.Error{Status: 400, Message: "'payload.severity' is invalid"})
+		return refuse(&eventsv2.Error{Rejected: true, Status: 400, Message: "'payload.severity' is invalid"})
 	case mood == "lossy" && chance < 20: // before it was taken
 		return refuse(&eventsv2.Error{Err: errReset, Sent: true})
 	}

@@ -72,7 +72,7 @@ type Options struct {
 	Log   *slog.Logger
 	// Other returns another lane of the event's pool that could take it, 0 if there
 	// is none. Defaults to none.
-	Other func(ctx context.Context, e queue.Event) int64
+	Other func(ctx context.Context, pool string, e queue.Event) int64
 	// Trusted reports whether the configuration lists the lane's key or PagerDuty has
 	// accepted something of it. It is called for each announcement of a lane that is not
 	// open, and must not wait for the store. Defaults to no.
@@ -132,7 +132,7 @@ func New(o Options) *Relay {
 		o.Trusted = func(int64) bool { return false }
 	}
 	if o.Other == nil {
-		o.Other = func(context.Context, queue.Event) int64 { return 0 }
+		o.Other = func(context.Context, string, queue.Event) int64 { return 0 }
 	}
 	return &Relay{
 		o:           o,

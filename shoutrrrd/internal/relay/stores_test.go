@@ -29,7 +29,7 @@ type store interface {
 	relay.Store
 	Lane(ctx context.Context, key eventsv2.Key) (queue.Lane, error)
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
-	Requeue(ctx context.Context, id int64, by queue.By) error
+	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
@@ -46,6 +46,7 @@ type bounds struct {
 	report func(sqlite.Incident)
 
 	setBack bool // see twin
+	hangs   bool // see twin
 }
 
 // openFile opens the real store, with or without the model beside it.
@@ -54,7 +55,7 @@ func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), 
 	if model == nil {
 		return sqlite.Open(context.Background(), o)
 	}
-	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack}
+	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack, hangs: b.hangs}
 	o.OnReady = func(lane int64, rank queue.Rank) {
 		t.note(&t.announced, lane)
 		ready(lane, rank)
@@ -225,10 +226,10 @@ func (l *locked) Purge(ctx context.Context, before, unheard time.Time, n int) (i
 	return l.model.Purge(ctx, before, unheard, n)
 }
 
-func (l *locked) Requeue(ctx context.Context, id int64, by queue.By) error {
+func (l *locked) Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.model.Requeue(ctx, id, by)
+	return l.model.Requeue(ctx, a)
 }
 
 func (l *locked) Drop(ctx context.Context, id int64, by queue.By) error {
@@ -279,6 +280,7 @@ type twin struct {
 	model     *queuetest.Model
 	tokens    map[int64]uint64 // of the model's claims, by event
 	setBack   bool             // a clock was set back: numbers are not in the order of times any more
+	hangs     bool             // nor where the disk hangs: of events that come meanwhile a later one may be kept first
 	announced map[int64]bool   // lanes of the request in hand, by the store
 	expected  map[int64]bool   // and by the model
 	notes     sync.Mutex
@@ -316,7 +318,7 @@ func (t *twin) same(what string, want, got any) {
 
 // kind is what two errors have in common that say the same.
 func kind(err error) string {
-	for _, kind := range []error{queue.ErrNotFound, queue.ErrState, queue.ErrStale} {
+	for _, kind := range []error{queue.ErrNotFound, queue.ErrOutdated, queue.ErrState, queue.ErrStale} {
 		if errors.Is(err, kind) {
 			return kind.Error()
 		}
@@ -395,7 +397,7 @@ func (t *twin) Overview(ctx context.Context, named []int64, others int) (queue.O
 	defer t.mu.Unlock()
 	got, err := t.file.Overview(ctx, named, others)
 	compared := queue.Overview{Total: got.Total, Lanes: slices.Clone(got.Lanes)}
-	if t.setBack { // the store takes the head with the smallest number for the oldest one
+	if t.setBack || t.hangs { // the store takes the head with the smallest number for the oldest one
 		ages := map[int64]queue.Count{}
 		counts, _ := t.model.Counts(ctx)
 		for _, c := range counts {
@@ -577,13 +579,27 @@ func (t *twin) Purge(ctx context.Context, before, unheard time.Time, n int) (int
 	return got, err
 }
 
-func (t *twin) Requeue(ctx context.Context, id int64, by queue.By) error {
+func (t *twin) Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	by.At = cut(by.At)
-	err := t.file.Requeue(ctx, id, by)
-	t.same("a requeue", kind(t.model.Requeue(ctx, id, by)), kind(err))
-	return err
+	a.By.At = cut(a.By.At)
+	got, err := t.file.Requeue(ctx, a)
+	a.IDs = a.IDs[:0:0]
+	for _, x := range got {
+		a.IDs = append(a.IDs, x.ID)
+	}
+	want, _ := t.model.Requeue(ctx, a)
+	plainly := func(list []queue.Requeued) (texts []string) {
+		for _, x := range list {
+			if x.Err != nil {
+				x.Lane = 0
+			}
+			texts = append(texts, fmt.Sprintf("event %d into %d, lane %d: %s", x.ID, x.Into, x.Lane, kind(x.Err)))
+		}
+		return texts
+	}
+	t.same("a requeue", plainly(want), plainly(got))
+	return got, err
 }
 
 func (t *twin) Drop(ctx context.Context, id int64, by queue.By) error {

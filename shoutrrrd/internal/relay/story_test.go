@@ -150,7 +150,7 @@ func (w *world) rejectStrangers() {
 		if r.dedup != "stranger" || w.quiet {
 			return reply{}
 		}
-		return reply{answers: true, err: &eventsv2.Error{Status: 400, Message: "Invalid Routing Key", Err: eventsv2.ErrInvalidKey}}
+		return reply{answers: true, err: &eventsv2.Error{Rejected: true, Status: 400, Message: "Invalid Routing Key", Err: eventsv2.ErrInvalidKey}}
 	})
 }
 

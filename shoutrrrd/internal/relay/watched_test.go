@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/routes"
 )
 
 // disk is what stands below the store: it takes its time, and has its troubles.
@@ -207,14 +209,37 @@ func (s *watched) Settle(ctx context.Context, list []queue.Settlement) ([]error,
 	if err != nil {
 		return nil, err
 	}
+	stays := s.stays(ctx, kept)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	for i := range kept {
-		if answers[i] == nil {
-			s.w.judge.settled(kept[i])
+		if x := kept[i]; answers[i] == nil {
+			if stays[x.ID] {
+				x.Lane, x.State = 0, queue.Waiting
+				s.w.judge.reached["stays with its rejected key"]++
+			}
+			s.w.judge.settled(x)
 		}
 	}
 	return append(make([]error, len(list)-len(kept)), answers...), nil
+}
+
+// stays are the events of which a settlement wanted to move the chain, and the store has
+// let it wait, as PagerDuty may have its incident.
+func (s *watched) stays(ctx context.Context, list []queue.Settlement) map[int64]bool {
+	stays := map[int64]bool{}
+	for _, x := range list {
+		if x.Lane == 0 {
+			continue
+		}
+		page, err := s.inner.Events(ctx, queue.Filter{Before: x.ID + 1, Limit: 1})
+		if err != nil || len(page.Events) != 1 || page.Events[0].ID != x.ID {
+			s.w.fail("event %d cannot be read: %v", x.ID, err)
+			continue
+		}
+		stays[x.ID] = page.Events[0].State == queue.Waiting
+	}
+	return stays
 }
 
 func (s *watched) Move(ctx context.Context, m queue.Move) (queue.Moved, error) {
@@ -306,30 +331,40 @@ func (s *watched) Purge(ctx context.Context, before, unheard time.Time, n int) (
 	return s.inner.Purge(ctx, before, unheard, n)
 }
 
-// requeue is an operator's, who means the order in which the events were accepted.
-func (s *watched) requeue(ids []int64) {
+// requeue is an operator's, who means the order in which the events were accepted; also
+// those that were delivered, if he says so.
+func (s *watched) requeue(ids []int64, delivered bool) {
 	s.w.order.Lock()
 	defer s.w.order.Unlock()
-	places := map[int64]int{}
-	for _, id := range ids {
-		s.w.mu.Lock()
-		s.w.judge.places++
-		places[id] = s.w.judge.places
-		s.w.mu.Unlock()
+	a := queue.Again{IDs: ids, Delivered: delivered, Pools: s.pools(), By: s.by()}
+	if s.w.o.plant == "incidents are forgotten" {
+		s.w.file(func(db *sql.DB) error {
+			_, err := db.Exec(`DELETE FROM incident`)
+			return err
+		})
 	}
-	if s.w.o.plant == "requeue overtakes" {
-		slices.Reverse(ids)
+	answers, err := s.inner.Requeue(context.Background(), a)
+	if err != nil {
+		s.w.note("requeue failed: " + kind(err))
 	}
-	for _, id := range ids {
-		err := s.inner.Requeue(context.Background(), id, s.by())
-		s.w.mu.Lock()
-		if err == nil {
-			s.w.judge.requeued(id, places[id])
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for _, x := range answers {
+		if x.Err == nil {
+			s.w.judge.requeued(x)
 		} else {
-			s.w.judge.reached["requeue refused: "+kind(err)]++
+			s.w.judge.reached["requeue refused: "+kind(x.Err)]++
 		}
-		s.w.mu.Unlock()
 	}
+}
+
+// pools are the lanes of the pools as the settings have them.
+func (s *watched) pools() [][]int64 {
+	lanes, err := s.inner.Lanes(context.Background())
+	if err != nil {
+		s.w.fail("the lanes of the pools: %v", err)
+	}
+	return routes.Routes{Settings: s.life.settings.Load}.Pools(lanes)
 }
 
 // drop is an operator's.

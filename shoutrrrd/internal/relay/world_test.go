@@ -51,7 +51,7 @@ func (o options) String() string {
 }
 
 const (
-	retention = 24 * time.Hour // a pool remembers for so long by which key an incident was opened
+	retention = 24 * time.Hour
 	grace     = 6 * time.Second
 	common    = "https://events.pagerduty.com"
 	europe    = "https://events.eu.pagerduty.com"
@@ -71,6 +71,7 @@ type world struct {
 	model   *queuetest.Model
 	keys    []eventsv2.Key
 	config  config
+	joined  map[int]string // services of keys that a story puts into another pool
 	life    *life
 	lives   int
 	closed  bool          // the last process has closed its queue
@@ -115,6 +116,8 @@ func standard(limit int) config {
 
 func (w *world) serviceOf(key int) string {
 	switch {
+	case w.joined[key] != "":
+		return w.joined[key]
 	case key < len(services):
 		return services[key]
 	case key < w.listed():
@@ -130,6 +133,7 @@ func newWorld(t testing.TB, o options) *world {
 	w := &world{o: o, dir: memoryDir(t), script: rand.New(rand.NewPCG(o.seed, 1)), begun: time.Now(), skew: o.skew, config: standard(o.limit)}
 	if o.store != "file" {
 		w.model = queuetest.NewModel()
+		w.model.Now = w.wall
 	}
 	for i := range o.crowd {
 		w.config.keys = append(w.config.keys, keyLine{fmt.Sprint("crowd-", i), len(services) + i, o.limit, ""})

@@ -26,12 +26,12 @@ func (r Routes) OfLane(l queue.Lane) relay.Route {
 	return relay.Route{Name: found.Name, Host: found.Upstream, Post: r.Client(found.Upstream), Limit: found.Rate, Start: found.Start, Listed: found.Listed, Pool: found.Pool, Key: found.Key}
 }
 
-// Other chooses another lane of an event's pool, by the same hash as the events
-// listener. It returns 0 if there is none whose key is valid.
-func (r Routes) Other(ctx context.Context, e queue.Event) int64 {
+// Other chooses another lane of the pool of an event's lane, by the same hash as the
+// events listener. It returns 0 if there is none whose key is valid.
+func (r Routes) Other(ctx context.Context, pool string, e queue.Event) int64 {
 	var keys []eventsv2.Key
 	var lanes []int64
-	for _, key := range r.Settings().PoolKeys(e.Pool) {
+	for _, key := range r.Settings().PoolKeys(pool) {
 		l, err := r.Lane(ctx, key)
 		if err == nil && l.ID != e.Lane && l.KeyRefused.IsZero() {
 			keys, lanes = append(keys, key), append(lanes, l.ID)
@@ -52,4 +52,22 @@ func (r Routes) OfKey(key eventsv2.Key) intake.Route {
 		route.Keys = s.PoolKeys(found.Pool)
 	}
 	return route
+}
+
+// Pools says which of some lanes are one pool.
+func (r Routes) Pools(lanes []queue.Lane) (pools [][]int64) {
+	s, at := r.Settings(), map[string]int{}
+	for _, l := range lanes {
+		name := s.Lookup(l.Key).Pool
+		if name == "" {
+			continue
+		}
+		i, known := at[name]
+		if !known {
+			i = len(pools)
+			at[name], pools = i, append(pools, nil)
+		}
+		pools[i] = append(pools[i], l.ID)
+	}
+	return pools
 }

@@ -182,13 +182,10 @@ func (s *Settings) checkRoutes(wrong *problems, proxy func(*http.Request) (*url.
 		if s.isOwn(u.url, port) {
 			s.wrong(wrong, u.name, "%s is this relay's own events listener: events would go round for ever", shown(u.url.String()))
 		}
-		if u.url.Scheme != "http" {
-			continue
-		}
 		if _, err := proxy(&http.Request{URL: u.url}); err != nil {
 			s.wrong(wrong, u.name, "%w", errors.New(shown(err.Error())))
 		}
-		if isPublic(hostOf(u.url)) {
+		if u.url.Scheme == "http" && isPublic(hostOf(u.url)) {
 			s.warn("%s: events and their integration keys go to %s in clear: use https, unless all of the way is trusted", u.name, shown(u.url.Host))
 		}
 	}

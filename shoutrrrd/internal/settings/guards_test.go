@@ -144,18 +144,36 @@ func TestNamesOfListeners(t *testing.T) {
 // A proxy must not read the keys that go to an http upstream.
 func TestUpstreamByProxy(t *testing.T) {
 	proxy := func(req *http.Request) (*url.URL, error) {
-		if req.URL.Hostname() == "relay" {
+		if req.URL.Hostname() == "unreadable" {
+			return nil, errors.New("HTTPS_PROXY cannot be read: HTTP_PROXY neither")
+		}
+		if req.URL.Hostname() == "relay" && req.URL.Scheme == "http" {
 			return nil, errors.New("the proxy proxy:3128 of HTTP_PROXY would get the integration key in clear")
 		}
 		return nil, nil
 	}
 	for text, refused := range map[string]bool{
-		"upstream: http://relay:8686\n": true, "upstream: http://127.0.0.1:8685\n": false, "upstream: https://relay\n": false,
+		"upstream: http://relay:8686\n": true, "upstream: http://127.0.0.1:8685\n": false, "upstream: https://relay\n": false, "upstream: https://unreadable\n": true,
 		"keys: [{alias: a, key: 0123456789abcdef0123456789abcdef, upstream: 'http://relay'}]\n": true,
 	} {
 		_, err := Load(Sources{Getenv: environment(), File: files(t, text), Proxy: proxy})
 		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), "HTTP_PROXY") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// Readers of files of variables that are no shell keep the quotes.
+func TestQuotedVariable(t *testing.T) {
+	for _, value := range []string{`"https://relay.example"`, `'https://relay.example'`, "https://relay.example"} {
+		s, err := Load(Sources{Getenv: func(name string) string {
+			if name == "SHOUTRRRD_UPSTREAM" {
+				return value
+			}
+			return environment()(name)
+		}})
+		if err != nil || s.Upstream != "https://relay.example" {
+			t.Errorf("%s: %v", value, err)
 		}
 	}
 }

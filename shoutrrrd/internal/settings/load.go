@@ -104,7 +104,7 @@ func (s *Settings) layers(from Sources, d *document, members map[string]member) 
 				file[f.Name], s.origins[f.Name] = value, m.at
 			}
 		}
-		if value := from.Getenv(f.Variable()); value != "" {
+		if value := unquote(from.Getenv(f.Variable())); value != "" {
 			environment[f.Name], s.origins[f.Name] = value, origin{text: "variable " + f.Variable()}
 		}
 		if value, given := from.Flags[f.Name]; given {
@@ -120,6 +120,15 @@ func (s *Settings) layers(from Sources, d *document, members map[string]member) 
 		_ = merged.Load(confmap.Provider(layer, "."), nil) // maps of texts always load
 	}
 	return merged
+}
+
+// unquote takes away the quotes around a value: what reads files of variables, such as docker's
+// --env-file, does not, as a shell would.
+func unquote(value string) string {
+	if n := len(value); n > 1 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+		return value[1 : n-1]
+	}
+	return value
 }
 
 // value returns what the file says of a field; a list as it would stand in a

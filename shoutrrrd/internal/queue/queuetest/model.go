@@ -22,7 +22,7 @@ type Model struct {
 	OnReady func(lane int64, rank queue.Rank)
 
 	// MaxLanes bounds the lanes, as a store does for keys that the configuration does not
-	// name; 0 for no bound. Now gives the time, which only the bound asks for.
+	// name; 0 for no bound. Now gives the time.
 	MaxLanes int
 	Now      func() time.Time
 
@@ -32,13 +32,20 @@ type Model struct {
 	lanes   []queue.Lane            // by number, from 1 on, those that are forgotten as well
 	use     map[int64]laneUse       // of lanes
 	done    map[int64][]queue.Entry // to lanes
-	sticky  map[[2]string]stuck
+	opened  map[incident]stuck
+	origin  map[int64]int64 // of events, the lane of the key that their sender named
 	claims  map[int64]uint64
 	counts  map[int64][]queue.Acceptance // by lane: requests that PagerDuty may count, though they are no deliveries
 	failing map[string]bool              // upstreams that have accepted nothing since their last failure
 	token   uint64
 	lastID  int64
 	unsure  int64 // events up to this number may have been in flight when a process ended
+}
+
+// incident is what a sender calls one: by the key that he named, and the dedup key.
+type incident struct {
+	origin int64
+	dedup  string
 }
 
 // stuck says through which lane an incident is triggered, and when it was last.
@@ -52,7 +59,7 @@ func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
 		Now:     time.Now,
-		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, sticky: map[[2]string]stuck{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
+		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
 	}
 }
 
@@ -207,33 +214,29 @@ func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
 	if !m.has(lane) {
 		return queue.Placed{}, queue.ErrNotFound
 	}
-	if n.Pool != "" {
-		at := [2]string{n.Pool, n.DedupKey}
-		known, ok := m.sticky[at]
-		if ok {
-			lane = known.lane
-		}
-		if isNew := ok && known.used.IsZero() || !ok && len(m.chain(lane, n.DedupKey)) == 0; n.Action == eventsv2.Trigger && isNew {
-			m.sticky[at] = stuck{lane: lane}
-		} else if n.Action == eventsv2.Trigger {
-			m.sticky[at] = stuck{lane, n.Accepted}
-		}
+	if n.Origin == 0 {
+		n.Origin = lane
+	}
+	if n.Kind == queue.Alert {
+		lane = m.laneOf(&n)
 	}
 	m.touch(lane, func(u *laneUse) { u.event = n.Accepted })
 	if chain := m.chain(lane, n.DedupKey); n.Kind == queue.Alert && n.Action == eventsv2.Trigger && len(chain) > 0 {
 		tail := chain[len(chain)-1]
 		if _, claimed := m.claims[tail.ID]; !claimed && tail.Action == eventsv2.Trigger {
 			tail.Body, tail.Repairs, tail.Fresh = n.Body, n.Repairs, n.Accepted
-			tail.Summary, tail.Source, tail.Pool, tail.Key = n.Summary, n.Source, n.Pool, m.spelled(lane, n.Key)
+			tail.Summary, tail.Source, tail.Key = n.Summary, n.Source, m.spelled(lane, &n)
 			tail.Severity = min(tail.Severity, n.Severity)
 			tail.Repeats++
 			m.settleHeads(lane, n.DedupKey)
 			return queue.Placed{ID: tail.ID, Lane: lane, Coalesced: true}, nil
 		}
+		m.remember(incident{n.Origin, n.DedupKey}, stuck{lane: lane})
 	}
 	m.lastID++
+	m.origin[m.lastID] = n.Origin
 	e := &queue.Event{
-		ID: m.lastID, Lane: lane, Pool: n.Pool, Key: m.spelled(lane, n.Key), Kind: n.Kind, Action: n.Action, DedupKey: n.DedupKey, State: queue.Blocked,
+		ID: m.lastID, Lane: lane, Key: m.spelled(lane, &n), Kind: n.Kind, Action: n.Action, DedupKey: n.DedupKey, State: queue.Blocked,
 		Severity: n.Severity, Priority: n.Severity, Accepted: n.Accepted, Fresh: n.Accepted, Repairs: n.Repairs,
 		Summary: n.Summary, Source: n.Source, Body: n.Body,
 	}
@@ -242,12 +245,74 @@ func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
 	return queue.Placed{ID: e.ID, Lane: lane}, nil
 }
 
-// spelled is a key if its lane has it in another case.
-func (m *Model) spelled(lane int64, key eventsv2.Key) eventsv2.Key {
-	if key.Reveal() == m.lanes[lane-1].Key.Reveal() {
+// laneOf finds the lane of an event's incident, by what is known of it under all keys of
+// its pool, its own first, and remembers it of a trigger.
+func (m *Model) laneOf(n *queue.New) int64 {
+	at, known := m.incidentOf(n)
+	lane := known.lane
+	if lane == 0 {
+		lane = n.Lane
+	}
+	if n.Action == eventsv2.Trigger && at.origin != n.Origin && (len(n.Pool) > 0 || lane != n.Origin) {
+		if !known.used.IsZero() {
+			known.used = n.Accepted
+		}
+		m.remember(incident{n.Origin, n.DedupKey}, stuck{lane, known.used})
+	}
+	return lane
+}
+
+func (m *Model) incidentOf(n *queue.New) (incident, stuck) {
+	own := incident{n.Origin, n.DedupKey}
+	if s, ok := m.opened[own]; ok && m.has(s.lane) {
+		return own, s
+	}
+	if len(n.Pool) == 0 {
+		return incident{}, stuck{}
+	}
+	if at, s := m.through(n.Origin, n.DedupKey); s.lane != 0 {
+		return at, s
+	}
+	if chain := m.chain(n.Origin, n.DedupKey); len(chain) > 0 && (n.Action != eventsv2.Trigger || chain[0].Action == eventsv2.Trigger) {
+		return incident{}, stuck{lane: n.Origin}
+	}
+	for _, lane := range n.Pool {
+		at := incident{lane, n.DedupKey}
+		if s, ok := m.opened[at]; ok && m.has(s.lane) {
+			return at, s
+		}
+		if at, s := m.through(lane, n.DedupKey); s.lane != 0 {
+			return at, s
+		}
+	}
+	return incident{}, stuck{}
+}
+
+// through finds an incident by the lane through which it is triggered, the one that was
+// triggered last.
+func (m *Model) through(lane int64, dedup string) (at incident, found stuck) {
+	for i, s := range m.opened {
+		if i.dedup == dedup && s.lane == lane && m.has(lane) && (found.lane == 0 || s.used.After(found.used)) {
+			at, found = i, s
+		}
+	}
+	return at, found
+}
+
+// remember keeps through which lane an incident leaves, and what is known of it already.
+func (m *Model) remember(at incident, s stuck) {
+	if had, ok := m.opened[at]; ok && had.lane == s.lane && had.used.After(s.used) {
+		s.used = had.used
+	}
+	m.opened[at] = s
+}
+
+// spelled is the key of an event if its own lane has it in another case.
+func (m *Model) spelled(lane int64, n *queue.New) eventsv2.Key {
+	if lane != n.Origin || n.Key.Reveal() == m.lanes[lane-1].Key.Reveal() {
 		return eventsv2.Key{}
 	}
-	return key
+	return n.Key
 }
 
 // place puts an event to the end of its chain.
@@ -338,8 +403,9 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 		if x.MaybeAccepted || x.State == queue.Delivered {
 			m.sent(e, x)
 		}
-		if x.Lane != 0 && x.Lane != e.Lane && !m.move(e, x.Lane) {
-			x.State, x.Due = queue.Waiting, x.At.Add(queue.MoveAgain)
+		if x.Lane != 0 && x.Lane != e.Lane && (!m.isNew(e, true) || !m.move(e, x.Lane)) {
+			x.State = queue.Waiting
+			x.Attempts++
 		}
 		e.State, e.Attempts, e.Status, e.Reason = x.State, x.Attempts, x.Status, x.Reason
 		switch {
@@ -357,18 +423,42 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 // sent notes that PagerDuty has accepted an event, or may have. A resolve that was
 // accepted ends the incident: what is behind it is of a new one.
 func (m *Model) sent(e *queue.Event, x queue.Settlement) {
-	at := [2]string{e.Pool, e.DedupKey}
-	s, ok := m.sticky[at]
-	switch {
-	case e.Pool == "" || e.Kind == queue.Change:
-	case !ok && e.Action == eventsv2.Trigger: // an operator has requeued it
-		m.sticky[at] = stuck{e.Lane, x.At}
-	case !ok || s.lane != e.Lane:
-	case x.State == queue.Delivered && e.Action == eventsv2.Resolve:
-		m.sticky[at] = stuck{lane: s.lane}
-	case s.used.IsZero():
-		m.sticky[at] = stuck{s.lane, x.At}
+	if e.Kind == queue.Change {
+		return
 	}
+	known := false
+	for at, s := range m.opened {
+		if at.dedup != e.DedupKey || s.lane != e.Lane {
+			continue
+		}
+		known = true
+		switch {
+		case x.State == queue.Delivered && e.Action == eventsv2.Resolve:
+			s.used = time.Time{}
+		case e.Action == eventsv2.Trigger || s.used.IsZero():
+			s.used = x.At
+		}
+		m.opened[at] = s
+	}
+	if !known && e.Action == eventsv2.Trigger {
+		m.opened[incident{e.Lane, e.DedupKey}] = stuck{e.Lane, x.At}
+	}
+}
+
+// isNew reports whether a chain that begins with an event may leave by another lane.
+func (m *Model) isNew(e *queue.Event, rejected bool) bool {
+	if e.Kind != queue.Alert || e.Action != eventsv2.Trigger {
+		return false
+	}
+	if l := m.lanes[e.Lane-1]; e.ID <= m.unsure && (!rejected || l.KeyRefused.IsZero() || l.KeyRefused.UnixMilli() >= e.Fresh.UnixMilli()) {
+		return false
+	}
+	for at, s := range m.opened {
+		if at.dedup == e.DedupKey && s.lane == e.Lane && !s.used.IsZero() {
+			return false
+		}
+	}
+	return true
 }
 
 // Move takes new chains to another lane of their pool.
@@ -385,10 +475,7 @@ func (m *Model) Move(_ context.Context, x queue.Move) (moved queue.Moved, err er
 			return moved, nil
 		}
 		moved.Next = e.ID
-		s, ok := m.sticky[[2]string{e.Pool, e.DedupKey}]
-		_, claimed := m.claims[e.ID]
-		isNew := ok && s.used.IsZero() && s.lane == e.Lane && e.ID > m.unsure
-		if e.Kind == queue.Alert && e.Action == eventsv2.Trigger && e.Pool == x.Pool && isNew && !claimed && m.move(e, x.To) {
+		if _, claimed := m.claims[e.ID]; !claimed && m.isNew(e, false) && m.move(e, x.To) {
 			m.touch(x.From, func(*laneUse) {})
 			moved.Heads = append(moved.Heads, e.ID)
 			m.OnReady(x.To, e.Priority)
@@ -404,12 +491,15 @@ func (m *Model) move(e *queue.Event, to int64) bool {
 	if len(m.chain(to, e.DedupKey)) > 0 {
 		return false
 	}
-	at := [2]string{e.Pool, e.DedupKey}
-	if s, ok := m.sticky[at]; ok {
-		m.sticky[at] = stuck{to, s.used}
+	from := e.Lane
+	m.remember(incident{from, e.DedupKey}, stuck{lane: to})
+	for at, s := range m.opened {
+		if at.dedup == e.DedupKey && s.lane == from {
+			m.opened[at] = stuck{to, s.used}
+		}
 	}
 	for _, other := range m.chain(e.Lane, e.DedupKey) {
-		other.Lane = to
+		other.Lane, other.Key = to, eventsv2.Key{} // which is a spelling of the other lane's
 	}
 	return true
 }
@@ -422,13 +512,20 @@ func (m *Model) ended(e *queue.Event, at time.Time) {
 	if e.Kind == queue.Change {
 		return
 	}
-	last := len(m.chain(e.Lane, e.DedupKey)) == 0
-	over := e.State == queue.Delivered && e.Action == eventsv2.Resolve
-	failed := e.State == queue.Refused && e.Action == eventsv2.Trigger
-	if s := m.sticky[[2]string{e.Pool, e.DedupKey}]; e.Pool != "" && last && s.lane == e.Lane && (over || failed && s.used.IsZero()) {
-		delete(m.sticky, [2]string{e.Pool, e.DedupKey})
+	if len(m.chain(e.Lane, e.DedupKey)) == 0 {
+		m.over(e)
 	}
 	m.settleHeads(e.Lane, e.DedupKey)
+}
+
+// over forgets an incident when the last event of its chain has ended.
+func (m *Model) over(e *queue.Event) {
+	resolved := e.State == queue.Delivered && e.Action == eventsv2.Resolve
+	for at, s := range m.opened {
+		if at.dedup == e.DedupKey && s.lane == e.Lane && (resolved || e.State != queue.Delivered && s.used.IsZero()) {
+			delete(m.opened, at)
+		}
+	}
 }
 
 func (m *Model) find(id int64) *queue.Event {
@@ -514,20 +611,6 @@ func (m *Model) hasten(e *queue.Event) {
 	}
 }
 
-// Requeue sends a dead or dropped event once more.
-func (m *Model) Requeue(_ context.Context, id int64, by queue.By) error {
-	e := m.find(id)
-	switch {
-	case e == nil:
-		return queue.ErrNotFound
-	case !e.State.Dead() && e.State != queue.Dropped, !m.has(e.Lane):
-		return queue.ErrState
-	}
-	e.Attempts, e.Fresh, e.Ended, e.Due = 0, by.At, time.Time{}, time.Time{}
-	m.place(e)
-	return nil
-}
-
 // Drop gives an event up.
 func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 	e := m.find(id)
@@ -538,8 +621,12 @@ func (m *Model) Drop(_ context.Context, id int64, by queue.By) error {
 	case claimed, e.State.Ended() && !e.State.Dead():
 		return queue.ErrState
 	}
+	head := e.State == queue.Ready || e.State == queue.Waiting
 	live := !e.State.Ended()
 	e.State, e.Ended = queue.Dropped, by.At
+	if head && e.Kind == queue.Alert && len(m.chain(e.Lane, e.DedupKey)) == 0 {
+		m.over(e)
+	}
 	if live && e.Kind == queue.Alert {
 		m.settleHeads(e.Lane, e.DedupKey)
 	}
@@ -589,9 +676,9 @@ func (m *Model) Purge(_ context.Context, before, unheard time.Time, n int) (dele
 		}
 		return gone
 	})
-	for at, s := range m.sticky { // the zero time is before any
-		if s.used.Before(unheard) && len(m.chain(s.lane, at[1])) == 0 {
-			delete(m.sticky, at)
+	for at, s := range m.opened { // the zero time is before any
+		if s.used.Before(unheard) && len(m.chain(s.lane, at.dedup)) == 0 {
+			delete(m.opened, at)
 		}
 	}
 	return deleted, nil

@@ -40,6 +40,9 @@ func (m *Model) makeRoomForLane() bool {
 		func(l *queue.Lane, u laneUse, queued, dead int) bool {
 			return queued+dead == 0 && !l.Held && !u.proven && now.Sub(u.event) > 10*time.Second
 		},
+		func(l *queue.Lane, u laneUse, queued, dead int) bool {
+			return queued+dead == 0 && !l.Held && u.proven && !m.isOpen(l.ID)
+		},
 		func(l *queue.Lane, u laneUse, queued, dead int) bool { return queued+dead == 0 && !l.Held && u.proven },
 		func(l *queue.Lane, u laneUse, queued, dead int) bool {
 			return queued+dead > 0 && !l.Held && !u.proven && (queued == 0 || !l.KeyRefused.IsZero()) && now.Sub(u.claimed) >= time.Second
@@ -63,7 +66,8 @@ func (m *Model) makeRoomForLane() bool {
 }
 
 // content counts what is queued in a lane and its dead letters, and reports whether an
-// event of it is being sent or an incident of a pool is open through it.
+// event of it is being sent, an incident of another key is open through it, or one of its
+// own through another key.
 func (m *Model) content(lane int64) (queued, dead int, needed bool) {
 	for _, e := range m.events {
 		switch {
@@ -77,10 +81,20 @@ func (m *Model) content(lane int64) (queued, dead int, needed bool) {
 		_, claimed := m.claims[e.ID]
 		needed = needed || claimed
 	}
-	for _, s := range m.sticky {
-		needed = needed || s.lane == lane
+	for at, s := range m.opened {
+		needed = needed || at.origin != s.lane && (at.origin == lane || s.lane == lane)
 	}
 	return queued, dead, needed
+}
+
+// isOpen reports whether an incident is open through a lane.
+func (m *Model) isOpen(lane int64) bool {
+	for _, s := range m.opened {
+		if s.lane == lane {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Model) forget(lane int64, now time.Time) {

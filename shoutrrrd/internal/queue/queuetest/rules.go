@@ -63,7 +63,7 @@ var rules = map[string]func(r *rig){
 		if _, err := r.store.LaneByID(context.Background(), 1); !errors.Is(err, queue.ErrNotFound) {
 			r.t.Errorf("the lane that made room: %v", err)
 		}
-		if err := r.store.Requeue(context.Background(), 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
+		if err := RequeueOne(context.Background(), r.store, 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
 			r.t.Errorf("requeue of what was queued in it: %v", err)
 		}
 	},
@@ -284,18 +284,83 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("tried what there is not: %v", err)
 		}
 	},
-	"a requeued event goes to the tail of its chain and is fresh": func(r *rig) {
+	"a requeued event goes to its place in its chain and is fresh": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Error)
 		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
-		r.put("a", eventsv2.Resolve, queue.Error)
+		r.put("a", eventsv2.Acknowledge, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
+		r.put("a", eventsv2.Resolve, queue.Critical)
 		r.now = r.now.Add(time.Hour)
-		if err := r.store.Requeue(context.Background(), 1, queue.By{Who: "ana", At: r.now}); err != nil {
-			r.t.Fatal(err)
-		}
-		r.states("a:trigger:blocked a:resolve:ready")
+		r.again(queue.Again{IDs: []int64{2, 1, 2}}, "", "")
+		r.states("a:trigger:ready a:acknowledge:blocked a:resolve:blocked")
 		if e := r.all()[0]; e.Attempts != 0 || !e.Fresh.Equal(r.now) {
 			r.t.Errorf("requeued as %+v", e)
 		}
+		for _, want := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve} {
+			e := r.claim(queue.MostUrgent, 1)[0]
+			if e.Action != want {
+				r.t.Errorf("the %s leaves, want the %s", e.Action, want)
+			}
+			r.settle(e, queue.Delivered)
+		}
+	},
+	"what the sender has taken back since is not requeued": func(r *rig) {
+		for _, c := range []struct{ first, then eventsv2.Action }{{eventsv2.Trigger, eventsv2.Resolve}, {eventsv2.Acknowledge, eventsv2.Resolve}, {eventsv2.Resolve, eventsv2.Trigger}} {
+			dedup := string(c.first)
+			r.put(dedup, c.first, queue.Error)
+			e := r.claim(queue.MostUrgent, 1)[0]
+			r.settle(e, queue.Refused)
+			r.put(dedup, c.then, queue.Error)
+			later := r.claim(queue.MostUrgent, 1)[0]
+			r.again(queue.Again{IDs: []int64{e.ID}}, queue.ErrOutdated.Error())
+			r.settle(later, queue.Delivered)
+			r.again(queue.Again{IDs: []int64{e.ID}}, queue.ErrOutdated.Error())
+		}
+		r.put("said again", eventsv2.Trigger, queue.Error)
+		e := r.claim(queue.MostUrgent, 1)[0]
+		r.settle(e, queue.Refused)
+		r.put("said again", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.again(queue.Again{IDs: []int64{e.ID}}, "")
+	},
+	"a requeued trigger goes into one beside it": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Critical)
+		first := r.claim(queue.MostUrgent, 1)[0]
+		r.settle(first, queue.Refused)
+		r.put("a", eventsv2.Trigger, queue.Info)
+		r.again(queue.Again{IDs: []int64{1}}, "")
+		r.states("a:trigger:dropped a:trigger:ready")
+		if e := r.all()[1]; e.Repeats != 1 || e.Severity != queue.Critical || !e.Accepted.Equal(first.Accepted) {
+			r.t.Errorf("together they are %+v", e)
+		}
+	},
+	"a requeued event goes by the key of its incident": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Refused)
+		r.of(2, 2, "a", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.again(queue.Again{IDs: []int64{1}, Pools: [][]int64{{2, 1}}}, "")
+		if e := r.claimLane(2); e.ID != 1 {
+			r.t.Errorf("event %d leaves", e.ID)
+		}
+		r.of(1, 1, "a", eventsv2.Resolve, 2)
+	},
+	"a requeued event of a pool that is no more is known by its key": func(r *rig) {
+		r.of(1, 2, "a", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Refused)
+		r.again(queue.Again{IDs: []int64{1}}, "")
+		r.settle(r.claimLane(2), queue.Delivered)
+		n := queue.New{Lane: 1, Action: eventsv2.Resolve, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+		if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != 2 {
+			r.t.Errorf("the resolve is on lane %d", placed.Lane)
+		}
+	},
+	"delivered events are sent once more only if that is meant": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.again(queue.Again{IDs: []int64{1}}, queue.ErrState.Error())
+		r.again(queue.Again{IDs: []int64{1, 9}, Delivered: true}, "", queue.ErrNotFound.Error())
+		r.states("a:trigger:ready")
 	},
 	"an event in flight cannot be dropped, a head that is dropped makes way": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Error)
@@ -313,7 +378,7 @@ var rules = map[string]func(r *rig){
 	"a pool keeps an incident on its lane until the resolve is delivered": func(r *rig) {
 		put := func(lane int64, action eventsv2.Action, want int64) {
 			r.t.Helper()
-			n := queue.New{Lane: lane, Pool: "db", Action: action, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+			n := queue.New{Lane: lane, Pool: []int64{1, 2}, Action: action, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
 			if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
 				r.t.Errorf("the %s is on lane %d, want %d", action, placed.Lane, want)
 			}
@@ -331,7 +396,7 @@ var rules = map[string]func(r *rig){
 		r.pooled(1, "a", eventsv2.Trigger, 1)
 		e := r.claimLane(1)
 		r.settle(e, queue.Refused)
-		r.fail(r.store.Requeue(context.Background(), e.ID, queue.By{Who: "ana", At: r.now}))
+		r.fail(RequeueOne(context.Background(), r.store, e.ID, queue.By{Who: "ana", At: r.now}))
 		r.settle(r.claimLane(1), queue.Delivered)
 		r.pooled(2, "a", eventsv2.Resolve, 1)
 	},
@@ -341,6 +406,68 @@ var rules = map[string]func(r *rig){
 		r.settle(r.claimLane(2), queue.Delivered)
 		r.settle(r.claimLane(1), queue.Delivered)
 		r.pooled(1, "a", eventsv2.Resolve, 2)
+	},
+	"an incident of a key stays with it when the key is put into a pool": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.put("b", eventsv2.Trigger, queue.Error)
+		r.store.Store = r.store.Restart(true)
+		r.of(1, 2, "a", eventsv2.Resolve, 1)
+		r.of(1, 2, "b", eventsv2.Resolve, 1)
+		r.of(1, 2, "new", eventsv2.Trigger, 2)
+	},
+	"an incident of a pool stays with its key when the pool changes and goes": func(r *rig) {
+		r.of(1, 2, "sent", eventsv2.Trigger, 2)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.of(1, 2, "queued", eventsv2.Trigger, 2)
+		r.store.Store = r.store.Restart(false)
+		for _, dedup := range []string{"sent", "queued"} {
+			for pool, lane := range map[string][]int64{"none": nil, "another": {1, 3}} {
+				n := queue.New{Lane: 1, Origin: 1, Pool: lane, Action: eventsv2.Acknowledge, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+				if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != 2 {
+					r.t.Errorf("the acknowledge of %s is on lane %d although the incident is on 2; pool: %s", dedup, placed.Lane, pool)
+				}
+			}
+		}
+	},
+	"what has moved is found by the key that its sender named": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.move(1, "a")
+		r.settle(r.claimLane(2), queue.Delivered)
+		n := queue.New{Lane: 1, Action: eventsv2.Resolve, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+		if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != 2 {
+			r.t.Errorf("the resolve is on lane %d", placed.Lane)
+		}
+		r.settle(r.claimLane(2), queue.Delivered)
+		if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != 1 {
+			r.t.Errorf("a resolve of what is over is on lane %d", placed.Lane)
+		}
+	},
+	"a trigger of an open incident waits for its key": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Delivered)
+		r.of(1, 2, "a", eventsv2.Trigger, 1)
+		e := r.claimLane(1)
+		r.fail(Settle(context.Background(), r.store, queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Ready, At: r.now, Lane: 2, Due: r.now.Add(2 * time.Minute), Status: 403}))
+		if e := r.all()[1]; e.State != queue.Waiting || e.Lane != 1 || e.Attempts != 1 || !e.Due.Equal(r.now.Add(2*time.Minute)) {
+			r.t.Errorf("the repeat is %+v", e)
+		}
+	},
+	"a trigger goes before the resolve of nothing, by another key": func(r *rig) {
+		r.put("a", eventsv2.Resolve, queue.Error)
+		r.of(1, 2, "a", eventsv2.Trigger, 2)
+	},
+	"an incident is remembered for 30 days": func(r *rig) {
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		for _, want := range []int64{1, 2} {
+			r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(-30*24*time.Hour), 100))
+			r.of(1, 2, "a", eventsv2.Acknowledge, want)
+			r.now = r.now.Add(30*24*time.Hour + time.Second)
+			if want == 1 {
+				r.settle(r.claimLane(1), queue.Delivered)
+			}
+		}
 	},
 	"a new chain of a pool moves whole, and what follows goes with it": func(r *rig) {
 		r.pooled(1, "a", eventsv2.Trigger, 1)
@@ -378,8 +505,8 @@ var rules = map[string]func(r *rig){
 		}
 		r.pooled(2, "delivered", eventsv2.Trigger, 1)
 		r.pooled(1, "stray", eventsv2.Resolve, 1)
-		r.put("of no pool", eventsv2.Trigger, queue.Error)
-		r.move(1, "rate limited")
+		r.put("of no pool then", eventsv2.Trigger, queue.Error)
+		r.move(1, "rate limited", "of no pool then")
 	},
 	"a repeat that is refused leaves the incident with its key": func(r *rig) {
 		r.pooled(1, "a", eventsv2.Trigger, 1)
@@ -427,9 +554,9 @@ var rules = map[string]func(r *rig){
 		r.must(r.store.Put(context.Background(), queue.New{Lane: 2, Action: eventsv2.Resolve, DedupKey: "a", Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}))
 		r.pooled(1, "a", eventsv2.Trigger, 1)
 		e := r.claimLane(1)
-		r.fail(Settle(context.Background(), r.store, queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Ready, At: r.now, Lane: 2, Status: 403, Moved: "to the other lane"}))
+		r.fail(Settle(context.Background(), r.store, queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Ready, At: r.now, Lane: 2, Due: r.now.Add(time.Minute), Status: 403, Moved: "to the other lane"}))
 		r.states("a:resolve:ready a:trigger:waiting")
-		r.now = r.now.Add(queue.MoveAgain)
+		r.now = r.now.Add(time.Minute)
 		r.wake()
 		r.states("a:resolve:ready a:trigger:ready")
 		if e := r.claimLane(1); e.Action != eventsv2.Trigger {
@@ -438,10 +565,10 @@ var rules = map[string]func(r *rig){
 	},
 	"a move looks at a slice of the heads": func(r *rig) {
 		for i := range queue.MoveLook {
-			r.put(fmt.Sprint(i), eventsv2.Trigger, queue.Error)
+			r.put(fmt.Sprint(i), eventsv2.Resolve, queue.Error)
 		}
 		r.pooled(1, "a", eventsv2.Trigger, 1)
-		x := queue.Move{From: 1, To: 2, Pool: "db", Rank: queue.Error, N: 9, At: r.now}
+		x := queue.Move{From: 1, To: 2, Rank: queue.Error, N: 9, At: r.now}
 		first, err := r.store.Move(context.Background(), x)
 		r.fail(err)
 		if len(first.Heads) != 0 || first.Next == 0 {
@@ -702,7 +829,32 @@ func (r *rig) states(want string) {
 // pooled puts an event of a pool whose hash prefers that lane.
 func (r *rig) pooled(lane int64, dedup string, action eventsv2.Action, want int64) {
 	r.t.Helper()
-	n := queue.New{Lane: lane, Pool: "db", Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+	n := queue.New{Lane: lane, Pool: []int64{1, 2}, Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
+	if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
+		r.t.Errorf("the %s of %s is on lane %d, want %d", action, dedup, placed.Lane, want)
+	}
+}
+
+// again sends events once more, and compares why some are left as they are.
+func (r *rig) again(a queue.Again, want ...string) {
+	r.t.Helper()
+	a.By = queue.By{Who: "ana", At: r.now}
+	answers, err := r.store.Requeue(context.Background(), a)
+	r.fail(err)
+	if len(answers) != len(want) {
+		r.t.Fatalf("%d answers, want %d: %+v", len(answers), len(want), answers)
+	}
+	for i, text := range want {
+		if got := answers[i].Err; (got == nil) != (text == "") || got != nil && !strings.Contains(got.Error(), text) {
+			r.t.Errorf("event %d: %v, want %q", answers[i].ID, got, text)
+		}
+	}
+}
+
+// of puts an event of a key of a pool which has chosen a lane for it.
+func (r *rig) of(origin, lane int64, dedup string, action eventsv2.Action, want int64) {
+	r.t.Helper()
+	n := queue.New{Lane: lane, Origin: origin, Pool: []int64{1, 2}, Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
 	if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
 		r.t.Errorf("the %s of %s is on lane %d, want %d", action, dedup, placed.Lane, want)
 	}
@@ -722,7 +874,7 @@ func (r *rig) claimLane(lane int64) queue.Event {
 // move moves what is new from a lane to the other one.
 func (r *rig) move(from int64, want ...string) {
 	r.t.Helper()
-	moved, err := r.store.Move(context.Background(), queue.Move{From: from, To: 3 - from, Pool: "db", Rank: queue.Error, N: 99, At: r.now, Why: "from one to the other"})
+	moved, err := r.store.Move(context.Background(), queue.Move{From: from, To: 3 - from, Rank: queue.Error, N: 99, At: r.now, Why: "from one to the other"})
 	r.fail(err)
 	var got []string
 	for _, id := range moved.Heads {

@@ -31,7 +31,7 @@ type Store interface {
 	Move(ctx context.Context, m queue.Move) (queue.Moved, error)
 	Wake(ctx context.Context, now time.Time, n int) (time.Time, error)
 	Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error)
-	Requeue(ctx context.Context, id int64, by queue.By) error
+	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
 	TryLane(ctx context.Context, lane int64, by queue.By) (int, error)
@@ -86,6 +86,7 @@ func Conformance(t *testing.T, open Open) {
 			m := &machine{t: t, model: NewModel(), now: time.UnixMilli(1_800_000_000_000).UTC()}
 			m.ready = [2]map[int64]bool{{}, {}}
 			m.store = open(func() time.Time { return m.now }, func(lane int64, _ queue.Rank) { m.ready[0][lane] = true })
+			m.model.Now = func() time.Time { return m.now }
 			m.model.OnReady = func(lane int64, _ queue.Rank) { m.ready[1][lane] = true }
 			defer m.store.Close()
 			for _, text := range Keys {
@@ -137,8 +138,8 @@ func (m *machine) put(t *rapid.T) {
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		e.Kind, e.Action, e.DedupKey = queue.Change, "", ""
-	case 1, 2:
-		e.Pool = "pool"
+	case 1, 2, 3, 4:
+		e.Origin, e.Pool = rapid.Int64Range(1, 2).Draw(t, "origin"), []int64{1, 2}
 	}
 	if rapid.Bool().Draw(t, "repaired") {
 		e.Repairs = []string{"severity was wrong", "source was missing"}
@@ -202,7 +203,7 @@ func (m *machine) settle(t *rapid.T) {
 		State: rapid.SampledFrom([]queue.State{queue.Delivered, queue.Delivered, queue.Ready, queue.Waiting, queue.Refused, queue.Expired}).Draw(t, "state"),
 	}
 	if x.State == queue.Ready && p.store.Kind == queue.Alert && rapid.Bool().Draw(t, "move") {
-		x.Lane = rapid.Int64Range(1, 2).Draw(t, "lane")
+		x.Lane, x.Due = rapid.Int64Range(1, 2).Draw(t, "lane"), m.now.Add(time.Minute)
 	}
 	if x.State == queue.Ready || x.State == queue.Waiting || x.State == queue.Expired {
 		x.MaybeAccepted = rapid.Bool().Draw(t, "maybe accepted")
@@ -218,7 +219,7 @@ func (m *machine) settle(t *rapid.T) {
 // moveNew moves what is new of a pool.
 func (m *machine) moveNew(t *rapid.T) {
 	x := queue.Move{
-		From: rapid.Int64Range(1, 2).Draw(t, "lane"), Pool: rapid.SampledFrom([]string{"pool", "pool", "pool", "another"}).Draw(t, "pool"),
+		From: rapid.Int64Range(1, 2).Draw(t, "lane"),
 		Rank: queue.Rank(rapid.IntRange(0, 3).Draw(t, "rank")), After: rapid.SampledFrom([]int64{0, 0, 2}).Draw(t, "after"),
 		N: rapid.IntRange(1, 3).Draw(t, "n"), At: m.now, Why: "from lane a to b: rate limited",
 	}
@@ -273,9 +274,29 @@ func (m *machine) hasten(t *rapid.T) {
 // some returns the number of an event, or one that there is not.
 func (m *machine) some(t *rapid.T) int64 { return rapid.Int64Range(1, m.model.lastID+1).Draw(t, "id") }
 
+// requeue sends some events once more, those that were delivered too, with the pool as it
+// is configured at that time.
 func (m *machine) requeue(t *rapid.T) {
-	id, by := m.some(t), queue.By{Who: "ana", Why: "try again", At: m.now}
-	m.sameError("requeue", m.model.Requeue(context.Background(), id, by), m.store.Requeue(context.Background(), id, by))
+	a := queue.Again{
+		IDs: rapid.SliceOfN(rapid.Int64Range(1, m.model.lastID+1), 1, 4).Draw(t, "ids"), By: queue.By{Who: "ana", Why: "try again", At: m.now},
+		Delivered: rapid.Bool().Draw(t, "delivered"),
+	}
+	if rapid.Bool().Draw(t, "in a pool") {
+		a.Pools = [][]int64{{1, 2}}
+	}
+	want, _ := m.model.Requeue(context.Background(), a)
+	got, err := m.store.Requeue(context.Background(), a)
+	m.must(err)
+	for i := range want {
+		m.sameError("requeue", want[i].Err, got[i].Err)
+		want[i].Err, got[i].Err = nil, nil
+		if want[i].ID != 0 && want[i].Lane == 0 {
+			got[i].Lane = 0
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("requeued %+v (-model +store):\n%s", a, diff)
+	}
 }
 
 func (m *machine) drop(t *rapid.T) {
@@ -462,7 +483,7 @@ func plain(events []queue.Event) []queue.Event {
 }
 
 func (m *machine) sameError(what string, want, got error) {
-	for _, kind := range []error{queue.ErrNotFound, queue.ErrState} {
+	for _, kind := range []error{queue.ErrNotFound, queue.ErrState, queue.ErrOutdated} {
 		if errors.Is(want, kind) != errors.Is(got, kind) {
 			m.t.Fatalf("%s: %v, the model says %v", what, got, want)
 		}

@@ -5,109 +5,72 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
-// Requeue sends an event that was refused, has expired or was dropped once more:
-// it goes to the end of its chain, and its age counts from now.
-func (s *Store) Requeue(ctx context.Context, id int64, by queue.By) error {
-	return s.submit(ctx, func(w *writer) error {
-		r, err := w.event(id)
-		if err != nil {
-			return err
-		}
-		switch {
-		case !r.state.Dead() && r.state != queue.Dropped:
-			return verdict{fmt.Errorf("event %d is %s: %w: only what was refused, has expired or was dropped can be requeued", id, r.state, queue.ErrState)}
-		case w.s.byID[r.lane] == nil:
-			return verdict{fmt.Errorf("event %d: %w: its lane has been forgotten, so its integration key is not known any more; send the event anew", id, queue.ErrUnsendable)}
-		case !r.intact(w.keyOf(r.lane)):
-			return verdict{fmt.Errorf("event %d: %w: its content is damaged on the disk, and sending it could page anyone; drop it", id, queue.ErrUnsendable)}
-		}
-		weight := weightOf(r.action, r.kind, r.severity)
-		if err := w.room(r.lane, weight); err != nil {
-			return err
-		}
-		now := s.o.Now()
-		if err := w.log(id, now, "requeued", 0, by.Why, by.Who); err != nil {
-			return err
-		}
-		w.ended(r.lane, r.state, -1)
-		if r.state.Dead() {
-			if err := w.countDead(-1, -int64(len(r.body))); err != nil {
-				return err
-			}
-		}
-		w.waiting(r.lane, r.severity, +1)
-		return w.rejoin(&r, weight, now)
-	})
-}
-
-// rejoin puts an event that had ended to the end of its chain.
-func (w *writer) rejoin(r *row, weight queue.Rank, now time.Time) error {
-	x := r.cells
-	x.state, x.priority, x.fresh, x.due, x.ended, x.attempts, x.prev, x.next = queue.Ready, weight, millis(now), 0, 0, 0, 0, 0
-	w.tx.wrote = true
-	id := chainID{r.lane, r.dedup}
-	begun := r.kind == queue.Change
-	if !begun {
-		var err error
-		if begun, err = w.begin(id, x.id, weight); err != nil {
-			return err
-		}
-	}
-	if begun {
-		w.ready(id.lane, weight)
-		return w.write(&x)
-	}
-	c, err := w.chain(id)
-	if err != nil {
-		return err
-	}
-	tail, err := w.cells(c.tail, id)
-	if err != nil {
-		return err
-	}
-	x.state, x.prev, tail.next = queue.Blocked, tail.id, x.id
-	if err := errors.Join(w.write(&x), w.link(&tail)); err != nil {
-		return err
-	}
-	c.tail = x.id
-	c.n[weight]++
-	if err := w.saveChain(&c); err != nil {
-		return err
-	}
-	return w.prioritise(&c)
-}
-
 // Drop gives an event up. It is kept, with the reason, until retention ends.
 func (s *Store) Drop(ctx context.Context, id int64, by queue.By) error {
-	return s.submit(ctx, func(w *writer) error {
-		r, err := w.event(id)
+	answers, err := s.DropAll(ctx, []int64{id}, by)
+	if err != nil {
+		return err
+	}
+	return answers[0].Err
+}
+
+// DropAll gives events up, in slices, in the order in which they are named, and answers
+// for each of them. An error of the store ends that; the answers are those of the slices
+// before it.
+func (s *Store) DropAll(ctx context.Context, ids []int64, by queue.By) ([]queue.Requeued, error) {
+	answers := make([]queue.Requeued, 0, len(ids))
+	for slice := range slices.Chunk(ids, againSlice) {
+		done := make([]queue.Requeued, len(slice))
+		err := s.submit(ctx, func(w *writer) error {
+			for i, id := range slice {
+				done[i] = queue.Requeued{ID: id}
+				err := w.drop(id, by)
+				if no := (verdict{}); errors.As(err, &no) {
+					done[i].Err, err = no.error, nil
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
-			return err
+			return answers, err
 		}
-		if _, claimed := s.claims[id]; claimed {
-			return verdict{fmt.Errorf("event %d is being sent: %w: wait for the end of the attempt", id, queue.ErrState)}
-		}
-		if r.state.Ended() && !r.state.Dead() {
-			return verdict{fmt.Errorf("event %d is %s: %w", id, r.state, queue.ErrState)}
-		}
-		now := s.o.Now()
-		if err := w.log(id, now, "dropped", 0, by.Why, by.Who); err != nil {
-			return err
-		}
-		if r.state.Dead() {
-			return w.dropDead(&r, now)
-		}
-		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
-		if r.state == queue.Blocked {
-			return w.unlink(&c, now)
-		}
-		return w.end(&c, &queue.Settlement{ID: id, State: queue.Dropped, At: now, Attempts: r.attempts, Status: r.status, Reason: r.reason})
-	})
+		answers = append(answers, done...)
+	}
+	return answers, nil
+}
+
+func (w *writer) drop(id int64, by queue.By) error {
+	r, err := w.event(id)
+	if err != nil {
+		return err
+	}
+	if _, claimed := w.s.claims[id]; claimed {
+		return verdict{fmt.Errorf("event %d is being sent: %w: wait for the end of the attempt", id, queue.ErrState)}
+	}
+	if r.state.Ended() && !r.state.Dead() {
+		return verdict{fmt.Errorf("event %d is %s: %w", id, r.state, queue.ErrState)}
+	}
+	now := w.s.o.Now()
+	if err := w.log(id, now, "dropped", 0, by.Why, by.Who); err != nil {
+		return err
+	}
+	if r.state.Dead() {
+		return w.dropDead(&r, now)
+	}
+	c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}}
+	if r.state == queue.Blocked {
+		return w.unlink(&c, now)
+	}
+	return w.end(&c, &queue.Settlement{ID: id, State: queue.Dropped, At: now, Attempts: r.attempts, Status: r.status, Reason: r.reason})
 }
 
 func (w *writer) dropDead(r *row, now time.Time) error {

@@ -19,7 +19,6 @@ type claim struct {
 	kind   queue.Kind
 	action eventsv2.Action
 	chain  chainID
-	pool   string
 	alone  bool // its chain was quarantined while it was being sent
 }
 
@@ -68,7 +67,7 @@ func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) 
 			continue
 		}
 		w.token++
-		w.setClaim(r.id, claim{token: w.token, cells: r.cells, kind: r.kind, action: r.action, chain: of, pool: r.pool})
+		w.setClaim(r.id, claim{token: w.token, cells: r.cells, kind: r.kind, action: r.action, chain: of})
 		e := r.event()
 		e.Claim, e.InFlight = w.token, true
 		taken.Events = append(taken.Events, e)
@@ -216,7 +215,7 @@ func (w *writer) events(text string, args ...any) ([]row, error) {
 // bury ends an event whose content the disk has changed: to send it could page
 // anyone. The rest of its chain goes on.
 func (w *writer) bury(r *row) error {
-	c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
+	c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}}
 	w.report(Incident{Lane: r.lane, Event: r.id, What: "an event is a dead letter", Why: damagedReason})
 	begins, err := w.begins(&c)
 	if err != nil {

@@ -211,8 +211,10 @@ func (w *writer) findDiskRoom(who claimant) error {
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			break
+		if n == 0 { // then what is remembered of incidents
+			if err := w.forgetIncidents(math.MaxInt64, trimSlice); err != nil {
+				return err
+			}
 		}
 	}
 	if scarce {

@@ -69,6 +69,7 @@ type examination struct {
 	orphans   []node  // events that no chain leads to
 	damaged   []cells // events whose seal is wrong
 	wrong     []int64 // lanes whose row is to be put right
+	forgotten int     // incidents whose seal is wrong
 
 	entries map[string]entries // that each index should have, as the events' rows say
 	indexes []string           // that have others
@@ -135,6 +136,9 @@ func (x *examination) read(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if err := x.readChains(ctx, tx); err != nil {
+		return err
+	}
+	if err := x.readIncidents(ctx, tx); err != nil {
 		return err
 	}
 	for _, n := range x.nodes {
@@ -276,6 +280,41 @@ func (x *examination) readChains(ctx context.Context, tx *sql.Tx) error {
 	})
 }
 
+// readIncidents looks whether what is remembered of incidents is what was written.
+func (x *examination) readIncidents(ctx context.Context, tx *sql.Tx) error {
+	return x.each(ctx, tx, `SELECT `+incidentColumns+` FROM incident`, func(scan func(...any) error) error {
+		var i incident
+		whole, err := i.scan(scan)
+		if err == nil && !whole {
+			x.report.add(Finding{Lane: i.lane, What: "what is remembered of an incident is damaged: its seal is wrong"})
+			x.forgotten++
+		}
+		return err
+	})
+}
+
+// forgetDamaged deletes what is remembered of incidents and is not what was written: to
+// follow it could send a resolve through another key.
+func (w *writer) forgetDamaged() error {
+	rows, err := w.query(`SELECT ` + incidentColumns + ` FROM incident`)
+	if err != nil {
+		return err
+	}
+	var list []incident
+	err = each(rows, func(scan func(...any) error) error {
+		var i incident
+		whole, err := i.scan(scan)
+		if !whole {
+			list = append(list, i)
+		}
+		return err
+	})
+	for i := 0; i < len(list) && err == nil; i++ {
+		err = w.exec(`DELETE FROM incident WHERE CAST(origin AS INTEGER) = ?1 AND CAST(dedup AS TEXT) = ?2`, list[i].origin, list[i].dedup)
+	}
+	return err
+}
+
 // walk follows a chain from its head and returns what is wrong about it, "" if
 // nothing is. The events of a wrong one stay unreached.
 func (x *examination) walk(c *chain) string {
@@ -377,6 +416,11 @@ func (x *examination) repair(ctx context.Context, s *Store) error {
 	}
 	for slice := range slices.Chunk(x.orphans, moveSlice) {
 		if err := s.submit(ctx, func(w *writer) error { return w.buryOrphans(slice) }); err != nil {
+			return err
+		}
+	}
+	if x.forgotten > 0 {
+		if err := s.submit(ctx, func(w *writer) error { return w.forgetDamaged() }); err != nil {
 			return err
 		}
 	}

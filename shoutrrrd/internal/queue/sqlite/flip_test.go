@@ -45,7 +45,10 @@ func makeSample(t testing.TB) *sample {
 	}
 	put := func(lane int64, pool string, action eventsv2.Action, dedup string, severity queue.Rank) int64 {
 		e := event(lane, action, dedup, severity)
-		e.Pool, e.Summary, e.Source = pool, "summary of "+dedup, "host"
+		e.Summary, e.Source = "summary of "+dedup, "host"
+		if pool != "" {
+			e.Pool, e.Origin = lanes, lanes[0]
+		}
 		e.Repairs = []string{"severity \"fatal\" became critical"}
 		if action == "" {
 			e.Kind = queue.Change
@@ -187,7 +190,7 @@ func (l *life) round(round int) (claimed int, err error) {
 			failed = s.Drop(ctx, e.ID, by)
 			l.gone[e.ID] = l.gone[e.ID] || failed == nil
 		case round == 3 && e.State.Dead():
-			failed = s.Requeue(ctx, e.ID, by)
+			failed = queuetest.RequeueOne(ctx, s, e.ID, by)
 		default:
 			continue
 		}

@@ -99,7 +99,8 @@ const roomTries = 16
 
 // makeRoomForLane forgets a lane if there are as many as there may be, of its kind the
 // one that has been idle for longest: an empty one of which PagerDuty never accepted
-// anything, another empty one, one whose key PagerDuty rejects. A lane that has just
+// anything, another empty one, first such without an open incident, one whose key PagerDuty
+// rejects. A lane that has just
 // been made is the last choice: its first event is on its way, and would be turned away.
 // A key that the configuration names needs no place of theirs.
 func (w *writer) makeRoomForLane(key eventsv2.Key) error {
@@ -108,10 +109,11 @@ func (w *writer) makeRoomForLane(key eventsv2.Key) error {
 	}
 	settled := millis(w.s.o.Now().Add(-firstEventWithin))
 	for _, choose := range []func() (bool, error){
-		func() (bool, error) { return w.forgetOne(w.s.unproven, settled) },
-		func() (bool, error) { return w.forgetOne(w.s.proven, math.MaxInt64) },
+		func() (bool, error) { return w.forgetOne(w.s.unproven, settled, true) },
+		func() (bool, error) { return w.forgetOne(w.s.proven, math.MaxInt64, false) },
+		func() (bool, error) { return w.forgetOne(w.s.proven, math.MaxInt64, true) },
 		w.giveUpOne,
-		func() (bool, error) { return w.forgetOne(w.s.unproven, math.MaxInt64) },
+		func() (bool, error) { return w.forgetOne(w.s.unproven, math.MaxInt64, true) },
 	} {
 		forgotten, err := choose()
 		if err != nil || forgotten {
@@ -122,8 +124,8 @@ func (w *writer) makeRoomForLane(key eventsv2.Key) error {
 }
 
 // forgetOne forgets the empty lane of a list that has been idle for longest, if it was
-// not used since then.
-func (w *writer) forgetOne(among *list.List, before int64) (bool, error) {
+// not used since then; with open also if it has open incidents.
+func (w *writer) forgetOne(among *list.List, before int64, open bool) (bool, error) {
 	for range min(roomTries, w.s.length(among)) {
 		l := w.s.longestIdle(among, before)
 		if l == nil {
@@ -132,7 +134,7 @@ func (w *writer) forgetOne(among *list.List, before int64) (bool, error) {
 		if !l.row.empty() {
 			continue
 		}
-		if forgotten, err := w.forget(l); err != nil || forgotten {
+		if forgotten, err := w.forget(l, open); err != nil || forgotten {
 			return forgotten, err
 		}
 	}
@@ -171,21 +173,24 @@ func (s *Store) longestIdle(among *list.List, before int64) *laneState {
 	return l
 }
 
-// mayGo reports whether nobody needs the lane: the configuration does not name it, and
-// no incident of a pool is open through it.
-func (w *writer) mayGo(l *laneState) (bool, error) {
+// mayGo reports whether nobody needs the lane: the configuration does not name it, and no
+// incident of another key is open through it, nor one of its own through another key. Its
+// own incidents need it only if the configuration puts the key into a pool one day.
+func (w *writer) mayGo(l *laneState, open bool) (bool, error) {
 	if l.leaving || w.s.isListed(l) {
 		return false, nil
 	}
-	open := false
-	err := w.queryRow(`SELECT EXISTS (SELECT 1 FROM sticky WHERE lane = ?1)`, []any{l.row.ID}, []any{&open})
-	return err == nil && !open, err
+	needed := false
+	err := w.queryRow(`SELECT EXISTS (SELECT 1 FROM incident INDEXED BY incident_to WHERE lane = ?1 AND lane <> origin)
+		OR EXISTS (SELECT 1 FROM incident INDEXED BY incident_from WHERE origin = ?1 AND lane <> origin)
+		OR NOT ?2 AND EXISTS (SELECT 1 FROM incident INDEXED BY incident_lane WHERE lane = ?1)`, []any{l.row.ID, open}, []any{&needed})
+	return err == nil && !needed, err
 }
 
 // forget deletes a lane in which nothing is queued, with its key, unless it is in use
 // after all. What has ended of it stays until the retention is over.
-func (w *writer) forget(l *laneState) (bool, error) {
-	if may, err := w.mayGo(l); err != nil || !may || l.row.count.Total() > 0 {
+func (w *writer) forget(l *laneState, open bool) (bool, error) {
+	if may, err := w.mayGo(l, open); err != nil || !may || l.row.count.Total() > 0 {
 		return false, err
 	}
 	id := l.row.ID
@@ -227,8 +232,8 @@ func (w *writer) forgetIdle(before int64, n int) error {
 	settled := millis(w.s.o.Now().Add(-firstEventWithin))
 	for _, among := range []*list.List{w.s.unproven, w.s.proven} {
 		for range min(n, w.s.length(among)) { // each of them once
-			since := before
-			if w.s.unlistedLanes()+w.tx.lanes > w.s.o.MaxLanes {
+			since, beyond := before, w.s.unlistedLanes()+w.tx.lanes > w.s.o.MaxLanes
+			if beyond {
 				since = max(before, settled)
 			}
 			l := w.s.longestIdle(among, since)
@@ -238,7 +243,7 @@ func (w *writer) forgetIdle(before int64, n int) error {
 			if !l.row.empty() {
 				continue
 			}
-			if _, err := w.forget(l); err != nil {
+			if _, err := w.forget(l, beyond); err != nil {
 				return err
 			}
 		}

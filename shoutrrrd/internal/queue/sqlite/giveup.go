@@ -40,7 +40,7 @@ func (w *writer) giveUpOne() (bool, error) {
 		if !l.row.rejected() || l.recount || w.s.flying[l.row.ID] > 0 || l.claimed > quiet {
 			continue
 		}
-		may, err := w.mayGo(l)
+		may, err := w.mayGo(l, true)
 		switch {
 		case err != nil:
 			return false, err
@@ -79,7 +79,7 @@ func (w *writer) giveUp(l *laneState) (bool, error) {
 			return false, err
 		}
 	}
-	forgotten, err := w.forget(l)
+	forgotten, err := w.forget(l, true)
 	if forgotten {
 		w.tx.announce = w.tx.announce[:announced] // nothing of it is there to be sent
 	}
@@ -88,13 +88,13 @@ func (w *writer) giveUp(l *laneState) (bool, error) {
 
 // firstOf reads the head of one of a lane's chains, else a change event that is ready.
 func (w *writer) firstOf(lane int64) (*claim, error) {
-	statement, err := w.statement(`SELECT ` + cellColumns + `, kind, action, dedup, pool FROM event WHERE id = coalesce(
+	statement, err := w.statement(`SELECT ` + cellColumns + `, kind, action, dedup FROM event WHERE id = coalesce(
 		(SELECT head FROM chain WHERE lane = ?1 LIMIT 1), (SELECT id FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1 LIMIT 1))`)
 	if err != nil {
 		return nil, err
 	}
 	c := &claim{chain: chainID{lane: lane}}
-	whole, err := c.cells.scan(statement.QueryRow(lane).Scan, num(&c.kind), txt(&c.action), txt(&c.chain.dedup), txt(&c.pool))
+	whole, err := c.cells.scan(statement.QueryRow(lane).Scan, num(&c.kind), txt(&c.action), txt(&c.chain.dedup))
 	switch x := &c.cells; {
 	case err != nil:
 		return nil, err

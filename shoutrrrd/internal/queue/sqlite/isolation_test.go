@@ -430,7 +430,7 @@ func TestIdleLanesAreForgotten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	s := openTest(t, Options{Path: path, Now: func() time.Time { return now }})
 	lane := laneOf(t, s)
-	e := event(lane, eventsv2.Trigger, "a text of somebody", queue.Error)
+	e := event(lane, eventsv2.Resolve, "a text of somebody", queue.Error) // an open incident is remembered for longer
 	mustPut(t, s, e)
 	deliverAll(t, s)
 	now = now.Add(48 * time.Hour)
@@ -555,7 +555,7 @@ func TestRejectedLanesMakeRoom(t *testing.T) {
 	if s.Usage().GivenUp != 3*3+17 {
 		t.Errorf("%d events were given up, want %d", s.Usage().GivenUp, 3*3+17)
 	}
-	if err := s.Requeue(t.Context(), page.Events[0].ID, queue.By{Who: "ana"}); !errors.Is(err, queue.ErrState) {
+	if err := queuetest.RequeueOne(t.Context(), s, page.Events[0].ID, queue.By{Who: "ana"}); !errors.Is(err, queue.ErrState) {
 		t.Errorf("requeue of a dead letter whose key is forgotten: %v", err)
 	}
 	if report, err := s.Examine(t.Context(), false); err != nil || !report.Sound() {

@@ -32,8 +32,15 @@ func TestDeletedLeavesTheFiles(t *testing.T) {
 		story      func(t *testing.T, s *Store)
 	}{
 		{"a purged event", text, func(t *testing.T, s *Store) {
-			mustPut(t, s, event(laneOf(t, s), eventsv2.Trigger, text, queue.Error))
+			mustPut(t, s, event(laneOf(t, s), eventsv2.Resolve, text, queue.Error))
 			deliverAll(t, s)
+		}},
+		{"an incident", text, func(t *testing.T, s *Store) {
+			lane := laneOf(t, s)
+			for range 2 {
+				mustPut(t, s, event(lane, eventsv2.Trigger, text, queue.Error))
+				deliverAll(t, s)
+			}
 		}},
 		{"a key alone", testKey, func(t *testing.T, s *Store) { laneOf(t, s) }},
 		{"a dead letter that had to go", text, func(t *testing.T, s *Store) {
@@ -55,7 +62,7 @@ func TestDeletedLeavesTheFiles(t *testing.T) {
 			if !holds() {
 				t.Fatal("the files never had it: the test shows nothing")
 			}
-			now = now.Add(48 * time.Hour)
+			now = now.Add(31 * 24 * time.Hour)
 			for range 10 { // one comes each minute
 				if _, err := s.Purge(t.Context(), now.Add(-time.Hour), now.Add(-time.Hour), 100); err != nil {
 					t.Fatal(err)

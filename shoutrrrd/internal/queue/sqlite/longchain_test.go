@@ -36,7 +36,7 @@ func TestLongChains(t *testing.T) {
 	var ids []int64
 	for i := range n { // alternating, so that none is coalesced
 		e := event(lane, []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge}[i%2], "long", queue.Error)
-		e.Pool = "db"
+		e.Pool = []int64{e.Lane}
 		ids = append(ids, mustPut(t, s, e).ID)
 	}
 	for _, at := range []int{n - 1, n / 2} {

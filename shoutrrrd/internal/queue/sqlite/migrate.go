@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 // schemaVersion is written into the file. A later one is refused: an older
 // program does not know what it would break.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // applicationID marks a file as a queue of this program
 // (https://www.sqlite.org/pragma.html#pragma_application_id): "shtr".
@@ -25,6 +26,7 @@ const applicationID = 0x73687472
 var migrations = map[int]func(context.Context, *writer) error{
 	1: migrateTo2,
 	2: migrateTo3,
+	3: migrateTo4,
 }
 
 // migrate brings the file to the present version, one after the other.
@@ -49,6 +51,9 @@ func (w *writer) migrate(ctx context.Context, version int) error {
 	return nil
 }
 
+//go:embed schema2.sql
+var schema2 string
+
 // migrateTo2 writes every row anew: the checksums of version 1 cover only a part of
 // an event. It takes about half a minute for a million events.
 func migrateTo2(ctx context.Context, w *writer) error {
@@ -62,7 +67,11 @@ func migrateTo2(ctx context.Context, w *writer) error {
 			return err
 		}
 	}
-	if _, err := w.conn.ExecContext(ctx, schemaFrom("-- One lane for each", "")+"\nPRAGMA application_id = "+fmt.Sprint(applicationID)); err != nil {
+	_, tables, found := strings.Cut(schema2, "-- One lane for each")
+	if !found {
+		panic("sqlite: internal error: the schema does not begin with meta")
+	}
+	if _, err := w.conn.ExecContext(ctx, "-- One lane for each"+tables+"\nPRAGMA application_id = "+fmt.Sprint(applicationID)); err != nil {
 		return err
 	}
 	old := &version1{w: w, keys: map[int64]eventsv2.Key{}}
@@ -304,4 +313,50 @@ func (o *version1) chains(ctx context.Context) error {
 			c.id.lane, c.id.dedup, c.head, c.tail, c.n[0], c.n[1], c.n[2], c.n[3], c.seal())
 	}
 	return err
+}
+
+// migrateTo4 remembers incidents of all keys, where version 3 knew those of pools. What a
+// pool had chosen leads to its key; which key the sender had named is not known. The open
+// incidents of other keys are those whose last delivered event is no resolve. Of what is
+// queued nobody knows whether it was accepted.
+func migrateTo4(ctx context.Context, w *writer) error {
+	tables := schemaFrom("-- Through which key an incident", "-- What happened to an event beyond") + schemaFrom("CREATE INDEX event_said", "-- A chain is what has not ended")
+	_, err := w.conn.ExecContext(ctx, tables+`
+		INSERT INTO incident SELECT lane, dedup, lane, max(used), 0 FROM sticky WHERE lane IN (SELECT id FROM lane) GROUP BY lane, dedup;
+		INSERT OR IGNORE INTO incident SELECT lane, dedup, lane, ended, 0 FROM (SELECT lane, dedup, action, max(ended) AS ended FROM event INDEXED BY event_done
+			WHERE state IN (4, 7) AND state = 4 AND ended > 0 AND kind = 0 AND pool = '' AND lane IN (SELECT id FROM lane) GROUP BY lane, dedup) WHERE action <> 'resolve';
+		DROP TABLE sticky;
+		INSERT OR REPLACE INTO meta SELECT 'unsure', max(coalesce((SELECT max(id) FROM event), 0), coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'unsure'), 0))`)
+	if err != nil {
+		return err
+	}
+	return sealIncidents(ctx, w)
+}
+
+// sealIncidents gives incidents their seals, in the order of their keys, a slice at a time.
+func sealIncidents(ctx context.Context, w *writer) error {
+	const slice = 500
+	after := chainID{}
+	for n := slice; n == slice; {
+		rows, err := w.conn.QueryContext(ctx, `SELECT `+incidentColumns+` FROM incident WHERE (origin, dedup) > (?1, ?2) ORDER BY origin, dedup LIMIT ?3`, after.lane, after.dedup, slice)
+		if err != nil {
+			return err
+		}
+		var list []incident
+		err = each(rows, func(scan func(...any) error) error {
+			var i incident
+			_, err := i.scan(scan)
+			list = append(list, i)
+			return err
+		})
+		for i := 0; i < len(list) && err == nil; i++ {
+			after = chainID{list[i].origin, list[i].dedup}
+			err = w.exec(`UPDATE incident SET seal = ?3 WHERE origin = ?1 AND dedup = ?2`, after.lane, after.dedup, list[i].seal())
+		}
+		if err != nil {
+			return err
+		}
+		n = len(list)
+	}
+	return nil
 }

@@ -37,7 +37,14 @@ func (w *writer) moveNew(m *queue.Move) (moved queue.Moved, err error) {
 		}
 		h := &heads[i]
 		moved.Next = h.cells.id
-		if !h.isNew {
+		if !h.free {
+			continue
+		}
+		isNew, err := w.isNew(&h.claim, false)
+		if err != nil {
+			return moved, err
+		}
+		if !isNew {
 			continue
 		}
 		begins, err := w.begins(&h.claim)
@@ -67,15 +74,13 @@ func (w *writer) moveNew(m *queue.Move) (moved queue.Moved, err error) {
 // head is the first event of a chain that nobody is sending.
 type head struct {
 	claim
-	isNew bool // nothing of its incident was accepted, or may have been
+	free bool // its row is what was written, and nobody is sending it
 }
 
 // heads reads heads of chains, one more than are looked at: that tells whether there are
-// more. A choice that was not used says that a chain is new. What may have been in
-// flight when a process ended is not.
+// more.
 func (w *writer) heads(m *queue.Move) (heads []head, err error) {
-	rows, err := w.query(`SELECT `+cellColumns+`, kind, action, dedup, pool,
-			EXISTS (SELECT 1 FROM sticky WHERE sticky.pool = event.pool AND sticky.dedup = event.dedup AND sticky.lane = event.lane AND sticky.used = 0)
+	rows, err := w.query(`SELECT `+cellColumns+`, kind, action, dedup
 		FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1 AND priority = ?2 AND id > ?3 ORDER BY id LIMIT ?4`,
 		m.From, m.Rank, m.After, queue.MoveLook+1)
 	if err != nil {
@@ -84,12 +89,10 @@ func (w *writer) heads(m *queue.Move) (heads []head, err error) {
 	err = each(rows, func(scan func(...any) error) error {
 		var h head
 		var action string
-		var unused int64
-		whole, err := h.cells.scan(scan, num(&h.kind), txt(&action), txt(&h.chain.dedup), txt(&h.pool), num(&unused))
+		whole, err := h.cells.scan(scan, num(&h.kind), txt(&action), txt(&h.chain.dedup))
 		h.action, h.chain.lane = eventsv2.Action(action), h.cells.lane
 		_, claimed := w.s.claims[h.cells.id]
-		h.isNew = whole && unused == 1 && h.pool == m.Pool && h.kind == queue.Alert && h.action == eventsv2.Trigger &&
-			h.cells.state == queue.Ready && h.cells.lane == m.From && h.cells.id > w.s.unsure && !claimed
+		h.free = whole && h.cells.state == queue.Ready && h.cells.lane == m.From && !claimed
 		heads = append(heads, h)
 		return err
 	})
@@ -130,8 +133,9 @@ func (w *writer) move(c *claim, to int64) (bool, error) {
 		}
 		next = x.next
 	}
+	from := c.chain
 	c.chain.lane = to
-	return true, w.exec(`UPDATE sticky SET lane = ?3 WHERE pool = ?1 AND dedup = ?2`, c.pool, c.chain.dedup, to)
+	return true, w.lead(from, to)
 }
 
 // relocate makes an event one of another lane; it is still to be written. The
@@ -148,7 +152,16 @@ func (w *writer) relocate(x *cells, to int64) error {
 	if err := r.scan(statement.QueryRowContext(context.Background(), x.id).Scan); err != nil {
 		return err
 	}
+	if err := w.noteOrigin(x.id, x.lane); err != nil {
+		return err
+	}
 	whole := r.intact(w.keyOf(x.lane))
+	if r.key != "" { // a spelling of the other lane's key
+		r.key = ""
+		if err := w.exec(`UPDATE event SET key = '' WHERE id = ?1`, x.id); err != nil {
+			return err
+		}
+	}
 	w.waiting(x.lane, x.severity, -1)
 	w.waiting(to, x.severity, +1)
 	x.lane = to

@@ -22,7 +22,7 @@ func TestMoveOutlivesTheProcess(t *testing.T) {
 	for i := range 30 {
 		for _, action := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Resolve} {
 			e := event(one, action, fmt.Sprint("chain ", i), queue.Critical)
-			e.Pool = "db"
+			e.Pool = []int64{one}
 			if _, err := s.Put(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
@@ -31,7 +31,7 @@ func TestMoveOutlivesTheProcess(t *testing.T) {
 	if _, err := queuetest.Claim(t.Context(), s, one, queue.MostUrgent, 2); err != nil {
 		t.Fatal(err)
 	}
-	moved, err := s.Move(t.Context(), queue.Move{From: one, To: two, Pool: "db", N: 20, At: time.Now(), Why: "from lane a to b: rate limited"})
+	moved, err := s.Move(t.Context(), queue.Move{From: one, To: two, N: 20, At: time.Now(), Why: "from lane a to b: rate limited"})
 	if err != nil || len(moved.Heads) != 20 || moved.Next == 0 {
 		t.Fatalf("moved %+v, %v", moved, err)
 	}
@@ -49,14 +49,13 @@ func TestMoveOutlivesTheProcess(t *testing.T) {
 	if err != nil || e.Lane != two || len(history) != 2 || history[1].What != "moved" || history[1].Text != "from lane a to b: rate limited" {
 		t.Errorf("event %+v with the history %+v, %v", e, history, err)
 	}
-	again, err := s.Move(t.Context(), queue.Move{From: one, To: two, Pool: "db", N: 20, At: time.Now()})
+	again, err := s.Move(t.Context(), queue.Move{From: one, To: two, N: 20, At: time.Now()})
 	if err != nil || len(again.Heads) != 0 || again.Next != 0 {
 		t.Errorf("what may have been in flight has moved: %+v, %v", again, err)
 	}
 }
 
-// Choices of pools that were never used go with their chains, a slice of them in each
-// purge, however many wait.
+// Incidents of which nothing was accepted are forgotten with their chains.
 func TestUnusedChoicesAreForgotten(t *testing.T) {
 	prove.NoRace(t)
 	s := openTest(t, Options{Path: filepath.Join(t.TempDir(), "queue.db")})
@@ -64,7 +63,7 @@ func TestUnusedChoicesAreForgotten(t *testing.T) {
 	const n = 2*forgetSlice + 10
 	for i := range n {
 		e := event(one, eventsv2.Trigger, fmt.Sprintf("%04d", i), queue.Error)
-		e.Pool = "db"
+		e.Pool = []int64{one}
 		if _, err := s.Put(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +85,7 @@ func TestUnusedChoicesAreForgotten(t *testing.T) {
 		}
 	}
 	var left int
-	if err := s.read.QueryRow(`SELECT count(*) FROM sticky`).Scan(&left); err != nil || left != n/2 {
+	if err := s.read.QueryRow(`SELECT count(*) FROM incident`).Scan(&left); err != nil || left != n/2 {
 		t.Errorf("%d choices are left, want %d: %v", left, n/2, err)
 	}
 }
@@ -97,7 +96,7 @@ func TestChoicesOutliveTheirEvents(t *testing.T) {
 	s := openTest(t, Options{Path: filepath.Join(t.TempDir(), "queue.db")})
 	one := laneOf(t, s)
 	e := event(one, eventsv2.Trigger, "web-1", queue.Error)
-	e.Pool = "db"
+	e.Pool = []int64{one}
 	if _, err := s.Put(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +117,7 @@ func TestChoicesOutliveTheirEvents(t *testing.T) {
 			t.Errorf("purge %d deleted %d events, %v", i, n, err)
 		}
 		var known int
-		if err := s.read.QueryRow(`SELECT count(*) FROM sticky`).Scan(&known); err != nil || known != want.known {
+		if err := s.read.QueryRow(`SELECT count(*) FROM incident`).Scan(&known); err != nil || known != want.known {
 			t.Errorf("after purge %d %d choices are known, want %d: %v", i, known, want.known, err)
 		}
 	}

@@ -91,7 +91,7 @@ func (w *writer) prepare(ctx context.Context, fresh bool) error {
 // isOurs reports whether the tables are those of a queue. Version 1 had no
 // application_id.
 func isOurs(tables map[string]bool) bool {
-	return tables["meta"] && tables["lane"] && tables["event"] && tables["chain"] && tables["sticky"]
+	return tables["meta"] && tables["lane"] && tables["event"] && tables["chain"] && (tables["sticky"] || tables["incident"])
 }
 
 const tablesText = "SELECT name FROM sqlite_schema WHERE type = 'table'"

@@ -9,8 +9,8 @@ import (
 )
 
 // Purge deletes up to n delivered or dropped events that ended before then, forgets
-// the pools' choices for incidents that are open and of which nothing was heard since
-// unheard, and the lanes that have been empty since before. It returns how many events it deleted, which may be
+// incidents that are open and of which nothing was heard since unheard, and the lanes that
+// have been empty since before. It returns how many events it deleted, which may be
 // fewer than there are. After the last of them free pages are given back and the WAL is
 // cut, if anything was deleted since that was done last: a key that was forgotten for
 // another one's room, too. Before the last one that would be wasted: what comes
@@ -23,8 +23,7 @@ func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (in
 		if deleted, more, err = w.purge(millis(before), n); err != nil {
 			return err
 		}
-		if err := w.exec(`DELETE FROM sticky WHERE (pool, dedup) IN (SELECT pool, dedup FROM sticky WHERE used > 0 AND used < ?1
-			AND NOT EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup) LIMIT ?2)`, millis(unheard), forgetSlice); err != nil {
+		if err := w.forgetIncidents(millis(unheard), forgetSlice); err != nil {
 			return err
 		}
 		if err := w.forgetUnused(); err != nil {
@@ -45,11 +44,11 @@ func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (in
 	return deleted, err
 }
 
-// purge deletes the oldest of the events that ended before then, up to n and about
-// forgetSlice is how many choices of pools, and how many lanes, one slice forgets: some
+// forgetSlice is how many incidents, and how many lanes, one slice forgets: some
 // milliseconds of work.
 const forgetSlice = 500
 
+// purge deletes the oldest of the events that ended before then, up to n and about
 // purgeBytes of them. It reports whether there may be more.
 func (w *writer) purge(before int64, n int) (deleted int, more bool, err error) {
 	rows, err := w.query(`SELECT id, lane, state, size FROM event INDEXED BY event_done WHERE state IN (4, 7) AND ended < ?1 ORDER BY ended LIMIT ?2`, before, n)
@@ -81,34 +80,6 @@ func (w *writer) purge(before int64, n int) (deleted int, more bool, err error) 
 	}
 	w.tx.wrote, w.leftovers = true, true
 	return len(old), found == n || len(old) < found, w.setMeta("last", strconv.FormatInt(w.last, 10)) // no number is given out twice
-}
-
-// forgetUnused deletes choices that were never used and whose chains have ended, for
-// example expired. It looks at a slice in each call: as many chains may wait that are new.
-func (w *writer) forgetUnused() error {
-	rows, err := w.query(`SELECT pool, dedup, EXISTS (SELECT 1 FROM chain WHERE chain.lane = sticky.lane AND chain.dedup = sticky.dedup)
-		FROM sticky WHERE used = 0 AND (pool, dedup) > (?1, ?2) ORDER BY pool, dedup LIMIT ?3`, w.unused[0], w.unused[1], forgetSlice)
-	if err != nil {
-		return err
-	}
-	var over [][2]string
-	looked := 0
-	err = each(rows, func(scan func(...any) error) error {
-		var waits int64
-		err := scan(txt(&w.unused[0]), txt(&w.unused[1]), num(&waits))
-		if waits == 0 {
-			over = append(over, w.unused)
-		}
-		looked++
-		return err
-	})
-	for i := 0; i < len(over) && err == nil; i++ {
-		err = w.exec(`DELETE FROM sticky WHERE pool = ?1 AND dedup = ?2`, over[i][0], over[i][1])
-	}
-	if looked < forgetSlice {
-		w.unused = [2]string{}
-	}
-	return err
 }
 
 // purgeBytes of bodies are overwritten in one transaction: some tens of milliseconds of

@@ -26,7 +26,10 @@ func (s *Store) Put(ctx context.Context, e queue.New) (queue.Placed, error) {
 }
 
 func (w *writer) put(e *queue.New) (queue.Placed, error) {
-	lane, known, err := w.laneOf(e)
+	if e.Origin == 0 {
+		e.Origin = e.Lane
+	}
+	lane, err := w.laneOf(e)
 	if err != nil {
 		return queue.Placed{}, err
 	}
@@ -48,11 +51,6 @@ func (w *writer) put(e *queue.New) (queue.Placed, error) {
 		return queue.Placed{}, err
 	}
 	if !begun {
-		if e.Pool != "" && !known && e.Action == eventsv2.Trigger { // of what is there already nobody knows whether it was sent
-			if err := w.exec(`UPDATE sticky SET used = ?3 WHERE pool = ?1 AND dedup = ?2`, e.Pool, e.DedupKey, max(1, millis(e.Accepted))); err != nil {
-				return queue.Placed{}, err
-			}
-		}
 		return w.join(e, id, weight)
 	}
 	if err := w.room(lane, weight); err != nil {
@@ -64,38 +62,13 @@ func (w *writer) put(e *queue.New) (queue.Placed, error) {
 	return w.insert(e, lane, queue.Ready, weight, 0)
 }
 
-// laneOf returns the lane of the event's chain: with a pool the one through which its
-// incident is triggered, if that is known. A new one has a choice that was not used yet:
-// its chain may move as long as that is so.
-func (w *writer) laneOf(e *queue.New) (lane int64, known bool, err error) {
-	if e.Pool == "" {
-		return e.Lane, false, nil
-	}
-	err = w.queryRow(`SELECT coalesce((SELECT lane FROM sticky WHERE pool = ?1 AND dedup = ?2), 0)`, []any{e.Pool, e.DedupKey}, []any{&lane})
-	if err != nil {
-		return 0, false, err
-	}
-	if known = lane != 0; known && lane != e.Lane && w.s.byID[lane] == nil { // the disk has changed it: a lane that is chosen is not forgotten
-		err = w.exec(`UPDATE sticky SET lane = ?3, used = max(used, 1) WHERE pool = ?1 AND dedup = ?2`, e.Pool, e.DedupKey, e.Lane)
-		lane = e.Lane
-	}
-	if !known {
-		lane = e.Lane
-	}
-	if err == nil && e.Action == eventsv2.Trigger {
-		err = w.exec(`INSERT INTO sticky (pool, dedup, lane, used) VALUES (?1, ?2, ?3, 0)
-			ON CONFLICT DO UPDATE SET used = iif(used = 0, 0, ?4)`, e.Pool, e.DedupKey, lane, millis(e.Accepted))
-	}
-	return lane, known, err
-}
-
 func (w *writer) factsOf(e *queue.New, lane int64) (facts, int64) {
 	c := facts{
-		kind: e.Kind, action: e.Action, dedup: e.DedupKey, accepted: millis(e.Accepted), pool: e.Pool,
+		kind: e.Kind, action: e.Action, dedup: e.DedupKey, accepted: millis(e.Accepted),
 		repairs: joinLines(e.Repairs), summary: e.Summary, source: e.Source, body: string(e.Body),
 	}
 	key := w.keyOf(lane)
-	if !e.Key.IsZero() && e.Key.Reveal() != key.Reveal() {
+	if lane == e.Origin && !e.Key.IsZero() && e.Key.Reveal() != key.Reveal() {
 		c.key = e.Key.Reveal()
 	}
 	return c, c.sum(key)
@@ -119,6 +92,11 @@ func (w *writer) insert(e *queue.New, lane int64, state queue.State, priority qu
 	x := cells{id: w.last, lane: lane, state: state, priority: priority, severity: e.Severity, prev: prev, fresh: c.accepted, content: sum}
 	if err := w.insertRow(&x, &c); err != nil {
 		return queue.Placed{}, err
+	}
+	if lane != e.Origin {
+		if err := w.noteOrigin(x.id, e.Origin); err != nil {
+			return queue.Placed{}, err
+		}
 	}
 	w.waiting(lane, e.Severity, +1)
 	if state == queue.Ready {
@@ -148,13 +126,17 @@ func (w *writer) join(e *queue.New, id chainID, weight queue.Rank) (queue.Placed
 	if tail.state.Ended() {
 		return queue.Placed{}, &contradiction{id, tail.id, "the tail of the chain has ended"}
 	}
-	if _, claimed := w.s.claims[tail.id]; !claimed && e.Action == eventsv2.Trigger {
+	if e.Action == eventsv2.Trigger {
 		var action string
 		if err := w.queryRow(`SELECT action FROM event WHERE id = ?1`, []any{tail.id}, []any{&action}); err != nil {
 			return queue.Placed{}, err
 		}
-		if action == string(eventsv2.Trigger) {
+		_, claimed := w.s.claims[tail.id]
+		if action == string(eventsv2.Trigger) && !claimed {
 			return w.coalesce(e, &c, &tail)
+		}
+		if err := w.remember(incident{e.Origin, e.DedupKey, id.lane, 0}); err != nil { // as the chain's head does not say it
+			return queue.Placed{}, err
 		}
 	}
 	if err := w.room(id.lane, weight); err != nil {

@@ -47,7 +47,7 @@ func (r *row) intact(key eventsv2.Key) bool { return r.cells.content == r.sum(ke
 // event returns it as the queue's users see it.
 func (r *row) event() queue.Event {
 	e := queue.Event{
-		ID: r.id, Lane: r.lane, Pool: r.pool, Kind: r.kind, Action: r.action, DedupKey: r.dedup, State: r.state,
+		ID: r.id, Lane: r.lane, Kind: r.kind, Action: r.action, DedupKey: r.dedup, State: r.state,
 		Severity: min(r.severity, queue.Info), Priority: min(r.priority, queue.Info), Accepted: fromMillis(r.accepted), Fresh: fromMillis(r.fresh), Due: fromMillis(r.due),
 		Attempts: r.attempts, Repeats: r.repeats, Repairs: splitLines(r.repairs), Summary: r.summary, Source: r.source,
 		Ended: fromMillis(r.ended), Status: r.status, Reason: r.reason,

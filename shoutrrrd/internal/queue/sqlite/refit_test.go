@@ -9,6 +9,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 )
 
 // nothingIn is a statement that puts NULL into a column that never has it, and the table
@@ -90,7 +91,7 @@ func TestFalseNumberInHistory(t *testing.T) {
 				"INSERT INTO log (event, n, at, what) VALUES (4, "+n+", 1, 'attempt')")
 			change(t, path, "PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = replace(sql, ') /**/', ') STRICT') WHERE name = 'log'")
 			s := openTest(t, Options{Path: path})
-			if err := s.Requeue(t.Context(), 4, queue.By{Who: "ana", At: time.Now()}); err != nil {
+			if err := queuetest.RequeueOne(t.Context(), s, 4, queue.By{Who: "ana", At: time.Now()}); err != nil {
 				t.Error(err)
 			}
 			if left := deliverAll(t, s); len(left) != 6 {

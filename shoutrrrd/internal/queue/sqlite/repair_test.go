@@ -214,14 +214,14 @@ func TestRowIsLostInFlight(t *testing.T) {
 	}
 }
 
-// A pool's choice that names no lane is made anew.
+// What is remembered of an incident and names no lane is made anew.
 func TestChoiceOfLostLane(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	s := openTest(t, Options{Path: path})
 	one, two := laneFor(t, s, testKey), laneFor(t, s, otherKey)
 	put := func(s *Store, action eventsv2.Action, lane int64) (queue.Placed, error) {
 		e := event(lane, action, "a", queue.Error)
-		e.Pool = "db"
+		e.Pool = []int64{one, two}
 		return s.Put(t.Context(), e)
 	}
 	if _, err := put(s, eventsv2.Trigger, one); err != nil {
@@ -231,8 +231,8 @@ func TestChoiceOfLostLane(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, action := range []eventsv2.Action{eventsv2.Acknowledge, eventsv2.Trigger} {
-		change(t, path, "UPDATE sticky SET lane = 999")
+	for _, action := range []eventsv2.Action{eventsv2.Trigger} {
+		change(t, path, "UPDATE incident SET lane = 999")
 		s = openTest(t, Options{Path: path})
 		if placed, err := put(s, action, two); err != nil || placed.Lane != two {
 			t.Errorf("%s: placed in %+v: %v", action, placed, err)

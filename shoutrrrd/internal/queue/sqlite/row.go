@@ -37,7 +37,7 @@ type facts struct {
 	action   eventsv2.Action
 	dedup    string
 	accepted int64
-	pool     string
+	pool     string // of versions 1 and 2, which the checksum covers
 	key      string // as this event spells it; "" as its lane does
 	repairs  string // JSON
 	summary  string

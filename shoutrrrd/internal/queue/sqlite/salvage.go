@@ -34,6 +34,7 @@ type salvage struct {
 	w      *writer
 	old    *sql.DB
 	first  bool                     // the file has version 1
+	sticky bool                     // or 2: it knows incidents of pools alone
 	keys   map[int64][]eventsv2.Key // that a lane may have, of both copies
 	known  map[int64]bool           // lanes that are taken over
 	rows   map[int64]laneRow        // of lanes whose row is what was written
@@ -68,6 +69,8 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 	}
 	_, err = old.ExecContext(ctx, "SELECT seal FROM event LIMIT 0")
 	x.first = err != nil && strings.Contains(err.Error(), "no such column") // SQLite has no code of its own for it
+	_, err = old.ExecContext(ctx, "SELECT seal FROM incident LIMIT 0")
+	x.sticky = err != nil && strings.Contains(err.Error(), "no such table")
 	x.order, x.columns = orderOf(columns, 2)
 	if x.first {
 		x.order, x.columns = orderOf(columns1, 1)
@@ -86,6 +89,9 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 			if err := x.lane(id, x.rows[id].Key); err != nil {
 				return err
 			}
+		}
+		if err := x.incidents(ctx); err != nil {
+			return err
 		}
 		text, err := json.Marshal(x.report)
 		if err != nil {
@@ -429,6 +435,9 @@ func (x *salvage) history(ctx context.Context, event int64) error {
 	if err != nil {
 		return err
 	}
+	if err := x.origin(ctx, event); err != nil {
+		return err
+	}
 	for _, e := range entries {
 		err := x.w.exec(`INSERT INTO log (event, n, at, what, status, text, who) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING`,
 			event, e.n, e.at, e.what, e.status, e.text, e.who)
@@ -437,4 +446,48 @@ func (x *salvage) history(ctx context.Context, event int64) error {
 		}
 	}
 	return nil
+}
+
+// origin takes over which key the sender of an event had named.
+func (x *salvage) origin(ctx context.Context, event int64) error {
+	lane := int64(0)
+	if x.sticky {
+		return nil
+	}
+	err := x.each(ctx, fmt.Sprint(`SELECT lane FROM origin WHERE event = `, event), func(scan func(...any) error) error { return scan(num(&lane)) })
+	if err != nil || lane <= 0 {
+		return err
+	}
+	return x.w.noteOrigin(event, lane)
+}
+
+// incidents takes over what is remembered of incidents whose lanes are taken over. What
+// older versions remembered has no seal, and no key that the sender had named.
+func (x *salvage) incidents(ctx context.Context) error {
+	var list []incident
+	take := func(scan func(...any) error) error {
+		var i incident
+		whole, err := i.scan(scan)
+		if whole && x.known[i.lane] && x.known[i.origin] {
+			list = append(list, i)
+		}
+		return err
+	}
+	older := func(scan func(...any) error) error {
+		var i incident
+		err := scan(txt(&i.dedup), num(&i.lane), num(&i.used))
+		if i.origin = i.lane; x.known[i.lane] {
+			list = append(list, i)
+		}
+		return err
+	}
+	text, read := `SELECT `+incidentColumns+` FROM incident`, take
+	if x.sticky {
+		text, read = `SELECT dedup, lane, used FROM sticky`, older
+	}
+	err := x.each(ctx, text, read)
+	for i := 0; i < len(list) && err == nil; i++ {
+		err = x.w.remember(list[i])
+	}
+	return err
 }

@@ -1,4 +1,4 @@
--- Version 3. Times are milliseconds since 1970, severities and states the numbers of package queue.
+-- Version 4. Times are milliseconds since 1970, severities and states the numbers of package queue.
 --
 -- What may leave next stands in the row (state 0 is "due head of its chain"), so
 -- that a partial index is the answer. To work it out with NOT EXISTS is a scan of
@@ -99,6 +99,8 @@ CREATE INDEX event_dead  ON event (id)                 WHERE state IN (5, 6);
 CREATE INDEX event_least ON event (severity DESC, id, size) WHERE state IN (5, 6); -- the dead letters that go first, and their bytes
 CREATE INDEX event_done  ON event (ended)              WHERE state IN (4, 7); -- retention, and the window after a start
 
+CREATE INDEX event_said  ON event (dedup, action)      WHERE state = 4 AND kind = 0; -- what a sender has said later of an event that is to be sent again
+
 -- A chain is what has not ended of one dedup key on one lane. The counts by
 -- severity give its head the priority of the most severe event behind it.
 CREATE TABLE chain (
@@ -115,18 +117,29 @@ CREATE TABLE chain (
     CHECK (n0 + n1 + n2 + n3 > 0)
 ) STRICT, WITHOUT ROWID;
 
--- Which of a pool's keys an open incident was triggered through: PagerDuty drops
--- an acknowledge or resolve that comes through another. Used is when its last trigger
--- came; 0 while nothing of it was accepted, or may have been: its chain may still move.
-CREATE TABLE sticky (
-    pool  TEXT NOT NULL,
-    dedup TEXT NOT NULL,
-    lane  INTEGER NOT NULL,
-    used  INTEGER NOT NULL,
-    PRIMARY KEY (pool, dedup)
+-- Through which key an incident was triggered: PagerDuty drops an acknowledge or
+-- resolve that comes through another. Origin is the lane of the key that the sender
+-- named, lane the one through which its trigger leaves, or has left. Used is when its
+-- last trigger left; 0 while nothing of it was accepted, or may have been: its chain may
+-- still move. A trigger that leaves by its own key gets its row when that is so.
+CREATE TABLE incident (
+    origin INTEGER NOT NULL,
+    dedup  TEXT NOT NULL,
+    lane   INTEGER NOT NULL,
+    used   INTEGER NOT NULL,
+    seal   INTEGER NOT NULL, -- of all but used
+    PRIMARY KEY (origin, dedup)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sticky_used ON sticky (used);
-CREATE INDEX sticky_lane ON sticky (lane);
+CREATE INDEX incident_lane ON incident (lane, dedup);
+CREATE INDEX incident_used ON incident (used);
+CREATE INDEX incident_from ON incident (origin) WHERE lane <> origin; -- lanes that others lead to, or lead to others, are not forgotten
+CREATE INDEX incident_to   ON incident (lane)   WHERE lane <> origin;
+
+-- The lanes of the keys that senders named, of events that are in another lane.
+CREATE TABLE origin (
+    event INTEGER PRIMARY KEY,
+    lane  INTEGER NOT NULL
+) STRICT;
 
 -- What happened to an event beyond what its row says: attempts that failed, and
 -- what operators did.

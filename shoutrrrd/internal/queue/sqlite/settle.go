@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -62,12 +61,16 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return w.buryAlone(&c.cells)
 	}
 	if x.Lane != 0 && x.Lane != c.chain.lane {
-		moved, err := w.move(&c, x.Lane)
+		moved, err := w.isNew(&c, true)
+		if err == nil && moved {
+			moved, err = w.move(&c, x.Lane)
+		}
 		if err != nil {
 			return err
 		}
-		if !moved {
-			c.cells.state, c.cells.due = queue.Waiting, millis(x.At.Add(queue.MoveAgain))
+		if c.cells.due = 0; !moved {
+			c.cells.state, c.cells.due = queue.Waiting, millis(x.Due)
+			c.cells.attempts++
 		}
 		if moved && x.Moved != "" {
 			if err := w.log(x.ID, x.At, "moved", 0, x.Moved, ""); err != nil {
@@ -98,8 +101,10 @@ func (w *writer) end(c *claim, x *queue.Settlement) error {
 	if err := w.countEnd(&y); err != nil || c.kind == queue.Change || c.alone {
 		return err
 	}
-	if err := w.unstick(c, x.State, next != 0); err != nil {
-		return err
+	if next == 0 {
+		if err := w.over(c, x.State); err != nil {
+			return err
+		}
 	}
 	return w.stepForward(c, next)
 }
@@ -161,35 +166,6 @@ func (w *writer) stepForward(c *claim, next int64) error {
 	}
 	w.ready(row.id.lane, head.priority)
 	return w.saveChain(&row)
-}
-
-// sent notes that PagerDuty has accepted an event of a pool, or may have: the incident
-// is that key's. A resolve that was accepted ends it: what is behind it is of a new one.
-// An event that was left in another lane says nothing of it.
-func (w *writer) sent(c *claim, x *queue.Settlement) error {
-	if c.pool == "" || c.kind == queue.Change || c.alone {
-		return nil
-	}
-	if x.State == queue.Delivered && c.action == eventsv2.Resolve {
-		return w.exec(`UPDATE sticky SET used = 0 WHERE pool = ?1 AND dedup = ?2 AND lane = ?3`, c.pool, c.chain.dedup, c.chain.lane)
-	}
-	if c.action == eventsv2.Trigger { // of one that an operator has requeued the choice may be forgotten
-		return w.exec(`INSERT INTO sticky (pool, dedup, lane, used) VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT DO UPDATE SET used = ?4 WHERE lane = ?3 AND used = 0`, c.pool, c.chain.dedup, c.chain.lane, max(1, millis(x.At)))
-	}
-	return w.exec(`UPDATE sticky SET used = ?4 WHERE pool = ?1 AND dedup = ?2 AND lane = ?3 AND used = 0`, c.pool, c.chain.dedup, c.chain.lane, max(1, millis(x.At)))
-}
-
-// unstick forgets through which of a pool's keys an incident was triggered: when it
-// is over, and when PagerDuty refused the trigger and nothing else of the incident may
-// have been accepted, so that another key can try.
-func (w *writer) unstick(c *claim, state queue.State, more bool) error {
-	over := state == queue.Delivered && c.action == eventsv2.Resolve && !more
-	failed := state == queue.Refused && c.action == eventsv2.Trigger && !more
-	if c.pool == "" || !over && !failed {
-		return nil
-	}
-	return w.exec(`DELETE FROM sticky WHERE pool = ?1 AND dedup = ?2 AND lane = ?3 AND (?4 OR used = 0)`, c.pool, c.chain.dedup, c.chain.lane, over)
 }
 
 // Of an event's history the first entries and the last ones are kept: three days

@@ -24,7 +24,7 @@ func (s *Store) TryEvent(ctx context.Context, id int64, by queue.By) (head int64
 			return err
 		}
 		w.tx.wrote = true
-		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}, pool: r.pool}
+		c := claim{cells: r.cells, kind: r.kind, action: r.action, chain: chainID{r.lane, r.dedup}}
 		if r.state == queue.Blocked {
 			of, err := w.chainOf(&c)
 			if err != nil {

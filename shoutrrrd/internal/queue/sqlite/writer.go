@@ -68,7 +68,7 @@ type writer struct {
 	written    int // bytes since the last checkpoint, roughly
 	growth     growth
 	internal   int             // requests in a row that the data made fail
-	unused     [2]string       // pool and dedup key up to which forgetUnused has looked
+	unused     chainID         // origin and dedup key up to which forgetUnused has looked
 	leftovers  bool            // what was deleted may still stand in the WAL
 	failing    map[string]bool // upstreams that have accepted nothing since their last failure
 

@@ -1,0 +1,81 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// Period is the time in which PagerDuty has accepted what is to be sent again: it has
+// reported that it dropped events which it had accepted.
+type Period struct {
+	Since, Until time.Time
+	Lane         int64 // 0 for all
+}
+
+// Plan is what a replay would send.
+type Plan struct {
+	Events []queue.Sent
+	Over   int // delivered in that time, and left: their incident was resolved, or what follows says more
+}
+
+// ErrTooMany says that a replay is about more events than one deed may be.
+var ErrTooMany = fmt.Errorf("more than %d events were delivered in that time; name a shorter one, or a lane", MaxEvents)
+
+// Plan says what a replay of a time sends: of each chain what came after its last resolve;
+// of one that ended in a resolve that alone, as its incident may be open. A change event
+// goes again in any case.
+func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
+	sent, err := o.Store.Sent(ctx, p.Since, p.Until, p.Lane, MaxEvents+1)
+	if err != nil {
+		return Plan{}, err
+	}
+	if len(sent) > MaxEvents {
+		return Plan{}, ErrTooMany
+	}
+	type chain struct {
+		lane  int64
+		dedup string
+	}
+	resolved, last := map[chain]int64{}, map[chain]int64{}
+	for _, x := range sent {
+		at := chain{x.Lane, x.DedupKey}
+		if last[at] = x.ID; x.Action == "resolve" {
+			resolved[at] = x.ID
+		}
+	}
+	var plan Plan
+	for _, x := range sent {
+		at := chain{x.Lane, x.DedupKey}
+		if x.Kind == queue.Change || x.ID > resolved[at] || x.ID == last[at] {
+			plan.Events = append(plan.Events, x)
+		} else {
+			plan.Over++
+		}
+	}
+	return plan, nil
+}
+
+// Replay sends delivered events of a time again. Those of which something later was
+// delivered that says otherwise, or that were deleted meanwhile, are left.
+func (o *Ops) Replay(ctx context.Context, p Period, by queue.By, force bool) (Outcome, error) {
+	plan, err := o.Plan(ctx, p)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if len(plan.Events) == 0 {
+		return Outcome{}, nil
+	}
+	d := Deed{What: replay, By: by, Force: force}
+	for _, x := range plan.Events {
+		d.IDs = append(d.IDs, x.ID)
+	}
+	out, err := o.Events(ctx, d)
+	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w; say it again for the rest", err)
+	}
+	return out, err
+}
