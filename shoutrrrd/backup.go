@@ -22,7 +22,6 @@ import (
 )
 
 const backupExamples = `  shoutrrrd backup queue-backup.db
-  shoutrrrd backup --as-service /root/queue-backup.db
   shoutrrrd backup --queue /var/lib/shoutrrr/queue.db /root/queue-backup.db`
 
 func newBackup(sys *system) *cobra.Command {
@@ -31,7 +30,8 @@ func newBackup(sys *system) *cobra.Command {
 		Short: "Copy the queue of a relay, running or not, into one file",
 		Long: "Copy the queue of a relay, which may be running, as it stands at one moment into a new file.\n" +
 			"The file holds all events and the integration keys; its mode is 0600. It has to be in a folder\n" +
-			"of this user or of root, and must not be there yet. Nothing of the queue is changed.",
+			"of this user or of root, and must not be there yet. Nothing of the queue is changed.\n" +
+			"With --as-service it is the queue of the systemd service.",
 		Example: backupExamples,
 		Args:    oneFile,
 	}
@@ -74,8 +74,7 @@ func oneFile(cmd *cobra.Command, args []string) error {
 }
 
 const restoreExamples = `  shoutrrrd restore --show queue-backup.db
-  shoutrrrd restore queue-backup.db
-  shoutrrrd restore --as-service /root/queue-backup.db`
+  shoutrrrd restore queue-backup.db`
 
 func newRestore(sys *system) *cobra.Command {
 	var show, asJSON bool
@@ -85,7 +84,8 @@ func newRestore(sys *system) *cobra.Command {
 		Long: "Make the queue of a relay that is stopped from a backup, and say what is queued in it. All its\n" +
 			"lanes are paused in your name: what was delivered after the backup would be sent again, and a\n" +
 			"trigger whose incident was resolved since would open it anew. Look at what waits, discard what\n" +
-			"is over, and resume the lanes. A queue that is there is never overwritten.",
+			"is over, and resume the lanes. A queue that is there is never overwritten.\n" +
+			"With --as-service it is the queue of the systemd service.",
 		Example: restoreExamples,
 		Args:    oneFile,
 	}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containrrr/shoutrrr/internal/keyleak"
 	"github.com/containrrr/shoutrrr/internal/prove"
@@ -275,7 +276,7 @@ func TestHelpExamples(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			script := strings.NewReplacer("/etc/shoutrrr/", dir+"/", "/var/lib/shoutrrr/", dir+"/state/").Replace(line)
+			script := strings.NewReplacer("/etc/shoutrrr/", dir+"/", "/var/lib/shoutrrr/", dir+"/state/", "/root/", dir+"/").Replace(line)
 			cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 			cmd.Dir = dir
 			cmd.Env = []string{
@@ -283,7 +284,13 @@ func TestHelpExamples(t *testing.T) {
 				// The usual ports may be in use here, and nothing may go to PagerDuty.
 				"SHOUTRRRD_LISTEN=127.0.0.1:0", "SHOUTRRRD_ADMIN=127.0.0.1:0", "SHOUTRRRD_LOG_FORMAT=json",
 			}
-			if strings.Contains(line, "shoutrrrd fsck") { // it makes no queue
+			if strings.Contains(line, "shoutrrrd restore") {
+				makeQueue(t, dir+"/old/queue.db")
+				if err := sqlite.Backup(t.Context(), dir+"/old/queue.db", dir+"/queue-backup.db", time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.Contains(line, "shoutrrrd fsck") || strings.Contains(line, "shoutrrrd backup") { // they make no queue
 				for _, path := range []string{dir + "/.local/state/shoutrrr/queue.db", dir + "/state/queue.db"} {
 					makeQueue(t, path)
 				}
