@@ -64,6 +64,7 @@ func (w *writer) purge(before int64, n int) (deleted int, more bool, err error) 
 		err := scan(num(&x.id), num(&x.lane), num(&x.state), num(&size))
 		if bytes < purgeBytes {
 			old = append(old, x)
+			w.written += int(min(max(0, size), largestEvent)) // what is deleted is overwritten, and that stands in the WAL
 		}
 		bytes += max(0, size)
 		found++

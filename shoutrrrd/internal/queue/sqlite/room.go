@@ -138,6 +138,7 @@ func (w *writer) countDead(n int, bytes int64) error {
 		if err := w.delete(x.id); err != nil {
 			return err
 		}
+		w.written += int(size)
 		w.ended(x.lane, x.state, -1)
 		w.tx.dead--
 		w.tx.deadBytes -= size
