@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -185,8 +186,13 @@ func TestDowngradeIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "queue.db")
 	makeQueue(t, path)
-	if out, err := exec.Command("sqlite3", path, "update meta set value = '999' where name = 'version'; pragma user_version = 999").CombinedOutput(); err != nil {
-		t.Skipf("sqlite3: %v %s", err, out)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(`UPDATE meta SET value = '999' WHERE name = 'version'; PRAGMA user_version = 999`)
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
 	}
 	p := launch(t, dir, nil)
 	said := func() string { return strings.TrimSpace(p.log.String()) }
