@@ -74,7 +74,6 @@ type world struct {
 	joined  map[int]string // services of keys that a story puts into another pool
 	life    *life
 	lives   int
-	closed  bool          // the last process has closed its queue
 	skew    time.Duration // of the process's clock, in the present life
 	latest  time.Time     // that the clock of a process has shown
 	setBack bool          // a process has begun with an earlier time
