@@ -170,8 +170,8 @@ func (j *judge) passedBy(by *record, host string) {
 	// event's.
 	l := j.lane(by.lane)
 	limit := j.limitOf(l.key)
-	if j.w.up.truth > 0 {
-		limit = min(limit, j.w.up.truth) // which 429s have taught
+	if s, ok := j.w.life.relay.Status(by.lane); ok {
+		limit = min(limit, s.Learned) // from 429s
 	}
 	if len(recent(l.ends))+l.flying >= limit*3/4 {
 		return
