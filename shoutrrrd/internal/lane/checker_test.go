@@ -388,6 +388,7 @@ func (c *checker) told(t lane.Tell) {
 		c.down[t.Host] = true
 	case lane.HostUp:
 		h := c.hosts[t.Host]
+		h.up = c.w.now
 		c.down[t.Host], h.slow, h.failing = false, c.w.now, h.fails(c.w.now) // it counts the answer itself after that
 	}
 }
@@ -578,6 +579,7 @@ func (c *checker) end() {
 
 // hostSeen is what can be seen of a host from outside.
 type hostSeen struct {
+	up      time.Time   // when it last came up
 	starts  []time.Time // of attempts in the last minute, but for probes while it was down
 	ends    []hostEnd   // of the last 20 attempts
 	slow    time.Time   // when most attempts last failed, or it was last down
@@ -662,7 +664,7 @@ func (c *checker) inMinute(host string) int {
 
 // budget counts what a host gets.
 func (c *checker) budget(host string) {
-	if c.down[host] {
+	if c.down[host] || c.w.now.Sub(c.hosts[host].up) <= 20*time.Millisecond { // the claim of a probe may have been out
 		return
 	}
 	h, now := c.hosts[host], c.w.now

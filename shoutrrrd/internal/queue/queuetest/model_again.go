@@ -43,7 +43,7 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 	chain := m.chain(n.Lane, e.DedupKey)
 	at := m.placeIn(chain, id)
 	for _, beside := range []int{at - 1, at} {
-		if e.Kind == queue.Alert && e.Action == eventsv2.Trigger && beside >= 0 && beside < len(chain) && m.takes(chain[beside]) {
+		if e.Kind == queue.Alert && e.Action == eventsv2.Trigger && beside >= 0 && beside < len(chain) && m.takes(chain[beside]) && earlier(e, chain[beside]).Repeats == 0 {
 			answer.Into, answer.Coalesced = chain[beside].ID, true
 			m.coalesceAgain(e, chain[beside], a.By.At)
 			return answer
@@ -142,4 +142,13 @@ func RequeueOne(ctx context.Context, s interface {
 		return fmt.Errorf("%d answers for one event", len(answers))
 	}
 	return answers[0].Err
+}
+
+// earlier is the one with the smaller number. Where others have gone into it, nobody knows
+// which of the two payloads came later.
+func earlier(a, b *queue.Event) *queue.Event {
+	if a.ID < b.ID {
+		return a
+	}
+	return b
 }

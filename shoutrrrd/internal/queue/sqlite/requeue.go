@@ -199,14 +199,20 @@ func (w *writer) placeOf(id chainID, event int64) (before, behind int64, err err
 	return before, behind, nil
 }
 
-// triggerBeside reports whether an event that is a trigger can go into a neighbour.
+// triggerBeside reports whether an event that is a trigger can go into a neighbour. Into the
+// one with the smaller number others may have gone since: then nobody knows which of the two
+// payloads is the later one, and each is sent.
 func (w *writer) triggerBeside(x *again, beside int64) (bool, error) {
 	if _, claimed := w.s.claims[beside]; beside == 0 || claimed || x.action != eventsv2.Trigger {
 		return false, nil
 	}
 	var action string
-	err := w.queryRow(`SELECT coalesce((SELECT action FROM event WHERE id = ?1), '')`, []any{beside}, []any{&action})
-	return action == string(eventsv2.Trigger), err
+	var repeats int64
+	err := w.queryRow(`SELECT coalesce(max(action), ''), coalesce(max(repeats), 0) FROM event WHERE id = ?1`, []any{beside}, []any{&action, &repeats})
+	if x.id < beside {
+		repeats = int64(x.repeats)
+	}
+	return action == string(eventsv2.Trigger) && repeats == 0, err
 }
 
 // coalesceAgain puts a trigger into another one beside it: the payload of the one that came
