@@ -73,7 +73,7 @@ func restart(t *testing.T, n int, renew bool) (bad int, failed bool) {
 	}
 	o := Options{vfs: r.name, disk: r}
 	if !renew {
-		o.disk = trustful{r}
+		o.disk, o.unmarked = trustful{r}, true
 	}
 	first, second := t.TempDir(), t.TempDir()
 	for _, dir := range []string{first, second} {

@@ -88,6 +88,7 @@ type Options struct {
 	checking    bool          // the caller examines the queue, so that it gets all findings
 	slowAfter   time.Duration // how old a transaction may be before the disk counts as hanging; tests make it shorter
 	synchronous string        // a negative control sets NORMAL
+	unmarked    bool          // a negative control leaves the log where it is at the start: to move it makes what it holds durable
 	vfs         string        // tests put their own file system below SQLite
 	disk        disk          // and beside it
 	fileSystem  func(string) (total, free int64, err error)
@@ -239,11 +240,14 @@ func (s *Store) open(ctx context.Context) error {
 	if err == nil { // what was taken over is on the disk now
 		err = forgetPlan(s.o.Path)
 	}
-	if err == nil {
-		err = w.needWAL()
+	whole := true // without its write-ahead log
+	if err == nil && !s.o.unmarked {
+		if err = w.needWAL(); err != nil && !s.unsynced() { // to close it would remove the log of a file that may say that it needs it
+			whole = w.setMeta(walMeta, walMoved) == nil
+		}
 	}
 	if err != nil {
-		if w != nil && !s.unsynced() {
+		if w != nil && whole && !s.unsynced() {
 			w.close()
 		}
 		return refused(fmt.Errorf("open the queue %s: %w", s.o.Path, err))
