@@ -13,9 +13,6 @@ import (
 // more. What is kept in it is lost with the process.
 var errTaken = errors.New("its file was taken away or replaced while the relay had it open")
 
-// errHalf marks a file that was copied, or left, without its write-ahead log.
-var errHalf = errors.New("the write-ahead log of the queue is missing")
-
 // heldFile is the queue's file with a lock on it, and what belongs to it as it was when
 // the store opened it.
 type heldFile struct {
@@ -101,8 +98,11 @@ func (w *writer) needWAL() error {
 	return nil
 }
 
-// examineWAL refuses a file whose write-ahead log is missing: a store that has not ended in
-// order leaves both, and what was accepted last is in the log alone.
+// examineWAL reports a file whose write-ahead log is missing: a store that has not ended in
+// order leaves both, and what was accepted last is in the log alone. It is no reason to
+// refuse the file: whoever opens a queue after a crash and closes it again, as fsck or the
+// sqlite3 program does, has SQLite move the log into the file and remove it. That file is
+// whole and looks the same, and a relay that does not start pages nobody.
 func (w *writer) examineWAL(fresh bool) error {
 	if fresh || w.s.hadWAL || w.s.o.checking || w.s.examineMark() != nil {
 		return nil
@@ -111,14 +111,18 @@ func (w *writer) examineWAL(fresh bool) error {
 	if err != nil || needed != walNeeded {
 		return err
 	}
-	return fmt.Errorf("%w: %s was copied, or %s removed, while a relay was running, so that events are missing: copy both files, or make a copy by shoutrrrd backup; shoutrrrd fsck --repair has the relay start with what is there",
-		errHalf, w.s.o.Path, w.s.o.Path+"-wal")
+	w.s.o.Report(Incident{
+		What: "the write-ahead log of the queue is missing",
+		Why: fmt.Sprintf("if %s was copied without %s while a relay was running, or that was removed, events are missing: copy both files, or make a copy by shoutrrrd backup; if another program has opened the queue since the relay was killed, nothing is missing",
+			w.s.o.Path, w.s.o.Path+"-wal"),
+	})
+	return nil
 }
 
 // isRefusedFile reports whether the file is whole, and not for this program to use as it
 // is: no later start can change that.
 func isRefusedFile(err error) bool {
-	return errors.Is(err, errHalf) || errors.Is(err, errLater) || errors.Is(err, errForeign) || errors.Is(err, errBackup)
+	return errors.Is(err, errLater) || errors.Is(err, errForeign) || errors.Is(err, errBackup)
 }
 
 // refused marks what no new start can mend, see [queue.ErrRefusedFile].

@@ -240,14 +240,11 @@ func (s *Store) open(ctx context.Context) error {
 	if err == nil { // what was taken over is on the disk now
 		err = forgetPlan(s.o.Path)
 	}
-	whole := true // without its write-ahead log
 	if err == nil && !s.o.unmarked {
-		if err = w.needWAL(); err != nil && !s.unsynced() { // to close it would remove the log of a file that may say that it needs it
-			whole = w.setMeta(walMeta, walMoved) == nil
-		}
+		err = w.needWAL()
 	}
 	if err != nil {
-		if w != nil && whole && !s.unsynced() {
+		if w != nil && !s.unsynced() {
 			w.close()
 		}
 		return refused(fmt.Errorf("open the queue %s: %w", s.o.Path, err))
