@@ -300,6 +300,7 @@ func TestHangIsBounded(t *testing.T) {
 		s := newServer(t, withTLS, func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		// On a busy machine even the handshake may take longer than the shortest of these.
 		post := func(name string, with func(c *Client, limit time.Duration) error) {
@@ -342,6 +343,7 @@ func TestCancelIsFinal(t *testing.T) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					cancel(cause)
 					<-r.Context().Done()
+					panic(http.ErrAbortHandler)
 				})
 				_, err := newClient(t, s).Post(ctx, mustKey(t, testKey), []byte(`{}`))
 				var e *Error
@@ -439,6 +441,7 @@ func TestClientTimeoutOfTheCaller(t *testing.T) {
 	s := newServer(t, false, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // net/http watches for the client's leaving only after that
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
 	})
 	c := newClient(t, s)
 	hc := *s.Client()

@@ -59,7 +59,9 @@ func (s *hangingServer) serve(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			s.left <- string(body)
-			return
+			// A handler that returns has answered 200, and over TLS a client reads on
+			// after it has said goodbye.
+			panic(http.ErrAbortHandler)
 		case <-s.release:
 		}
 	}
