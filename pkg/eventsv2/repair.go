@@ -134,6 +134,7 @@ type given struct {
 	key, action, dedup       string
 	keyIsNoText, actIsNoText bool
 	severity, timestamp      string
+	details                  []string // texts in the place of custom_details; joined once, as a body may hold 100,000 of them
 
 	// The names of Events API v1.
 	serviceKey, eventType, incidentKey, description string

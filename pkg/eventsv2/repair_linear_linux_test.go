@@ -2,7 +2,6 @@ package eventsv2_test
 
 import (
 	"context"
-	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -38,8 +37,7 @@ func cost(tb testing.TB, body []byte) time.Duration {
 // Eight times the body costs about eight times the work, whatever it is made of.
 // Work that grows with the square costs 64 times as much. The bound is between
 // them: caches, and that only the larger body has to be made to fit, make it up to
-// 35 at times. So a ratio above the bound counts only if it stays there. Each run
-// takes another sixteenth of the shapes.
+// 35 at times. So a ratio above the bound counts only if it stays there.
 func TestRepairIsLinear(t *testing.T) {
 	prove.Long(t) // the race detector would be measured as well
 	runtime.LockOSThread()
@@ -47,10 +45,9 @@ func TestRepairIsLinear(t *testing.T) {
 	// The collector would take its share of this thread whenever it likes.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(512 << 20))
-	const small, times, bound, tries = 128 << 10, 8, 40, 5
+	const small, times, bound, tries = 64 << 10, 8, 40, 5
 	const least = 2 * time.Millisecond // what costs less does not matter, nor does its square
-	for i := rand.N(16); i < len(bodies.Shapes()); i += 16 {
-		s := bodies.Shapes()[i]
+	for _, s := range bodies.Shapes() {
 		few, many := s.Body(small), s.Body(small*times)
 		short, long := max(cost(t, few), least), cost(t, many)
 		for range tries {

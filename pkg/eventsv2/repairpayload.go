@@ -124,16 +124,17 @@ func (r *repairer) customDetails(name string) bool {
 	switch r.peek() {
 	case '{':
 	case '"':
-		text := r.text()
-		p := &r.e.Payload
-		if before := p.DetailsText; before != "" && text != "" && text != before {
+		text, g := r.text(), &r.given
+		switch n := len(g.details); {
+		case text == "":
+			return false
+		case n > 0 && text == g.details[n-1]:
+			return true
+		case n > 0:
 			r.note("%s stood twice: both are kept", name)
-			text = before + "\n" + text
 		}
-		if text != "" {
-			p.DetailsText = text
-		}
-		return text != ""
+		g.details = append(g.details, text)
+		return true
 	default:
 		value := r.value()
 		if isEmpty(value) {
@@ -181,6 +182,7 @@ func (r *repairer) tidy() {
 	if isBlank(g.severity) {
 		g.severity = ""
 	}
+	p.DetailsText = strings.Join(g.details, "\n")
 	r.liftTexts()
 	r.settleTimestamp()
 	if url := strings.TrimSpace(e.ClientURL); url == "" || isURL(url) {
