@@ -67,9 +67,10 @@ func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(5))
 		d.fail(w, http.StatusServiceUnavailable, err.Error())
 		return
-	case r.Context().Err() != nil:
+	case r.Context().Err() != nil, errors.Is(err, context.DeadlineExceeded): // what several ask for has a deadline of its own
 		d.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", d.o.Insight.Scrub(context.Background(), err.Error()))
-		problem(w, http.StatusServiceUnavailable, "the queue did not answer within "+answerWithin.String()+"; try again")
+		w.Header().Set("Retry-After", strconv.Itoa(5))
+		problem(w, http.StatusServiceUnavailable, "the queue did not answer in time: disk or machine are busy; try again")
 		return
 	}
 	d.o.Log.Error("the queue has failed", "path", r.Pattern, "error", d.o.Insight.Scrub(context.Background(), err.Error()))

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -260,6 +261,21 @@ func (s failing) Event(context.Context, int64) (queue.Event, []queue.Entry, erro
 
 func (s failing) Counted(context.Context, int64) (queue.Counted, error) {
 	return queue.Counted{}, s.err
+}
+
+// A queue that is slow has not failed, whoever's deadline it was.
+func TestSlowQueue(t *testing.T) {
+	b := newBench(t, func(o *parts) {
+		o.told.Store = failing{o.told.Store, fmt.Errorf("list the lanes: %w", context.DeadlineExceeded)}
+	})
+	for _, path := range []string{"/api/status", "/api/lanes", "/api/events/1"} {
+		if g := b.get(path); g.status != http.StatusServiceUnavailable || g.header.Get("Retry-After") == "" || !strings.Contains(g.body, "did not answer in time") {
+			t.Errorf("%s: %d %s", path, g.status, g.body)
+		}
+	}
+	if log := b.log.String(); strings.Contains(log, "has failed") {
+		t.Errorf("the log calls it a failure:\n%s", log)
+	}
 }
 
 // A queue that fails is a 503 that comes again; the log has the reason, the answer

@@ -330,6 +330,10 @@ func (c *Console) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, insight.ErrBusy):
 		w.Header().Set("Retry-After", "5")
 		c.problem(w, r, http.StatusServiceUnavailable, "The page was not made: "+err.Error()+".")
+	case errors.Is(err, context.DeadlineExceeded):
+		c.o.Log.Warn("an answer took too long", "path", r.Pattern, "error", c.o.Insight.Scrub(context.WithoutCancel(r.Context()), err.Error()))
+		w.Header().Set("Retry-After", "5")
+		c.problem(w, r, http.StatusServiceUnavailable, "The queue did not answer in time: disk or machine are busy. Try again in a moment.")
 	default:
 		c.o.Log.Error("the queue has failed", "path", r.Pattern, "error", c.o.Insight.Scrub(context.WithoutCancel(r.Context()), err.Error()))
 		c.problem(w, r, http.StatusServiceUnavailable, "The queue did not answer. The log says why; try again in a moment.")
