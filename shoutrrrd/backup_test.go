@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -168,6 +169,9 @@ func TestBackupOfTheService(t *testing.T) {
 	if status, _, stderr := command(t, dir, nil, "backup", "--queue", path, file); status != exitOK {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
+	if entries, err = filepath.Glob(path + "*"); err != nil { // to read a queue leaves its log
+		t.Fatal(err)
+	}
 	for _, name := range entries {
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
@@ -178,5 +182,79 @@ func TestBackupOfTheService(t *testing.T) {
 	}
 	if owner, err := exec.Command("stat", "-c", "%u", path).Output(); err != nil || strings.TrimSpace(string(owner)) != fmt.Sprint(service) {
 		t.Errorf("the queue belongs to %s: %v", owner, err)
+	}
+}
+
+// What another queue has left at that path would be replayed into the restored one, or have
+// it set aside: its lanes would not be paused.
+func TestRestoreBesideAnotherLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, file := filepath.Join(dir, "queue.db"), filepath.Join(dir, "backup.db")
+	p := start(t, dir, "--upstream", "http://127.0.0.1:9")
+	p.promise(t, "one")
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", path, file); status != exitOK {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	p.promise(t, "two")
+	p.kill()
+	if err := os.Rename(path, filepath.Join(dir, "elsewhere.db")); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{"-wal", "-shm", "-journal", ".salvage"} {
+		rest := path + end
+		if _, err := os.Stat(rest); err != nil {
+			writeFile(t, dir, filepath.Base(rest), "left")
+		}
+		if status, _, stderr := command(t, dir, nil, "restore", "--queue", path, file); status != exitConfig || !strings.Contains(stderr, filepath.Base(rest)+":") {
+			t.Errorf("beside %s: status %d, %s", end, status, stderr)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Fatalf("beside %s it was restored", end)
+		}
+		if err := os.Remove(rest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, _, stderr := command(t, dir, nil, "restore", "--queue", path, file); status != exitOK {
+		t.Errorf("beside nothing: status %d, %s", status, stderr)
+	}
+}
+
+// Events that are named in any order leave in that in which they were accepted.
+func TestRequeueByNumbers(t *testing.T) {
+	t.Parallel()
+	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
+	upstream.Inject(pagerdutytest.Fault{Name: pagerdutytest.FaultStatus, Status: 400, Count: 10})
+	p := start(t, t.TempDir(), "--upstream", upstream.URL())
+	for i := range 5 {
+		dedup := fmt.Sprint("chain-", i)
+		p.promise(t, dedup)
+		if answer, said := p.answer(t, strings.Replace(trigger(dedup, "critical", "database down"), `"trigger"`, `"acknowledge"`, 1)); answer.StatusCode != http.StatusAccepted {
+			t.Fatal(said)
+		}
+	}
+	eventually(t, "all events were rejected", time.Minute, func() bool {
+		var status struct{ Dead int }
+		p.getJSON(t, "/api/status", &status)
+		return status.Dead == 10
+	})
+	args := []string{"queue", "requeue", "--why", "the upstream is well"}
+	for id := 10; id > 0; id-- {
+		args = append(args, fmt.Sprint(id))
+	}
+	if said := p.command(t, args...); !strings.Contains(said, "requeued 10 of 10 events") {
+		t.Errorf("it says %s", said)
+	}
+	p.drained(t, time.Minute)
+	acknowledged := map[string]bool{}
+	for _, entry := range upstream.Journal()[10:] {
+		if entry.Action == "trigger" && acknowledged[entry.DedupKey] {
+			t.Errorf("the trigger of %s left behind its acknowledge", entry.DedupKey)
+		}
+		acknowledged[entry.DedupKey] = entry.Action == "acknowledge"
+	}
+	if len(acknowledged) != 5 {
+		t.Errorf("there were %d requests", len(upstream.Journal()))
 	}
 }

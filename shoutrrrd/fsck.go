@@ -50,6 +50,8 @@ func newFsck(sys *system) *cobra.Command {
 			return failed(exitTaken, err)
 		case errors.Is(err, fs.ErrNotExist):
 			return failed(exitConfig, fmt.Errorf("%w; give another file with --queue", err))
+		case errors.Is(err, queue.ErrRefusedFile):
+			return failed(exitConfig, err)
 		case err != nil:
 			return failed(exitMachine, err)
 		}

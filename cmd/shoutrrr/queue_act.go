@@ -77,6 +77,9 @@ func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
 		if filter != "" {
 			return b.all(cmd.Context(), filter)
 		}
+		if len(args) > 1 {
+			return b.runMany(cmd.Context(), args) // one call: the relay puts them in the order in which it accepted them
+		}
 		return b.run(cmd.Context(), args)
 	}
 	from.add(cmd)

@@ -22,8 +22,9 @@ type bulk struct {
 	force bool // somebody means it although PagerDuty rejects the key
 }
 
-// run does it to events that were named, one after the other. One that it cannot be done
-// to, as somebody else has been faster perhaps, does not keep the others from it.
+// run does it to one event, or to several in the order in which they were named, where that
+// does not matter. One that it cannot be done to, as somebody else has been faster perhaps,
+// does not keep the others from it.
 func (b *bulk) run(ctx context.Context, ids []string) error {
 	done, status := 0, exitAccepted
 	for _, id := range ids {
@@ -61,7 +62,8 @@ type bulkAnswer struct {
 	} `json:"left"`
 }
 
-// runMany does it to all that a filter has found, a call for each two thousand.
+// runMany does it to several events, a call for each two thousand. The ids are in the order
+// in which the relay has accepted them, or fewer than one call takes.
 func (b *bulk) runMany(ctx context.Context, ids []string) error {
 	live := !b.json && b.sys.isTerminal(b.sys.stderr)
 	var sum bulkAnswer
@@ -91,7 +93,11 @@ func (b *bulk) runMany(ctx context.Context, ids []string) error {
 func (b *bulk) name(a *bulkAnswer) {
 	const most = 20 // of a screen
 	for _, left := range a.Left[:min(len(a.Left), most)] {
-		notify(b.sys.stderr, "", singleLine("event "+left.ID+": "+left.Why))
+		text := left.Why
+		if about := "event " + left.ID; !strings.HasPrefix(text, about) {
+			text = about + ": " + text
+		}
+		notify(b.sys.stderr, "", singleLine(text))
 	}
 }
 

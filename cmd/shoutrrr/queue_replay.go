@@ -15,8 +15,9 @@ import (
 const replayLong = `Have the relay send events again that PagerDuty has accepted in some time: for when it
 reports that it has dropped such events. They go with the same dedup keys and in the
 order in which the relay accepted them, so what PagerDuty has not dropped updates its
-incident. Of a chain that ended in a resolve only that is sent again; of any other what
-came after its last resolve. Only what the relay still keeps can be sent (its retention).
+incident. Of a chain whose last resolve no trigger followed only that is sent again; of
+any other what came after its last resolve. Only what the relay still keeps can be sent
+(its retention).
 
 What it would be is told first, and asked on a terminal; elsewhere --yes does it.
 Times are those of the acceptance by PagerDuty: 2026-03-01T14:00:00Z, or 2h for two hours

@@ -12,7 +12,7 @@ import (
 // reasonOf extracts why a server refused, from any of the shapes that PagerDuty,
 // relays and the proxies before them are known to use. "" if it says nothing.
 func reasonOf(header http.Header, answer []byte, key Key) string {
-	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	if isEncoded(header) {
 		return "" // compressed without being asked for
 	}
 	answer = bytes.ToValidUTF8(trimAnswer(answer), []byte("\ufffd"))
@@ -30,6 +30,12 @@ func reasonOf(header http.Header, answer []byte, key Key) string {
 		text = string(answer)
 	}
 	return legible(text, key)
+}
+
+// isEncoded reports whether an answer is compressed. No request asks for that.
+func isEncoded(header http.Header) bool {
+	encoding := header.Get("Content-Encoding")
+	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
 func trimAnswer(answer []byte) []byte {

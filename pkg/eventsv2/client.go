@@ -164,7 +164,7 @@ func (w *wire) outcome(ctx, bounded context.Context, key Key, x *exchange, resp 
 		return Receipt{}, failed
 	}
 	answer := readAnswer(resp)
-	if accepts(resp.StatusCode, answer) {
+	if accepts(resp.StatusCode, resp.Header, answer) {
 		return decodeReceipt(resp.StatusCode, answer, key), nil
 	}
 	return Receipt{}, refusal(resp, answer, key, w.host)

@@ -3,6 +3,7 @@ package eventsv2
 import (
 	"context"
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -124,9 +125,14 @@ func (e *Error) serverError() bool {
 // accepts reports whether an answer says that the event was taken. PagerDuty's is
 // 202 with JSON; its support speaks of 200 and 201 as well
 // (https://github.com/dikhan/pagerduty-client/issues/11). A page that comes with
-// those is a proxy's, and the event is lost if that counts.
-func accepts(status int, answer []byte) bool {
-	return isSuccess(status) && (status == http.StatusAccepted || !isPage(answer))
+// those is a proxy's, and the event is lost if that counts; so is what nobody has asked to
+// be compressed, as it cannot be looked at.
+func accepts(status int, header http.Header, answer []byte) bool {
+	if !isSuccess(status) || status == http.StatusAccepted {
+		return isSuccess(status)
+	}
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // of a damaged one the answer itself decides
+	return !isPage(answer) && media != "text/html" && !isEncoded(header)
 }
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }

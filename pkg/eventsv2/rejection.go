@@ -60,8 +60,8 @@ func isRESTError(value json.RawMessage) bool {
 
 func areTexts(value json.RawMessage) bool {
 	var texts []*string
-	if json.Unmarshal(value, &texts) != nil || texts == nil {
-		return false
+	if json.Unmarshal(value, &texts) != nil || len(texts) == 0 {
+		return false // PagerDuty says at least one thing
 	}
 	for _, text := range texts {
 		if text == nil {

@@ -45,6 +45,9 @@ func TestOnlyPagerDutyRejects(t *testing.T) {
 		{"a gateway's with errors", `{"errors":["request rejected by policy"]}`, false},
 		{"errors of another form", `{"status":"invalid event","message":"m","errors":[{"code":1}]}`, false},
 		{"errors null", `{"status":"invalid event","message":"m","errors":null}`, false},
+		{"no errors", `{"status":"error","message":"Access denied by policy","errors":[]}`, false},
+		{"no error of a change event", `{"error":[]}`, false},
+		{"no error of the REST API", `{"error":{"message":"m","code":2001,"errors":[]}}`, false},
 		{"errors of null", `{"status":"invalid event","message":"m","errors":[null]}`, false},
 		{"status as a number", `{"status":400,"message":"Bad Request","errors":["a"]}`, false},
 		{"a problem document", `{"title":"Forbidden","status":403,"detail":"policy"}`, false},
@@ -84,6 +87,35 @@ func TestIntermediariesWordIsTriedAgain(t *testing.T) {
 				t.Errorf("waits %s, tries again %v: %v", wait, again, err)
 			}
 		})
+	}
+}
+
+// An answer with another status of success than PagerDuty's 202 accepts only if it can be
+// PagerDuty's: a login page does not, whatever it is packed in.
+func TestWhatAccepts(t *testing.T) {
+	const page, packed = "<html>log in</html>", "\x1f\x8b\x08\x00\x00"
+	for _, tt := range []struct {
+		status          int
+		media, encoding string
+		body            string
+		accepts         bool
+	}{
+		{202, "", "", "", true},
+		{202, "text/html", "gzip", packed, true},
+		{200, "application/json", "", `{"status":"success"}`, true},
+		{201, "text/plain; charset=utf-8", "identity", "ok", true},
+		{200, "", "", "", true},
+		{200, "text/html; charset", "", page, false},
+		{200, "text/html", "", "", false},
+		{200, "Text/HTML; charset=utf-8", "", "log in", false},
+		{200, "", "gzip", packed, false},
+		{200, "application/json", "br", packed, false},
+		{302, "", "", "", false},
+	} {
+		header := http.Header{"Content-Type": {tt.media}, "Content-Encoding": {tt.encoding}}
+		if got := accepts(tt.status, header, []byte(tt.body)); got != tt.accepts {
+			t.Errorf("%+v: %v", tt, got)
+		}
 	}
 }
 

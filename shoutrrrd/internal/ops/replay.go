@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -26,8 +27,8 @@ type Plan struct {
 var ErrTooMany = fmt.Errorf("more than %d events were delivered in that time; name a shorter one, or a lane", MaxEvents)
 
 // Plan says what a replay of a time sends: of each chain what came after its last resolve;
-// of one that ended in a resolve that alone, as its incident may be open. A change event
-// goes again in any case.
+// if no trigger did, that resolve alone, as its incident may be open. A change event goes
+// again in any case.
 func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
 	sent, err := o.Store.Sent(ctx, p.Since, p.Until, p.Lane, MaxEvents+1)
 	if err != nil {
@@ -40,21 +41,27 @@ func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
 		lane  int64
 		dedup string
 	}
-	resolved, last := map[chain]int64{}, map[chain]int64{}
+	resolved, opened := map[chain]int64{}, map[chain]int64{} // the last resolve, the last trigger
 	for _, x := range sent {
-		at := chain{x.Lane, x.DedupKey}
-		if last[at] = x.ID; x.Action == "resolve" {
+		switch at := (chain{x.Lane, x.DedupKey}); x.Action {
+		case string(eventsv2.Resolve):
 			resolved[at] = x.ID
+		case string(eventsv2.Trigger):
+			opened[at] = x.ID
 		}
 	}
 	var plan Plan
 	for _, x := range sent {
 		at := chain{x.Lane, x.DedupKey}
-		if x.Kind == queue.Change || x.ID > resolved[at] || x.ID == last[at] {
-			plan.Events = append(plan.Events, x)
-		} else {
-			plan.Over++
+		over := x.ID <= resolved[at]
+		if opened[at] < resolved[at] { // an acknowledge after the resolve opens nothing
+			over = x.ID != resolved[at]
 		}
+		if over && x.Kind != queue.Change {
+			plan.Over++
+			continue
+		}
+		plan.Events = append(plan.Events, x)
 	}
 	return plan, nil
 }

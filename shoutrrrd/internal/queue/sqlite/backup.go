@@ -98,7 +98,7 @@ func wantQueue(ctx context.Context, db *sql.DB) error {
 	case application != applicationID:
 		return fmt.Errorf("%w: its application_id is %d", errForeign, application)
 	case version > schemaVersion:
-		return fmt.Errorf("%w: it has version %d, this program knows %d: run the newer program", errLater, version, schemaVersion)
+		return laterError(version)
 	}
 	return nil
 }
@@ -151,8 +151,8 @@ type RestoredLane struct {
 // are paused by that operator. With show it changes nothing and says what would be sent.
 // What the file had in flight, and what was delivered since, would be sent again.
 func Restore(ctx context.Context, backup string, o Options, by queue.By, show bool) (r Restored, err error) {
-	if !show && exists(o.Path) {
-		return r, fmt.Errorf("there is a queue at %s: stop its relay, and move the file away with its companions (-wal, -shm); a restore overwrites nothing: %w", o.Path, fs.ErrExist)
+	if there := leftAt(o.Path); !show && there != "" {
+		return r, fmt.Errorf("there is a queue, or a part of one, at %s: stop its relay, and move the queue away with its companions (-wal, -shm, %s); a restore overwrites nothing: %w", there, salvageSuffix, fs.ErrExist)
 	}
 	folder := filepath.Dir(o.Path)
 	if show { // a copy of it is what is looked at, since to read it changes it
@@ -213,7 +213,7 @@ func pauseAll(ctx context.Context, path string, o Options, by queue.By) (r Resto
 	err = s.submit(ctx, func(w *writer) error {
 		made, err := w.meta(backupMeta)
 		if err == nil && made == "" {
-			err = verdict{fmt.Errorf("%w: it is no backup that shoutrrrd backup has made", queue.ErrRefusedFile)}
+			err = verdict{fmt.Errorf("%wit is no backup that shoutrrrd backup has made", queue.ErrRefusedFile)}
 		}
 		r.MadeAt = madeAt(made)
 		if err != nil {
@@ -258,6 +258,18 @@ func (s *Store) oldestOf(ctx context.Context, lane int64) (time.Time, error) {
 	var at int64
 	err := s.read.QueryRowContext(ctx, `SELECT coalesce(min(accepted), 0) FROM event WHERE lane = ?1 AND state < 4`, lane).Scan(num(&at))
 	return fromMillis(at), err
+}
+
+// leftAt returns the first file of a queue of that path, "" if there is none. SQLite would
+// replay a log that another queue has left into the restored file, and a note has the next
+// start set that file aside: nothing would be paused then.
+func leftAt(path string) string {
+	for _, end := range []string{"", "-wal", "-shm", "-journal", salvageSuffix} {
+		if exists(path + end) {
+			return path + end
+		}
+	}
+	return ""
 }
 
 func exists(path string) bool {

@@ -312,6 +312,9 @@ func TestLaterVersion(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Path: path}); err == nil || !strings.Contains(err.Error(), "run the newer program") {
 		t.Errorf("a file of version 7: %v", err)
 	}
+	if _, err := Check(t.Context(), Options{Path: path}, false); !errors.Is(err, queue.ErrRefusedFile) || !strings.Contains(err.Error(), "run the newer program") {
+		t.Errorf("fsck of a file of version 7: %v", err)
+	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, file) {
 		t.Errorf("the file was changed: %v", err)
 	}

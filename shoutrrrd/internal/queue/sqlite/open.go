@@ -127,6 +127,11 @@ func (w *writer) foreign(ctx context.Context, version int) error {
 	if said != strconv.Itoa(version) || version <= schemaVersion {
 		return fmt.Errorf("%w: its version is %d in the header and %q in the table", errDamaged, version, said)
 	}
+	return laterError(version)
+}
+
+// laterError is the one line that refuses the file of a later program.
+func laterError(version int) error {
 	return fmt.Errorf("%w: it has version %d, this program knows %d: run the newer program", errLater, version, schemaVersion)
 }
 
