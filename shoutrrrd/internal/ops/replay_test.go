@@ -30,7 +30,7 @@ func TestPlan(t *testing.T) {
 		"a trigger, a resolve, a trigger, a acknowledge": "3 4",
 		"a trigger, b trigger, a resolve, b acknowledge": "2 3 4",
 		"a trigger, a resolve, a acknowledge":            "2",
-		"a resolve, a acknowledge, a trigger":            "3",
+		"a resolve, a acknowledge, a trigger":            "2 3",
 		"a acknowledge, a resolve, b trigger":            "2 3",
 		"a resolve, b trigger":                           "1 2",
 	} {
