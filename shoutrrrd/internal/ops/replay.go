@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -44,9 +43,9 @@ func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
 	resolved, opened := map[chain]int64{}, map[chain]int64{} // the last resolve, the last trigger
 	for _, x := range sent {
 		switch at := (chain{x.Lane, x.DedupKey}); x.Action {
-		case string(eventsv2.Resolve):
+		case "resolve":
 			resolved[at] = x.ID
-		case string(eventsv2.Trigger):
+		case "trigger":
 			opened[at] = x.ID
 		}
 	}
