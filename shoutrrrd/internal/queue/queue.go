@@ -360,7 +360,10 @@ type Group struct {
 type Count struct {
 	Lane    int64
 	Waiting [Ranks]int // undelivered events by severity, blocked ones included
-	Oldest  time.Time  // acceptance of the oldest head of a chain; zero if there is none
+	// Oldest is the acceptance of the oldest head of a chain; zero if there is none. Of ready
+	// heads that with the smallest number counts: one into which an older event was requeued
+	// has the time of that, and its own number.
+	Oldest time.Time
 	// OldestCritical is the same among the chains in which a critical event waits.
 	// Zero if there is none, or if the store does not tell.
 	OldestCritical time.Time

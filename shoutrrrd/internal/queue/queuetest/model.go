@@ -701,6 +701,11 @@ func (m *Model) Counts(context.Context) ([]queue.Count, error) {
 	for i := range counts {
 		counts[i].Lane = m.lanes[i].ID
 	}
+	type place struct {
+		lane     int64
+		priority queue.Rank
+	}
+	first := map[place]*queue.Event{} // the ready head with the smallest number
 	for _, e := range m.events {
 		c := &counts[e.Lane-1]
 		switch e.State {
@@ -713,18 +718,31 @@ func (m *Model) Counts(context.Context) ([]queue.Count, error) {
 		case queue.Dropped:
 		default:
 			c.Waiting[e.Severity]++
-			if e.State != queue.Blocked && e.Priority == queue.Critical && (c.OldestCritical.IsZero() || e.Accepted.Before(c.OldestCritical)) {
-				c.OldestCritical = e.Accepted
+			at := place{e.Lane, e.Priority}
+			if f := first[at]; e.State == queue.Ready && (f == nil || e.ID < f.ID) {
+				first[at] = e
 			}
-			if of := &c.OldestOf[e.Priority]; e.State != queue.Blocked && (of.IsZero() || e.Accepted.Before(*of)) {
-				*of = e.Accepted
-			}
-			if e.State != queue.Blocked && (c.Oldest.IsZero() || e.Accepted.Before(c.Oldest)) {
-				c.Oldest = e.Accepted
+			if e.State == queue.Waiting {
+				countAge(c, e)
 			}
 		}
 	}
+	for _, e := range first {
+		countAge(&counts[e.Lane-1], e)
+	}
 	return slices.DeleteFunc(counts, func(c queue.Count) bool { return m.use[c.Lane].forgotten }), nil
+}
+
+func countAge(c *queue.Count, head *queue.Event) {
+	ages := []*time.Time{&c.Oldest, &c.OldestOf[head.Priority]}
+	if head.Priority == queue.Critical {
+		ages = append(ages, &c.OldestCritical)
+	}
+	for _, age := range ages {
+		if age.IsZero() || head.Accepted.Before(*age) {
+			*age = head.Accepted
+		}
+	}
 }
 
 // Totals counts without the ages.

@@ -28,7 +28,7 @@ const firstReady = `WITH RECURSIVE first (id) AS (
 SELECT event.lane, event.priority, event.accepted FROM first CROSS JOIN event ON event.id = first.id`
 
 // oldest looks at the heads only: what is blocked came later, unless it was
-// requeued.
+// requeued. See [queue.Count] for the order.
 func (s *Store) oldest(ctx context.Context) (map[int64]ages, error) {
 	oldest := map[int64]ages{}
 	note := func(scan func(...any) error) error {
