@@ -273,7 +273,8 @@ func (m *Model) incidentOf(n *queue.New) (incident, stuck) {
 	if at, s := m.through(n.Origin, n.DedupKey); s.lane != 0 {
 		return at, s
 	}
-	if chain := m.chain(n.Origin, n.DedupKey); len(chain) > 0 && (n.Action != eventsv2.Trigger || chain[0].Action == eventsv2.Trigger) {
+	chain := m.chain(n.Origin, n.DedupKey)
+	if len(chain) > 0 && chain[0].Action == eventsv2.Trigger {
 		return incident{}, stuck{lane: n.Origin}
 	}
 	for _, lane := range n.Pool {
@@ -284,6 +285,9 @@ func (m *Model) incidentOf(n *queue.New) (incident, stuck) {
 		if at, s := m.through(lane, n.DedupKey); s.lane != 0 {
 			return at, s
 		}
+	}
+	if len(chain) > 0 && n.Action != eventsv2.Trigger {
+		return incident{}, stuck{lane: n.Origin}
 	}
 	return incident{}, stuck{}
 }

@@ -67,6 +67,11 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("requeue of what was queued in it: %v", err)
 		}
 	},
+	"a resolve goes to the incident of another key, past an acknowledge of nothing that waits": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Acknowledge, 1)
+		r.of(2, 2, "a", eventsv2.Trigger, 2)
+		r.of(1, 1, "a", eventsv2.Resolve, 2)
+	},
 	"dead letters hold the place of a lane only if something of it was accepted": func(r *rig) {
 		r.store.Bound(len(Keys))
 		for lane, state := range map[int64]queue.State{1: queue.Delivered, 2: queue.Expired} {

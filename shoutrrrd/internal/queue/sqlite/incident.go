@@ -62,7 +62,8 @@ func (w *writer) laneOf(e *queue.New) (int64, error) {
 
 // incidentOf finds the incident that events of a key and a dedup key belong to; its lane
 // is 0 if none is known. A chain of the key's own counts as well: what comes next goes
-// behind it, but for a trigger behind the acknowledge or resolve of nothing.
+// behind it. One that begins with an acknowledge or resolve is of no incident: it counts
+// last, and not for a trigger.
 func (w *writer) incidentOf(origin int64, dedup string, action eventsv2.Action, pool []int64) (incident, error) {
 	found, err := w.firstIncident(`SELECT `+incidentColumns+` FROM incident WHERE origin = ?1 AND dedup = ?2`, origin, dedup)
 	if err != nil || found.lane != 0 || len(pool) == 0 {
@@ -71,7 +72,8 @@ func (w *writer) incidentOf(origin int64, dedup string, action eventsv2.Action, 
 	if found, err = w.firstIncident(byLane, origin, dedup); err != nil || found.lane != 0 {
 		return found, err
 	}
-	if binds, err := w.chainBinds(chainID{origin, dedup}, action); err != nil || binds {
+	head, err := w.headAction(chainID{origin, dedup})
+	if err != nil || head == eventsv2.Trigger {
 		return incident{dedup: dedup, lane: origin}, err
 	}
 	for _, lane := range pool {
@@ -83,6 +85,9 @@ func (w *writer) incidentOf(origin int64, dedup string, action eventsv2.Action, 
 				return found, err
 			}
 		}
+	}
+	if head != "" && action != eventsv2.Trigger {
+		return incident{dedup: dedup, lane: origin}, nil
 	}
 	return incident{}, nil
 }
@@ -106,13 +111,12 @@ func (w *writer) firstIncident(text string, lane int64, dedup string) (i inciden
 	return i, err
 }
 
-// chainBinds reports whether an event goes behind what is queued of its dedup key in its
-// own lane.
-func (w *writer) chainBinds(id chainID, action eventsv2.Action) (bool, error) {
+// headAction is what the first event of a chain says, "" if there is none.
+func (w *writer) headAction(id chainID) (eventsv2.Action, error) {
 	var head string
 	err := w.queryRow(`SELECT coalesce((SELECT action FROM event WHERE id = (SELECT head FROM chain WHERE lane = ?1 AND dedup = ?2)), '')`,
 		[]any{id.lane, id.dedup}, []any{&head})
-	return err == nil && head != "" && (action != eventsv2.Trigger || head == string(eventsv2.Trigger)), err
+	return eventsv2.Action(head), err
 }
 
 // remember keeps through which lane an incident leaves. What is known already of the same
