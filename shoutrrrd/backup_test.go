@@ -80,6 +80,7 @@ func TestBackupOfARunningRelay(t *testing.T) {
 		t.Errorf("it has sent %d, and its lanes are %s", len(upstream.Journal()), second.get(t, "/api/status"))
 	}
 	second.command(t, "queue", "resume", lanes.Lanes[0].Name)
+	second.follows(t) // it is another upstream than before the backup
 	second.drained(t, time.Minute)
 	var got []string
 	for _, entry := range upstream.Journal() {

@@ -168,7 +168,7 @@ func TestSmallDiskGetsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
-	p = start(t, dir, "--upstream", upstream.URL(), "--rate", "100000")
+	p = start(t, dir, "--upstream", upstream.URL(), "--rate", "100000").follows(t)
 	p.relieved(t, upstream, append(promised, "page"))
 	for i := range 20 {
 		if status, said := large(fmt.Sprint("again-", i), "error"); status != http.StatusAccepted {

@@ -40,7 +40,7 @@ func newFsck(sys *system) *cobra.Command {
 		}
 		keys := func() (keys []eventsv2.Key) {
 			for _, k := range s.Keys {
-				keys = append(keys, k.Key)
+				keys = append(append(keys, k.Key), k.Formerly...)
 			}
 			return keys
 		}

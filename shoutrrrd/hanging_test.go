@@ -98,7 +98,7 @@ func TestHangingDisk(t *testing.T) {
 				t.Errorf("it ended with %v:\n%s", err, p.log)
 			}
 			upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
-			start(t, dir, "--upstream", upstream.URL())
+			start(t, dir, "--upstream", upstream.URL()).follows(t)
 			upstream.WantIncident(t, "before").Within(time.Minute).Triggered()
 		})
 	}

@@ -77,5 +77,5 @@ func (d *program) watchLimits(ctx context.Context) {
 
 func (d *program) describe(key eventsv2.Key) insight.Named {
 	found := d.settings.Load().Lookup(key)
-	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream, Limit: found.Rate, Start: found.Start}
+	return insight.Named{Name: found.Name, Pool: found.Pool, Upstream: found.Upstream, Limit: found.Rate, Start: found.Start, Retiring: found.Retiring}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -179,7 +180,7 @@ func (o *outages) Trouble() string {
 func (o *outages) lane(l queue.Lane, count queue.Count, why string) notify.Lane {
 	found := o.d.settings.Load().Lookup(l.Key)
 	return notify.Lane{
-		Name: found.Name, Upstream: found.Upstream, Waiting: count.Waiting[queue.Critical], Oldest: count.OldestCritical,
+		Name: found.Name, Upstream: cmp.Or(l.Upstream, found.Upstream), Waiting: count.Waiting[queue.Critical], Oldest: count.OldestCritical,
 		Paused: l.Held, Why: why,
 	}
 }
@@ -191,6 +192,8 @@ func (o *outages) why(l queue.Lane, count queue.Count, status lane.Status) strin
 	switch { // the scheduler may not have heard of it yet, or not be asked
 	case l.Held:
 		status.Condition = lane.Paused
+	case l.Upstream != "" && l.Upstream != found.Upstream:
+		status.Condition = lane.Stopped
 	case !l.KeyRefused.IsZero():
 		status.Condition = lane.KeyRejected
 	case status.Condition == "" && now.Before(l.PausedUntil):
@@ -199,11 +202,11 @@ func (o *outages) why(l queue.Lane, count queue.Count, status lane.Status) strin
 	o.mu.Lock()
 	reason := o.reasons[l.ID]
 	o.mu.Unlock()
-	words := outlook.Why(status, count, outlook.Name{Lane: found.Name, Upstream: found.Upstream, By: l.HeldBy.Who}, now)
+	words := outlook.Why(status, count, outlook.Name{Lane: found.Name, Upstream: cmp.Or(l.Upstream, found.Upstream), By: l.HeldBy.Who}, now)
 	switch {
 	case words == "":
 		return o.d.shown(reason)
-	case reason == "" || status.Condition == lane.Paused:
+	case reason == "" || status.Condition == lane.Paused || status.Condition == lane.Stopped:
 		return o.d.shown(words)
 	}
 	return o.d.shown(words + "; the last error: " + reason)

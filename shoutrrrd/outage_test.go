@@ -84,6 +84,74 @@ func helped(t *testing.T, dir, upstream, after, ways string, environ ...string) 
 	return p
 }
 
+// PagerDuty answers 500 to one key of three, and accepts what goes by the others. The relay
+// names that lane, and says nothing of the others but that their pages leave at once.
+func TestOneKeyFails(t *testing.T) {
+	t.Parallel()
+	const failing = "0123456789abcdef0123456789abcde1"
+	keys := []string{testKey, failing, "0123456789abcdef0123456789abcde2"}
+	emulator := pagerdutytest.New(pagerdutytest.Options{Limit: -1, Keys: keys})
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), failing) {
+			http.Error(w, "the shard is away", http.StatusInternalServerError)
+			return
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		emulator.ServeHTTP(w, r)
+	}))
+	t.Cleanup(upstream.Close)
+	dir := t.TempDir()
+	config := writeFile(t, dir, "shoutrrrd.yaml", fmt.Sprintf("keys:\n  - {alias: good, key: %s}\n  - {alias: sick, key: %s}\n  - {alias: fine, key: %s}\n", keys[0], keys[1], keys[2]))
+	p := start(t, dir, "--config", config, "--upstream", upstream.URL)
+	send := func(key, dedup string) {
+		t.Helper()
+		if status := p.post(t.Context(), http.DefaultClient, strings.Replace(trigger(dedup, "critical", "Database down"), testKey, key, 1)); status != http.StatusAccepted {
+			t.Fatalf("status %d:\n%s", status, p.log)
+		}
+	}
+	status := func() (s struct {
+		Headline struct {
+			Sentence string
+			Lanes    int
+			Failing  []any
+		}
+		Lanes []struct {
+			Name       string
+			Attempts   int
+			Condition  string
+			TimeToPage *float64 `json:"time_to_page_s"`
+		}
+	},
+	) {
+		p.getJSON(t, "/api/status", &s)
+		return s
+	}
+	attempts := func(lane string) (n int) {
+		for _, l := range status().Lanes {
+			if l.Name == lane {
+				n = l.Attempts
+			}
+		}
+		return n
+	}
+	send(failing, "sick-1")
+	eventually(t, "the first attempt has failed", patience, func() bool { return attempts("sick") > 0 })
+	send(keys[0], "good-1")
+	eventually(t, "another key was accepted", patience, func() bool { return len(emulator.Incidents()) > 0 })
+	before := attempts("sick")
+	eventually(t, "two more attempts have failed", patience, func() bool { return attempts("sick") >= before+2 })
+	s := status()
+	if !strings.Contains(s.Headline.Sentence, "answers 500 to sick") || s.Headline.Lanes != 1 || len(s.Headline.Failing) > 0 {
+		t.Errorf("the headline is %+v", s.Headline)
+	}
+	for _, l := range s.Lanes {
+		if (l.Name == "sick") != (l.TimeToPage == nil) || (l.Name == "sick") != (l.Condition == "failing") {
+			t.Errorf("lane %s is %s, time to page %v", l.Name, l.Condition, l.TimeToPage)
+		}
+	}
+}
+
 func (p *process) accept(t *testing.T, dedup, severity string) {
 	t.Helper()
 	if status := p.post(t.Context(), http.DefaultClient, trigger(dedup, severity, "Database down")); status != http.StatusAccepted {

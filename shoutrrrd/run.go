@@ -225,6 +225,7 @@ func (d *program) open(ctx context.Context) error {
 	if err != nil {
 		return failed(exitMachine, err)
 	}
+	d.routes = routes.Routes{Settings: d.settings.Load, Lane: d.laneOf, Client: d.clients.of}
 	d.store, err = sqlite.Open(ctx, d.storeOptions())
 	switch {
 	case errors.Is(err, queue.ErrLocked):
@@ -237,7 +238,7 @@ func (d *program) open(ctx context.Context) error {
 		return failed(exitMachine, err)
 	}
 	d.reportSalvage()
-	d.routes = routes.Routes{Settings: d.settings.Load, Lane: d.store.Lane, Client: d.clients.of}
+	d.take(d.inheriting(d.settings.Load()))
 	d.relay = relay.New(relay.Options{
 		Store: d.store, Now: d.clock.Now, Route: d.routes.OfLane, Other: d.routes.Other, Trusted: d.trusted, Log: d.log,
 		MaxAge:    func() time.Duration { return d.settings.Load().MaxAge },
@@ -270,7 +271,7 @@ func (d *program) serve(on *listening) error {
 	d.auth.Watch(door.NewFailures(d.log, d.meter.FailedSignIn))
 	d.told = d.insight()
 	sessions := door.NewSessions(d.auth, d.clock.Now)
-	deeds := &ops.Ops{Store: d.store, Holder: d.relay, Pools: d.routes.Pools, Log: d.log, Changed: d.told.Changed}
+	deeds := &ops.Ops{Store: d.store, Holder: d.relay, Pools: d.routes.Pools, Heirs: d.routes.Heirs, Name: d.laneName, Alias: d.routes.OfAlias, Log: d.log, Changed: d.told.Changed}
 	d.console = console.New(console.Options{
 		Insight: d.told, Trend: d.trend, Store: d.store, Ops: deeds, Sessions: sessions,
 		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now,
@@ -356,15 +357,15 @@ func (d *program) reload() {
 		d.log.Error("the configuration is wrong, the old one stays", "error", err)
 		return
 	}
+	after = d.inheriting(after)
 	d.loaded.Store(&insight.Loaded{At: time.Now()})
 	remember(d.secrets, after)
 	warn(d.log, after)
 	d.auth.Replace(credentials(after))
 	changes, _ := settings.Diff(before, after)
 	_, needStart := settings.Diff(after, read)
-	d.settings.Store(after)
 	setLevel(d.level, after)
-	d.store.Relist()
+	d.take(after)
 	d.relay.Reconfigure()
 	d.notifyAnew(before, after)
 	d.log.Info("configuration read", "changes", changes)

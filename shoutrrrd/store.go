@@ -9,6 +9,8 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/routes"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
 )
 
 // storeOptions says how the queue is kept. What a reload changes is asked for anew.
@@ -16,11 +18,12 @@ func (d *program) storeOptions() sqlite.Options {
 	s := d.settings.Load()
 	return sqlite.Options{
 		Path: s.Queue, MaxQueued: s.MaxQueued, MaxDead: s.MaxDead, MaxDeadBytes: s.MaxDeadBytes, MaxLanes: s.MaxLanes, Now: d.clock.Now,
-		MaxDisk: func() int64 { return d.settings.Load().MaxDisk },
-		Listed:  func(key eventsv2.Key) bool { return d.settings.Load().Lookup(key).Listed },
+		MaxDisk:    func() int64 { return d.settings.Load().MaxDisk },
+		Listed:     func(key eventsv2.Key) bool { return isListed(d.settings.Load(), key) },
+		Configured: d.routes.Configured,
 		Keys: func() (keys []eventsv2.Key) {
 			for _, k := range d.settings.Load().Keys {
-				keys = append(keys, k.Key)
+				keys = append(append(keys, k.Key), k.Formerly...)
 			}
 			return keys
 		},
@@ -32,6 +35,50 @@ func (d *program) storeOptions() sqlite.Options {
 			}
 		},
 		Report: d.reportIncident,
+	}
+}
+
+// isListed reports whether the lane of a key is to be kept. That of a key which stood in the
+// file of another one goes when nothing needs it any more.
+func isListed(s *settings.Settings, key eventsv2.Key) bool {
+	found := s.Lookup(key)
+	return found.Listed && !found.Inherited
+}
+
+// laneOf is the lane of a key, which the store makes if there is none.
+func (d *program) laneOf(ctx context.Context, key eventsv2.Key) (queue.Lane, error) {
+	return d.store.Lane(ctx, key)
+}
+
+// laneName is how people call a lane.
+func (d *program) laneName(id int64) string {
+	l, err := d.store.LaneByID(context.Background(), id) // from memory
+	if err != nil {
+		return fmt.Sprint(id)
+	}
+	return d.describe(l.Key).Name
+}
+
+// inheriting returns settings with the keys that stood in the files of listed keys before.
+func (d *program) inheriting(s *settings.Settings) *settings.Settings {
+	lanes, _ := d.store.Lanes(context.Background()) // from memory
+	return routes.Inherit(s, lanes)
+}
+
+// take has settings hold for the store. Lanes that take the place of others are there from
+// then on: what waits moves to them.
+func (d *program) take(s *settings.Settings) {
+	d.settings.Store(s)
+	d.store.Relist()                                // before the relay asks the store where the lanes go
+	lanes, _ := d.store.Lanes(context.Background()) // from memory
+	heirs, err := d.routes.MakeHeirs(context.Background(), lanes)
+	if err != nil {
+		d.log.Warn("cannot make the lane of a key that takes the place of another one; it is made with the next event", "error", err)
+	}
+	for _, l := range heirs {
+		if r := d.hears.Load(); r != nil {
+			r.Ready(l.ID, queue.Info) // so that the relay opens it
+		}
 	}
 }
 

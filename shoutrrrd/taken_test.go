@@ -160,13 +160,13 @@ func TestQueueCopiedWithoutItsLog(t *testing.T) {
 	later := t.TempDir()
 	copyOf(t, filepath.Join(dir, "queue.db"), filepath.Join(later, "queue.db"))
 	for _, copied := range []string{other, later} {
-		alone := start(t, copied, "--upstream", upstream.URL())
+		alone := start(t, copied, "--upstream", upstream.URL()).follows(t)
 		alone.drained(t, time.Minute)
 		if log := alone.log.String(); !strings.Contains(log, "the write-ahead log of the queue is missing") || !strings.Contains(log, "queue.db-wal") {
 			t.Errorf("it does not say that its log is missing:\n%s", log)
 		}
 	}
-	start(t, third, "--upstream", upstream.URL()).drained(t, time.Minute) // with both files nothing is missing
+	start(t, third, "--upstream", upstream.URL()).follows(t).drained(t, time.Minute) // with both files nothing is missing
 	got := map[string]bool{}
 	for _, entry := range upstream.Journal() {
 		got[entry.DedupKey] = true
@@ -188,7 +188,7 @@ func TestQueueLookedAtAfterACrash(t *testing.T) {
 		t.Fatalf("fsck: status %d, %s%s", status, stdout, stderr)
 	}
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{})
-	start(t, dir, "--upstream", upstream.URL()).drained(t, time.Minute)
+	start(t, dir, "--upstream", upstream.URL()).follows(t).drained(t, time.Minute)
 	if n := len(upstream.Journal()); n != 2 {
 		t.Errorf("%d events have arrived, want 2", n)
 	}

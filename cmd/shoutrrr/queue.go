@@ -32,7 +32,7 @@ func newQueue(sys *system) *cobra.Command {
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	cmd.AddCommand(
-		newQueueList(sys), newQueueLanes(sys), newQueueShow(sys), newQueueRequeue(sys), newQueueDrop(sys), newQueueReplay(sys),
+		newQueueList(sys), newQueueLanes(sys), newQueueShow(sys), newQueueRequeue(sys), newQueueDrop(sys), newQueueReplay(sys), newQueueMove(sys),
 		newQueuePause(sys), newQueueResume(sys), newQueueTry(sys), newQueueShape(sys),
 	)
 	return cmd

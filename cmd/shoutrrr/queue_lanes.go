@@ -16,8 +16,9 @@ queue of one integration key. Words narrow the list down; what is no word with a
 is a part of the lane's name, fingerprint or pool:
 
   state:STATE      trouble for lanes that do not deliver or have dead letters; queued, dead
-                   or key_rejected; or a condition: paused, upstream_unreachable,
-                   rate_limited, failing, at_limit, delivering, idle
+                   or key_rejected; or a condition: paused, upstream_not_configured,
+                   upstream_unreachable, rate_limited, failing, at_limit, delivering,
+                   idle
   pool:NAME        of this pool
   lane:NAME        of this name or fingerprint
 

@@ -175,7 +175,8 @@ func (r *relay) post(ctx context.Context, path string, body map[string]any, into
 	return r.call(ctx, http.MethodPost, path, lineJSON(body), into)
 }
 
-// keyRejected is a refusal that somebody may want to overrule: PagerDuty rejects the key.
+// keyRejected is a refusal that somebody may want to overrule: PagerDuty rejects the key, or
+// the events were accepted for another upstream.
 type keyRejected string
 
 func (k keyRejected) Error() string { return string(k) }
@@ -267,7 +268,7 @@ func (r *relay) refusal(status int, answer []byte) error {
 		return r.stranger(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	}
 	switch {
-	case told.Code == "key_rejected":
+	case told.Code == "key_rejected", told.Code == "other_upstream":
 		return failf(exitRefused, "%w", keyRejected(told.Error))
 	case status == http.StatusUnauthorized && r.token == "":
 		return failf(exitKey, "the relay at %s wants a token: name a file that holds one with --token-file or SHOUTRRR_TOKEN_FILE", r)

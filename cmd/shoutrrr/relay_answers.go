@@ -63,6 +63,7 @@ const (
 type relayTrouble struct {
 	Upstream string    `json:"upstream"`
 	Lanes    int       `json:"lanes"`
+	Failed   int       `json:"failed_lanes"`
 	Since    time.Time `json:"since"`
 	Failures int       `json:"failures"`
 	Cause    string    `json:"cause"`
@@ -119,6 +120,7 @@ type relayLane struct {
 // The conditions of a lane that want telling apart.
 const (
 	conditionPaused      = "paused" // by an operator
+	conditionStopped     = "upstream_not_configured"
 	conditionUnreachable = "upstream_unreachable"
 	conditionFailing     = "failing"
 	conditionDelivering  = "delivering"

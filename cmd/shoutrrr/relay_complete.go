@@ -15,7 +15,7 @@ const completionPatience = 500 * time.Millisecond
 var eventStates = []string{"queued", "dead", "ready", "blocked", "in_flight", "waiting", "delivered", "refused", "expired", "dropped"}
 
 // laneStates are what a list of lanes may ask for.
-var laneStates = []string{"trouble", "queued", "dead", "key_rejected", "paused", "upstream_unreachable", "rate_limited", "failing", "at_limit", "delivering", "idle"}
+var laneStates = []string{"trouble", "queued", "dead", "key_rejected", "paused", "upstream_not_configured", "upstream_unreachable", "rate_limited", "failing", "at_limit", "delivering", "idle"}
 
 // quietly asks a relay for completions: no word about what is wrong gets in between
 // the letters that somebody types.

@@ -208,7 +208,11 @@ func (h *relayHead) colour() string {
 
 // text tells of an upstream that accepts nothing.
 func (t *relayTrouble) text(now time.Time) string {
-	text := fmt.Sprintf("%s (%s, %s)", t.Cause, t.Upstream, counted(t.Lanes, "lane"))
+	lanes := counted(t.Lanes, "lane")
+	if t.Failed > 0 && t.Failed < t.Lanes {
+		lanes = fmt.Sprintf("attempts of %d of %s have failed", t.Failed, lanes)
+	}
+	text := fmt.Sprintf("%s (%s, %s)", t.Cause, t.Upstream, lanes)
 	if t.Failures > 0 {
 		text += fmt.Sprintf(" since %s, %s; the last error: %s", clock(now, t.Since), counted(t.Failures, "attempt"), t.Error)
 	}
@@ -318,7 +322,7 @@ func (l *relayLane) urgency() int {
 
 func (l *relayLane) colour() string {
 	switch {
-	case l.KeyRefused, l.Condition == conditionUnreachable, l.Condition == conditionFailing:
+	case l.KeyRefused, l.Condition == conditionStopped, l.Condition == conditionUnreachable, l.Condition == conditionFailing:
 		return red
 	case l.Condition == conditionIdle:
 		return dim

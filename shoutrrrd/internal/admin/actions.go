@@ -27,7 +27,7 @@ const (
 // given is the body of a request that does something.
 type given struct {
 	Why   string   `json:"why"`
-	Force bool     `json:"force"` // requeue although PagerDuty rejects the key
+	Force bool     `json:"force"` // requeue although PagerDuty rejects the key, or to another upstream
 	IDs   []string `json:"ids"`   // of events
 
 	// Of a replay.
@@ -35,6 +35,8 @@ type given struct {
 	Until   time.Time `json:"until"`
 	Lane    string    `json:"lane"`    // "" for all
 	Preview bool      `json:"preview"` // nothing is done
+
+	To string `json:"to"` // of a move: the other lane
 }
 
 // by reads who wants something, what and why. A wrong request has been answered if ok
@@ -114,6 +116,8 @@ func (d *Door) one(what ops.Verb) http.HandlerFunc {
 		switch {
 		case errors.As(err, &rejected):
 			d.keyRejected(w, err)
+		case errors.Is(err, queue.ErrElsewhere):
+			d.ask(w, err, otherUpstream)
 		case errors.Is(err, queue.ErrUnsendable), errors.Is(err, queue.ErrOutdated):
 			d.fail(w, http.StatusConflict, err.Error())
 		case errors.Is(err, queue.ErrState):
@@ -127,9 +131,18 @@ func (d *Door) one(what ops.Verb) http.HandlerFunc {
 	}
 }
 
-// keyRejected asks whether it is meant. The code is for programs, which can ask somebody.
-func (d *Door) keyRejected(w http.ResponseWriter, err error) {
-	body, _ := json.Marshal(map[string]string{"error": err.Error() + ` ("force": true)`, "code": "key_rejected"}) // a map of texts has no way to fail
+// What has to be meant.
+const (
+	keyRejected   = "key_rejected"
+	otherUpstream = "other_upstream" // than the events were accepted for
+)
+
+// keyRejected asks whether it is meant.
+func (d *Door) keyRejected(w http.ResponseWriter, err error) { d.ask(w, err, keyRejected) }
+
+// ask asks whether it is meant. The code is for programs, which can ask somebody.
+func (d *Door) ask(w http.ResponseWriter, err error, code string) {
+	body, _ := json.Marshal(map[string]string{"error": err.Error() + ` ("force": true)`, "code": code}) // a map of texts has no way to fail
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusConflict)
 	_, _ = w.Write(append(body, '\n'))
@@ -169,6 +182,10 @@ func (d *Door) many(what ops.Verb) http.HandlerFunc {
 		out, err := d.o.Ops.Events(r.Context(), ops.Deed{What: what, IDs: ids, By: by, Force: g.Force})
 		if rejected := (*ops.RejectedKeyError)(nil); errors.As(err, &rejected) {
 			d.keyRejected(w, err)
+			return
+		}
+		if err == nil && out.Done == 0 && len(out.Left) > 0 && errors.Is(out.Left[0].Err, queue.ErrElsewhere) {
+			d.ask(w, out.Left[0].Err, otherUpstream)
 			return
 		}
 		d.outcome(w, r, what.Done(), out, err)

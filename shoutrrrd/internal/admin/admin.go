@@ -101,6 +101,7 @@ func (d *Door) routes(metrics http.Handler) http.Handler {
 	guarded.Handle("/api/lanes/{lane}", only{http.MethodGet: d.lane})
 	guarded.Handle("/api/lanes/{lane}/pause", only{http.MethodPost: d.hold(ops.Pause)})
 	guarded.Handle("/api/lanes/{lane}/resume", only{http.MethodPost: d.hold(ops.Resume)})
+	guarded.Handle("/api/lanes/{lane}/move", only{http.MethodPost: d.move})
 	guarded.Handle("/api/lanes/{lane}/try", only{http.MethodPost: d.hold(ops.TryLane)})
 	guarded.Handle("/api/events", only{http.MethodGet: d.events})
 	guarded.Handle("/api/events/requeue", only{http.MethodPost: d.many(ops.Requeue)})
@@ -146,6 +147,7 @@ GET  /api/lanes                   lanes: condition, limits, backlog; q, limit, c
 GET  /api/lanes/{lane}            one lane, by its id, name or fingerprint
 POST /api/lanes/{lane}/pause      stop sending {"why":"..."}
 POST /api/lanes/{lane}/resume     send again
+POST /api/lanes/{lane}/move       what is in it leaves by another lane {"to":"...","preview":true,"why":"..."}
 POST /api/lanes/{lane}/try        end the wait for a 429 or a rejected key
 GET  /api/events                  events: state, lane, severity, dedup_key, q, limit, cursor
 GET  /api/events/{id}             one event with its body and history

@@ -50,6 +50,8 @@ type scheduler struct {
 	statuses []lane.Status
 }
 
+func (s *scheduler) Reroute(...int64) {}
+
 func (s *scheduler) Statuses() []lane.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +154,10 @@ func newBench(t testing.TB, change func(*parts)) *bench {
 	}
 	o := p.Options
 	o.Insight, o.Accepting = insight.New(p.told), p.told.Accepting
-	o.Ops = &ops.Ops{Store: b.store, Holder: b.scheduler, Pools: func([]queue.Lane) [][]int64 { return nil }, Log: o.Log, Changed: o.Insight.Changed}
+	o.Ops = &ops.Ops{
+		Store: b.store, Holder: b.scheduler, Pools: func([]queue.Lane) [][]int64 { return nil }, Heirs: func([]queue.Lane) map[int64]int64 { return nil }, Name: func(id int64) string { return fmt.Sprint("lane ", id) },
+		Alias: func(context.Context, string) (queue.Lane, error) { return queue.Lane{}, queue.ErrNotFound }, Log: o.Log, Changed: o.Insight.Changed,
+	}
 	loaded := p.told.Config()
 	b.meter.Reloaded(loaded.At, loaded.Err)
 	if b.door, err = New(o); err != nil {

@@ -205,7 +205,7 @@ func (m *sample) add(s *insight.Standing, now time.Time) {
 			m.oldest[rank] = at
 		}
 	}
-	m.late = max(m.late, orInfinite(s.Page.Late, s.Page.Known()))
+	m.late = max(m.late, orInfinite(s.Page.Longest(s.Count.Waiting[queue.Critical]), s.Page.Known()))
 	forecast, known := s.Forecast(now)
 	m.forecast = max(m.forecast, orInfinite(forecast, known))
 }

@@ -74,7 +74,10 @@ func newSiteOn(t *testing.T, seen func(*sqlite.Store) insight.Store) *site {
 	s.console = New(Options{
 		Insight: told, Trend: s.trend, Store: s.store, Sessions: door.NewSessions(s.auth, clock),
 		Front: &net.TCPAddr{IP: net.IPv4zero, Port: 8686}, Log: log, Now: clock,
-		Ops: &ops.Ops{Store: s.store, Holder: holder{s.store}, Pools: func([]queue.Lane) [][]int64 { return nil }, Log: log, Changed: told.Changed},
+		Ops: &ops.Ops{
+			Store: s.store, Holder: holder{s.store}, Pools: func([]queue.Lane) [][]int64 { return nil }, Heirs: func([]queue.Lane) map[int64]int64 { return nil }, Name: func(id int64) string { return fmt.Sprint("lane ", id) },
+			Alias: func(context.Context, string) (queue.Lane, error) { return queue.Lane{}, queue.ErrNotFound }, Log: log, Changed: told.Changed,
+		},
 	})
 	t.Cleanup(func() {
 		s.console.Stop()
@@ -87,6 +90,8 @@ func newSiteOn(t *testing.T, seen func(*sqlite.Store) insight.Store) *site {
 }
 
 type holder struct{ *sqlite.Store }
+
+func (h holder) Reroute(...int64) {}
 
 func (h holder) Try(ctx context.Context, id int64, by queue.By) error {
 	_, err := h.TryLane(ctx, id, by)

@@ -43,7 +43,7 @@ const stormMinutes = 5
 // Colour is the class of a lane's state.
 func (l laneRow) Colour() string {
 	switch l.Condition {
-	case lane.Unreachable, lane.Failing, lane.KeyRejected:
+	case lane.Stopped, lane.Unreachable, lane.Failing, lane.KeyRejected:
 		return "bad"
 	case lane.Paused, lane.Throttled, lane.AtLimit:
 		return "odd"

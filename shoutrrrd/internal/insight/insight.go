@@ -31,6 +31,8 @@ type Store interface {
 	Groups(ctx context.Context) ([]queue.Group, error)
 	// Quarantined lists files that were set aside as damaged.
 	Quarantined() []string
+	// OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
+	OpenBy(ctx context.Context, lane int64, most int) (int, error)
 	// Usage is what the queue takes of its disk.
 	Usage() queue.Usage
 }
@@ -40,8 +42,9 @@ type Named struct {
 	Name     string // alias or fingerprint
 	Pool     string // "" for none
 	Upstream string
-	Limit    int // the most events per 60 s
-	Start    int // what is used of that until the account has shown to take more; 0 for all of it
+	Limit    int  // the most events per 60 s
+	Start    int  // what is used of that until the account has shown to take more; 0 for all of it
+	Retiring bool // another key takes the place of the lane's
 }
 
 // Loaded says how the configuration was read last.

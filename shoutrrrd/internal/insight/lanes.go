@@ -43,11 +43,15 @@ type Lane struct {
 	EmptyIn     *float64       `json:"empty_in_s,omitempty"`
 	TimeToPage  *float64       `json:"time_to_page_s,omitempty"` // left out while it is unknown
 	Unknown     outlook.Reason `json:"time_to_page_unknown,omitempty"`
-	Cause       string         `json:"time_to_page_why,omitempty"` // the same in words
-	PageBy      string         `json:"time_to_page_by,omitempty"`  // the lane of its pool by which a new incident leaves instead
+	Cause       string         `json:"time_to_page_why,omitempty"`       // the same in words
+	PageBy      string         `json:"time_to_page_by,omitempty"`        // the lane of its pool by which a new incident leaves instead
+	Staying     *float64       `json:"time_to_page_staying_s,omitempty"` // beside PageBy: of what has to stay in the lane; left out while it is unknown
 	OldestPage  *float64       `json:"oldest_critical_s,omitempty"`
 	Failing     *Failing       `json:"failing,omitempty"`
 	HeldBy      *By            `json:"held_by,omitempty"`
+	Retiring    bool           `json:"retiring,omitempty"` // another key takes the place of its own
+	Open        *int           `json:"open,omitempty"`     // of a retiring lane, the incidents that are open by its key, or may be; at most 1,000
+	Removable   bool           `json:"safe_to_remove,omitempty"`
 }
 
 // Failing is what has failed since the last acceptance.
@@ -122,9 +126,16 @@ func (s Standing) view(now time.Time) Lane {
 	}
 	if s.Page.By != 0 {
 		v.PageBy = laneID(s.Page.By)
+		if stays := s.Page.Staying(); stays.Known() {
+			v.Staying = new(Seconds(stays.Late))
+		}
 	}
 	if at := s.Count.OldestCritical; w[queue.Critical] > 0 && !at.IsZero() {
 		v.OldestPage = new(Since(now, at))
+	}
+	if v.Retiring = s.Named.Retiring; v.Retiring {
+		v.Open = new(s.Open)
+		v.Removable = s.removable()
 	}
 	v.Failing = failing(s.Status.Record)
 	if s.Status.Condition == lane.Unreachable {
@@ -160,10 +171,12 @@ func (s Standing) text(now time.Time) string {
 		if by := s.Lane.HeldBy; by.Who != "" && by.Why != "" {
 			words += ": " + by.Why
 		}
+	case lane.Stopped:
+		words += "; what is queued was accepted for it, and waits until the configuration names it again for the key"
 	case lane.Unreachable:
 		words += "; the next attempt is at " + at
 	case lane.KeyRejected:
-		return words + "; the next attempt is at " + at
+		return words + "; the next attempt is at " + at + s.retires()
 	case lane.Failing:
 		r := s.Status.Record
 		words = fmt.Sprintf("%s; since %s, %s: %s", words, outlook.Clock(now, r.Since), times(r.Failures), r.Why)
@@ -182,7 +195,23 @@ func (s Standing) text(now time.Time) string {
 	if s.Status.KeyRefused {
 		words += "; PagerDuty rejects the key"
 	}
-	return words
+	return words + s.retires()
+}
+
+// removable reports whether nothing needs the key of a retiring lane any more.
+func (s Standing) removable() bool { return s.Open == 0 && s.Count.Total() == 0 }
+
+// retires says how far a lane is whose key another one takes the place of.
+func (s Standing) retires() string {
+	switch {
+	case !s.Named.Retiring:
+		return ""
+	case s.removable():
+		return "; its key retires: nothing is open or queued, it is safe to remove"
+	case s.Open >= maxOpen:
+		return fmt.Sprintf("; its key retires: %d or more open, then safe to remove", maxOpen)
+	}
+	return fmt.Sprintf("; its key retires: %d open, then safe to remove", s.Open)
 }
 
 // times counts attempts.
@@ -264,7 +293,8 @@ type Headline struct {
 // Trouble is an upstream that has accepted nothing since attempts began to fail.
 type Trouble struct {
 	Upstream string `json:"upstream"`
-	Lanes    int    `json:"lanes"`
+	Lanes    int    `json:"lanes"`        // that send to it
+	Failed   int    `json:"failed_lanes"` // of these, attempts of which have failed since it last accepted anything
 	Since    Stamp  `json:"since,omitzero"`
 	Failures int    `json:"failures"`
 	Cause    string `json:"cause"`
@@ -281,7 +311,7 @@ func viewOf(h outlook.Headline) Headline {
 		v.Waited = new(Seconds(h.Waited))
 	}
 	for _, t := range h.Failing {
-		v.Failing = append(v.Failing, Trouble{Upstream: t.Upstream, Lanes: t.Lanes, Since: Stamp{t.Since}, Failures: t.Failures, Cause: t.Cause, Error: t.Last, Next: Stamp{t.Next}})
+		v.Failing = append(v.Failing, Trouble{Upstream: t.Upstream, Lanes: t.Lanes, Failed: t.Failed, Since: Stamp{t.Since}, Failures: t.Failures, Cause: t.Cause, Error: t.Last, Next: Stamp{t.Next}})
 	}
 	return v
 }

@@ -26,7 +26,11 @@ type Standing struct {
 	Count  queue.Count
 	Status lane.Status
 	Page   outlook.Page // how late a critical event would be
+	Open   int          // of a lane that retires, the incidents that are open by its key, at most maxOpen
 }
+
+// maxOpen is up to how many open incidents of a lane are counted.
+const maxOpen = 1000
 
 // Snapshot is how the lanes stood at one moment: those that have something to do, or had
 // last. Its readers share it and do not change it.
@@ -111,6 +115,13 @@ func (i *Insight) look(ctx context.Context, others int) (Snapshot, error) {
 // in which it has nothing to do. The configuration says the limit if that is nothing.
 func (i *Insight) name(s *Standing) {
 	s.Named = i.o.Describe(s.Lane.Key)
+	s.Named.Upstream = cmp.Or(s.Lane.Upstream, s.Named.Upstream)
+	if s.Named.Retiring {
+		var err error
+		if s.Open, err = i.o.Store.OpenBy(context.Background(), s.Lane.ID, maxOpen); err != nil {
+			s.Open = maxOpen // it is not known that the key can go
+		}
+	}
 	if s.Status.Lane == 0 {
 		status, ok := i.o.Status(s.Lane.ID)
 		if !ok {
@@ -239,7 +250,7 @@ func (s Standing) severity() int {
 	switch {
 	case s.Status.KeyRefused:
 		return 7
-	case s.Status.Condition == lane.Unreachable:
+	case s.Status.Condition == lane.Unreachable, s.Status.Condition == lane.Stopped:
 		return 6
 	case s.Status.Condition == lane.Failing:
 		return 5
@@ -270,6 +281,7 @@ func (i *Insight) headline(s *Snapshot, lateAfter time.Duration) outlook.Headlin
 		Name: func(at int) outlook.Name {
 			one := s.all[at]
 			named := i.o.Describe(one.Lane.Key)
+			named.Upstream = cmp.Or(one.Lane.Upstream, named.Upstream)
 			return outlook.Name{Lane: named.Name, Upstream: named.Upstream, By: one.Lane.HeldBy.Who}
 		},
 	}
@@ -307,6 +319,8 @@ func (s *Standing) settle() {
 	switch {
 	case s.Lane.Held:
 		s.Status.Condition, s.Status.Until = lane.Paused, time.Time{}
+	case s.Status.Condition == lane.Stopped && s.Count.Total() == 0: // the next event follows the configuration
+		s.Status.Condition = lane.Idle
 	case s.Status.Condition != "" && s.Status.Condition != lane.Paused && s.Status.Condition != lane.Idle:
 	case s.Count.Total() > 0: // also what failed and waits for its next attempt
 		s.Status.Condition = lane.Delivering

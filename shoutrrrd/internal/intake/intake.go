@@ -37,7 +37,10 @@ type Route struct {
 	Name   string         // alias or fingerprint
 	Pool   string         // "" if it belongs to none
 	Keys   []eventsv2.Key // of the pool
+	Takers []eventsv2.Key // of these, those that new incidents may leave by
 	Listed bool
+	// Retiring: another key of the pool takes the place of this one.
+	Retiring bool
 }
 
 // Options says how the door works.
@@ -368,14 +371,23 @@ func (d *Door) turnAway(w http.ResponseWriter, err error, result *Result) {
 func (d *Door) choose(ctx context.Context, e *queue.New, key eventsv2.Key, route Route) error {
 	own, err := d.o.Store.Lane(ctx, key)
 	e.Lane, e.Origin, e.Pool = own.ID, own.ID, nil
-	if err != nil || route.Pool == "" || e.Kind == queue.Change {
+	if err != nil || route.Pool == "" || e.Kind == queue.Change && !route.Retiring {
 		return err
 	}
+	takers := route.Takers
+	if takers == nil {
+		takers = route.Keys
+	}
+	var pool []int64
 	var all, usable, able choice
 	for _, candidate := range route.Keys {
 		lane, err := d.o.Store.Lane(ctx, candidate)
 		if err != nil {
 			return err
+		}
+		pool = append(pool, lane.ID)
+		if !slices.ContainsFunc(takers, candidate.Equal) {
+			continue
 		}
 		all.add(candidate, lane.ID)
 		if lane.KeyRefused.IsZero() {
@@ -385,8 +397,16 @@ func (d *Door) choose(ctx context.Context, e *queue.New, key eventsv2.Key, route
 			}
 		}
 	}
+	if len(all.keys) == 0 {
+		return nil
+	}
 	preferred := all.prefers(e.DedupKey)
-	switch e.Pool = all.lanes; {
+	if e.Kind == queue.Change {
+		e.Lane, e.Key = preferred, eventsv2.Key{}
+		return nil
+	}
+	switch e.Pool = pool; {
+	case route.Retiring && e.Action != eventsv2.Trigger: // of an incident that is not known: who has opened it has named the same key
 	case len(usable.keys) == 0 || e.Action == eventsv2.Trigger && !slices.Contains(usable.lanes, preferred) && d.o.TryRejected(preferred):
 		e.Lane = preferred // it may be accepted again
 	case len(able.keys) > 0:

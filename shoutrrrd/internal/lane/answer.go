@@ -238,6 +238,9 @@ func (c *Core) accepted(now time.Time, l *lane, f flight) {
 		c.decide(now, Tell{Lane: l.stored.ID, What: KeyIsTaken})
 		c.decide(now, Hasten{f.host.name, l.stored.ID})
 	}
+	if l.surely > 0 && l.used(now) > l.surely {
+		l.surely = max(l.surely, l.shown(now))
+	}
 	if l.grow(now) || changed {
 		c.decide(now, Save{l.stored})
 	}
@@ -317,6 +320,9 @@ func (c *Core) rateLimited(now time.Time, l *lane, f flight, err *eventsv2.Error
 		l.probed = now // it has just tried
 	}
 	l.gentle = true
+	if n := max(1, l.shown(now)); !l.roomy(now) && now.Sub(l.opened) >= l.rules.window && (l.took || n < l.surely) { // each further one says that it takes fewer than these
+		l.surely = n
+	}
 	if l.took && l.lower(now, f.try) {
 		c.decide(now, Tell{Lane: l.stored.ID, What: LimitLowered, Why: err.Error()})
 	}

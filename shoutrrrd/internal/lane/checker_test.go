@@ -170,7 +170,8 @@ func (c *checker) again(e queue.Event) {
 }
 
 // abandoned sees both copies of an event given up: they have been silent for long enough, and
-// the host has accepted what left after them, or an operator wants it.
+// the host has accepted what left after them, or an operator wants it, or it is the first
+// attempt of the event and for 10 s nothing else is in flight to the host.
 func (c *checker) abandoned(e queue.Event) {
 	second, flies := c.twiceAt[e.ID]
 	lanes, _ := c.w.store.Lanes(context.Background())
@@ -185,10 +186,22 @@ func (c *checker) abandoned(e queue.Event) {
 		c.reached["abandoned by an operator"]++
 	case c.hosts[c.twice[e.ID]].answered.After(second):
 		c.reached["abandoned"]++
+	case e.Attempts == 0 && c.w.now.Sub(second) >= 7*time.Second && c.inFlightTo(c.twice[e.ID]) == 1:
+		c.reached["abandoned alone"]++
 	default:
 		c.w.fatalf("both copies of event %d were given up, and the host has accepted nothing that left later", e.ID)
 	}
 	c.given[e.ID] = true
+}
+
+// inFlightTo counts the events of which attempts are in flight to a host.
+func (c *checker) inFlightTo(host string) (n int) {
+	for _, to := range c.sentTo {
+		if to == host {
+			n++
+		}
+	}
+	return n
 }
 
 // silent looks whether something hangs by two connections to a host that has just accepted

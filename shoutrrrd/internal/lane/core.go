@@ -143,6 +143,7 @@ type Opened struct {
 	Start   int                // what is used of that until the account has shown to take more; 0 for all of it
 	Listed  bool               // the configuration names its key: it stays open
 	Pool    string             // to which its key belongs; "" for none
+	Way     Way                // what the configuration says of what is queued
 	Recent  []queue.Acceptance // in the 60 s before this process began
 	Began   time.Time          // when it began; zero if there was nothing of this lane before that
 	Unclean bool               // the last process has crashed: events may have been accepted whose answers were not kept
@@ -160,6 +161,16 @@ type Configured struct {
 	Start  int
 	Listed bool
 	Pool   string
+	Way    Way
+}
+
+// Way says how the configuration has a lane deal with what is queued in it.
+type Way struct {
+	// Stopped: it was accepted for another upstream than the configuration names, so it waits.
+	Stopped bool
+	// Retiring: another key of the pool takes the place of the lane's. New chains go there,
+	// and what belongs to an incident that is open by the lane's key leaves by that.
+	Retiring bool
 }
 
 // Aged: how old an event may be has changed ([Options.MaxAge]).
@@ -287,6 +298,7 @@ type Move struct {
 	Rank     queue.Rank
 	After    int64 // as [queue.Move] has it
 	N        int
+	Retiring bool   // as [queue.Move] has it
 	Why      string // in people's words
 }
 
@@ -337,6 +349,10 @@ const (
 	// them are paced together; and no more.
 	AccountLimited Change = "account rate limited"
 	AccountFree    Change = "account not rate limited any more"
+	// What is queued in a lane was accepted for an upstream that the configuration does not
+	// name for its key; and it does again.
+	WayLost  Change = "upstream is not configured"
+	WayFound Change = "upstream is configured again"
 )
 
 func (Claim) isDecision()   {}

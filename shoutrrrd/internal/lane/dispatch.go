@@ -394,7 +394,7 @@ func (l *lane) postponed(now time.Time, a ask, e *queue.Event) (at time.Time) {
 // the disk may have changed that while the claim was out.
 func (c *Core) wanted(now time.Time, a ask) bool {
 	l := a.lane
-	return !c.stopping && !c.failing && !l.stored.Held && !l.keyWaits(now) && (!a.try || l.mayTry(now)) &&
+	return !c.stopping && !c.failing && !l.stored.Held && !l.way.Stopped && !l.keyWaits(now) && (!a.try || l.mayTry(now)) &&
 		(a.limited || !now.Before(l.stored.PausedUntil)) && (a.probe || !l.host.down) && (!a.probe || a.host == l.host)
 }
 

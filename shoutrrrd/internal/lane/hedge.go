@@ -14,6 +14,13 @@ import (
 // cost a page that time.
 const hedgeAfter = 3 * time.Second
 
+// aloneAfter is how long the second copy of an event has no answer before both are given up
+// where nothing else is in flight, whose answer could show that the host is well. With
+// [hedgeAfter] before it that is 10 s, a third of what an attempt may last. It is for the first
+// attempt of an event alone: a host that answers within half a minute, and not before, gets the
+// next one for its whole time.
+const aloneAfter = 7 * time.Second
+
 // Hedge: send the event of an attempt once more, the same bytes by a connection of its
 // own, while the first copy is in flight. The first copy that is accepted wins and the
 // other is cancelled; the end of both is one [Answered]. A copy that has left may be
@@ -61,7 +68,9 @@ func (c *Core) hedge(now time.Time, l *lane, id int64) {
 		return
 	}
 	if !f.hedge.left.IsZero() {
-		c.abandon(now, f)
+		if c.abandon(now, f); f.hedge.given == "" && now.Before(f.hedge.left.Add(aloneAfter)) {
+			c.ring(alarm{at: f.hedge.left.Add(aloneAfter), set: &f.hedge.due, lane: l, hedge: id})
+		}
 		return
 	}
 	// The places of trusted and listed lanes are left to pages that have not left at all.
@@ -160,6 +169,7 @@ type givenUp string
 
 const (
 	hostAnswers   givenUp = "no answer by two connections, while the upstream accepted an event that left later"
+	nothingElse   givenUp = "no answer by two connections for 10 s, and nothing else was in flight"
 	operatorTries givenUp = "no answer by two connections, and an operator had the event tried again"
 )
 
@@ -170,7 +180,7 @@ func (givenUp) Timeout() bool { return true }
 
 // mustWait reports whether the lane must not send now, whatever room there is.
 func (c *Core) mustWait(now time.Time, l *lane) bool {
-	return c.stopping || l.stored.Held || l.keyWaits(now) || now.Before(l.stored.PausedUntil)
+	return c.stopping || l.stored.Held || l.way.Stopped || l.keyWaits(now) || now.Before(l.stored.PausedUntil)
 }
 
 // answers takes an acceptance. What left twice before the request that was accepted, and is
@@ -214,6 +224,8 @@ func (c *Core) abandon(now time.Time, f flight) {
 		h.given = operatorTries
 	case f.host.answered.After(h.left):
 		h.given = hostAnswers
+	case now.Sub(h.left) >= aloneAfter && f.event.Attempts == 0 && f.host.record.sent.Len() == 1:
+		h.given = nothingElse
 	default:
 		return
 	}

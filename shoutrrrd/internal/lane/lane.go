@@ -13,6 +13,7 @@ type lane struct {
 	rules  *rules
 	stored queue.Lane // what the store keeps of it; a Save writes it
 	listed bool       // the configuration names its key: it is never closed
+	way    Way        // what the configuration says of what is queued
 	gone   bool       // closed or forgotten; a claim may still name it
 	lost   bool       // the store has deleted it, but the end of an attempt is not reported yet
 	host   *host      // that it sends to
@@ -57,7 +58,9 @@ type lane struct {
 	gentle  bool      // after a 429, until something is accepted: one at a time
 	others  bool      // the first 429 since an acceptance came although the window had room: it was not about this lane
 	took    bool      // something was accepted since the last 429
+	opened  time.Time // the core has it since then: what was sent before is not known for certain
 	limited time.Time // the last 429
+	surely  int       // what PagerDuty had certainly accepted within a minute when one came that was about the lane, or has since; 0 if none was
 	grown   time.Time // when the learned limit last changed
 	paged   time.Time // when a critical event was last seen, or will be due
 
@@ -109,6 +112,7 @@ func (c *Core) open(now time.Time, in Opened) {
 		}
 	}
 	l.gentle, l.others = l.stored.Pauses > 0, l.roomy(now)
+	c.lead(now, l, in.Way)
 	l.probed = now // the last process may just have probed
 	if in.Waited > 0 {
 		l.paged = now.Add(longestWait)
@@ -137,8 +141,8 @@ func (l *lane) unknown(in Opened) int {
 // newLane is a lane of which nothing is known but what is configured and stored.
 func (c *Core) newLane(now time.Time, in Opened) *lane {
 	l := &lane{
-		rules: &c.rules, stored: in.Lane, listed: in.Listed,
-		grown: now, active: now, took: len(in.Recent) > 0,
+		rules: &c.rules, stored: in.Lane, listed: in.Listed, way: Way{Retiring: in.Way.Retiring},
+		grown: now, active: now, opened: now, took: len(in.Recent) > 0,
 	}
 	l.limit, l.start = limits(in.Limit, in.Start)
 	// A pause outlives a restart, but not a clock that was set back by a day.
@@ -189,6 +193,7 @@ func (c *Core) configure(now time.Time, in Configured) {
 	}
 	l.listed = in.Listed
 	c.enroll(l, in.Pool)
+	c.lead(now, l, in.Way)
 	if l.relimit(limits(in.Limit, in.Start)) {
 		c.decide(now, Save{l.stored})
 	}
@@ -199,6 +204,21 @@ func (c *Core) configure(now time.Time, in Configured) {
 	}
 	l.tryKeyAgain()
 	c.look(now, l)
+}
+
+// lead takes what the configuration says of what is queued in a lane.
+func (c *Core) lead(now time.Time, l *lane, way Way) {
+	was := l.way
+	l.way = way
+	switch {
+	case way.Stopped && !was.Stopped:
+		c.decide(now, Tell{Lane: l.stored.ID, What: WayLost})
+	case !way.Stopped && was.Stopped:
+		c.decide(now, Tell{Lane: l.stored.ID, What: WayFound})
+	}
+	if way.Retiring && !was.Retiring {
+		l.unsearched, l.looked = [queue.Ranks]bool{true, true, true, true}, [queue.Ranks]int64{}
+	}
 }
 
 // limits are what the configuration says: the most, and what to begin with.
@@ -304,7 +324,7 @@ func (c *Core) look(now time.Time, l *lane) {
 		c.unqueue(l)
 		c.rest(now, l)
 		return
-	case l.stored.Held:
+	case l.stored.Held, l.way.Stopped, l.hasToMove(now):
 		c.unqueue(l)
 		return
 	}

@@ -30,6 +30,8 @@ type pool struct {
 // Why new chains of a lane move.
 const (
 	becausePaused      = "paused by an operator"
+	becauseStopped     = "its upstream is not configured"
+	becauseRetiring    = "another key takes the place of its own"
 	becauseDown        = "upstream unreachable"
 	becauseKey         = "key rejected"
 	becauseRateLimited = "rate limited"
@@ -105,10 +107,14 @@ func (c *Core) relieve(now time.Time) {
 func (p *pool) relieve(c *Core, now time.Time) {
 	for rank := range queue.Rank(queue.Ranks) {
 		for _, l := range p.lanes {
-			if !l.hinted[rank] || !l.unsearched[rank] || l.gone || c.moves[l.stored.ID] != nil {
+			if !l.hinted[rank] || !l.unsearched[rank] || l.gone || l.way.Stopped || c.moves[l.stored.ID] != nil {
 				continue
 			}
-			why, w := l.trouble(now, rank)
+			heir := l.successor(now, rank)
+			why, w := becauseRetiring, want{}
+			if heir == nil {
+				why, w = l.trouble(now, rank)
+			}
 			if why == "" {
 				if w.n == 0 {
 					c.wake(l, w.at)
@@ -119,17 +125,48 @@ func (p *pool) relieve(c *Core, now time.Time) {
 				c.wake(l, rest)
 				continue
 			}
-			to, n, at := p.able(now, l, rank)
+			to, n, at := heir, moveBatch, time.Time{}
+			if heir == nil {
+				to, n, at = p.able(now, l, rank, why)
+			}
 			if to == nil {
 				c.wake(l, at)
 				return // and for what is less severe there is none either
 			}
 			p.moving = l
 			c.moves[l.stored.ID] = p
-			c.decide(now, Move{From: l.stored.ID, To: to.stored.ID, Pool: p.name, Rank: rank, After: l.looked[rank], N: min(n, moveBatch), Why: why})
+			c.decide(now, Move{From: l.stored.ID, To: to.stored.ID, Pool: p.name, Rank: rank, After: l.looked[rank], N: min(n, moveBatch), Retiring: heir != nil, Why: why})
 			return
 		}
 	}
+}
+
+// successor returns the lane of the pool to which the new chains of a retiring lane move,
+// also if it cannot send them now: they are to leave by its key. It is nil if the lane does
+// not retire, or there is none.
+func (l *lane) successor(now time.Time, rank queue.Rank) (heir *lane) {
+	if !l.way.Retiring || l.way.Stopped || l.pool == nil {
+		return nil
+	}
+	if to, _, _ := l.pool.able(now, l, rank, becauseRetiring); to != nil {
+		return to
+	}
+	for _, other := range l.pool.lanes {
+		if other != l && !other.way.Retiring && !other.way.Stopped && !other.gone && !other.lost && other.host.name == l.host.name {
+			return other
+		}
+	}
+	return nil
+}
+
+// hasToMove reports whether a retiring lane has something ready that may have to move first.
+func (l *lane) hasToMove(now time.Time) bool {
+	for rank := range l.hinted {
+		if l.hinted[rank] && l.unsearched[rank] {
+			return l.successor(now, queue.Rank(rank)) != nil
+		}
+	}
+	return false
 }
 
 // trouble says why chains of a priority had better leave by another lane, and else how many
@@ -148,6 +185,8 @@ func (l *lane) blocked(now time.Time, rank queue.Rank) (why string, w want) {
 	switch {
 	case l.stored.Held:
 		return becausePaused, w
+	case l.way.Stopped:
+		return becauseStopped, w
 	case l.host.down:
 		return becauseDown, w
 	case !l.stored.KeyRefused.IsZero() && (l.keyWaits(now) || len(l.flying) > 0 || now.Before(l.launched.Add(l.rules.rejected))):
@@ -181,10 +220,11 @@ func (l *lane) failsAlone(now time.Time) bool {
 }
 
 // able returns the lane of the pool, other than that one, which can send most chains of a
-// priority now, and how many; or when that may change by itself.
-func (p *pool) able(now time.Time, but *lane, rank queue.Rank) (to *lane, n int, at time.Time) {
+// priority now, and how many; or when that may change by itself. Where all that is the matter is
+// the other's limit, none is of use that may not send them: there they would stay.
+func (p *pool) able(now time.Time, but *lane, rank queue.Rank, why string) (to *lane, n int, at time.Time) {
 	for _, l := range p.lanes {
-		if l == but {
+		if l == but || l.host.name != but.host.name || why == becauseLimit && l.doubtful() {
 			continue
 		}
 		w := l.takes(now, rank)
@@ -198,11 +238,14 @@ func (p *pool) able(now time.Time, but *lane, rank queue.Rank) (to *lane, n int,
 	return to, n, at
 }
 
+// doubtful reports whether nothing was accepted of a lane since its last 429 or failure.
+func (l *lane) doubtful() bool { return l.gentle || l.record.failures > 0 }
+
 // takes says how many chains of a priority a lane could send beyond its own: none if as
 // severe ones wait for it already.
 func (l *lane) takes(now time.Time, rank queue.Rank) want {
 	switch {
-	case l.gone, l.lost, !l.stored.KeyRefused.IsZero(), slices.Contains(l.hinted[:rank+1], true):
+	case l.gone, l.lost, l.way.Retiring, l.way.Stopped, !l.stored.KeyRefused.IsZero(), slices.Contains(l.hinted[:rank+1], true):
 		return want{}
 	case now.Before(l.stalled):
 		return want{at: l.stalled}

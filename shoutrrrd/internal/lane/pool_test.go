@@ -78,6 +78,11 @@ func TestNewChainsMove(t *testing.T) {
 		{"at its limit, but for what is critical", queue.Critical, func(s *script) { s.acceptAll(1, queue.Info, 18); s.acceptAll(1, queue.Critical, 2) }, "at its limit"},
 		{"a place is left for what is critical", queue.Info, func(s *script) { s.acceptAll(1, queue.Info, 15) }, ""},
 		{"both at their limits", queue.Info, func(s *script) { s.acceptAll(1, queue.Info, 18); s.acceptAll(2, queue.Info, 18) }, ""},
+		{"at its limit, and the other one fails", queue.Info, func(s *script) {
+			s.arrive(2, queue.Info, 1)
+			s.answer(&eventsv2.Error{Status: 500})
+			s.acceptAll(1, queue.Info, 18)
+		}, ""},
 		{"attempts hang", queue.Critical, func(s *script) {
 			s.arrive(1, queue.Critical, 4)
 			s.wait(2 * time.Second)

@@ -164,6 +164,7 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		o.ok = true
 		l.record.succeeded(o)
 		f.host.record.succeeded(o)
+		clear(f.host.failed)
 		f.host.unproven = false
 		delete(c.unproven, f.host.name)
 		return ""
@@ -181,13 +182,33 @@ func (c *Core) note(now time.Time, l *lane, f flight, err *eventsv2.Error) Failu
 		}
 		o.away = judge(err) == unreachable
 		o.mute = failureOf(err) == TimedOut && o.took >= outage
+		apart := l.failsApart(now, f.host)
 		l.record.failedWith(o, err, why)
-		f.host.record.failedWith(o, err, why)
+		f.host.failedBy(l, apart, o, err, why)
 		if f.host.down || f.host.budget.slow || wasMute(f.host.record.latest) {
 			f.host.record.fell = now
 		}
 	}
 	return failureOf(err)
+}
+
+// failsApart reports whether what goes by a lane fails while its upstream accepts what goes by
+// others: it did so between two failures of the lane, and not long ago. Then the key, or
+// something about it, is the matter, and nothing follows for other lanes.
+func (l *lane) failsApart(now time.Time, h *host) bool {
+	return l.record.failures > 0 && l.record.since.Before(h.record.accepted) && now.Sub(h.record.accepted) < recordFor
+}
+
+// failedBy notes a failure of a lane in the record of its upstream.
+func (h *host) failedBy(l *lane, apart bool, o outcome, err *eventsv2.Error, why string) {
+	if apart {
+		h.record.add(o)
+		return
+	}
+	h.record.failedWith(o, err, why)
+	if len(h.failed) < h.users {
+		h.failed[l.stored.ID] = true
+	}
 }
 
 // Record is how the latest attempts of a lane or of an upstream have ended, for
@@ -202,7 +223,7 @@ type Record struct {
 	Kind     Failure       // of the last one of these failures
 	Status   int           // of its answer; 0 if there was none
 	Tried    int           // of the latest attempts, at most 5 min old and not of an outage that is over: accepted or failed, those that hang included
-	Broken   int           // of these, failed; 0 if all of them were of one dedup key while others were accepted
+	Broken   int           // of these, failed; 0 if all of them were of one dedup key while others were accepted, or of one lane while other lanes were
 	Hung     int           // of Broken: what a second copy would have saved, or may still
 	Took     time.Duration // the longest that one of these took, but for Hung
 	Own      time.Duration // what the next critical attempt takes that is accepted, by these; 0 if none was
@@ -264,8 +285,7 @@ func (r *record) report(now, over time.Time) Record {
 		slices.Sort(took)
 		s.Own = min(took[n-1], hedgeAfter+took[n/2])
 	}
-	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
-	if len(broken) == 1 && s.Tried-s.Broken >= 2 && !slices.ContainsFunc(r.latest, itself) { // its own body may have caused that
+	if s.Tried-s.Broken >= 2 && r.fromOne(broken) {
 		s.Broken, s.Hung = 0, 0
 	}
 	if r.sent != nil && r.sent.Len() > 0 {
@@ -274,6 +294,18 @@ func (r *record) report(now, over time.Time) Record {
 		s.Silent = now.Sub(latest(began, r.accepted))
 	}
 	return s
+}
+
+// fromOne reports whether all that failed may have one cause that says nothing of others: the
+// body of one chain, or the key of one lane while other lanes are accepted.
+func (r *record) fromOne(broken []chain) bool {
+	if len(broken) == 0 {
+		return false
+	}
+	itself := func(o outcome) bool { return o.ok && o.of == broken[0] }
+	ofLane := func(o outcome) bool { return o.ok && o.of.lane == broken[0].lane }
+	another := func(c chain) bool { return c.lane != broken[0].lane }
+	return len(broken) == 1 && !slices.ContainsFunc(r.latest, itself) || !slices.ContainsFunc(broken, another) && !slices.ContainsFunc(r.latest, ofLane)
 }
 
 // failedOf are the chains of what has failed or hangs.
@@ -391,6 +423,7 @@ func wasMute(latest []outcome) bool {
 type Upstream struct {
 	Name   string
 	Lanes  int       // that send to it and are open
+	Failed int       // of these, attempts of which have failed since it last accepted anything; not those that fail while others are accepted
 	Down   bool      // nobody takes the connection, or what answers is not PagerDuty
 	Next   time.Time // the next probe while it is down
 	Record Record
@@ -423,7 +456,7 @@ func (c *Core) Upstreams(now time.Time) []Upstream {
 
 func (h *host) report(now time.Time) Upstream {
 	b := &h.budget
-	u := Upstream{Name: h.name, Lanes: h.users, Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Unproven: h.unproven, Account: b.account.limit, Pauses: b.account.pauses}
+	u := Upstream{Name: h.name, Lanes: h.users, Failed: len(h.failed), Down: h.down, Next: h.next(now), Record: h.record.report(now, time.Time{}), Unproven: h.unproven, Account: b.account.limit, Pauses: b.account.pauses}
 	u.Rate = max(1, b.limits)
 	if pace, _, slow := b.pace(now); slow {
 		u.Pace, u.Rate = pace, min(u.Rate, pace*60)

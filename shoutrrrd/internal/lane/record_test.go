@@ -52,6 +52,43 @@ func TestFailing(t *testing.T) {
 	}
 }
 
+// What goes by one key fails while other keys are accepted: that says nothing of these. It says
+// something again when none of them has been accepted for long.
+func TestFailsApart(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	for id := range int64(3) {
+		s.open(id+1, "pagerduty", 60)
+	}
+	fails := func() { s.arrive(1, queue.Error, 1); s.answer(&eventsv2.Error{Status: 500}); s.wait(2 * time.Second) }
+	upstream := func() lane.Upstream { return s.core.Upstreams(s.now)[0] }
+	s.acceptAll(2, queue.Error, 1)
+	fails()
+	if up := upstream(); up.Record.Failures != 1 || up.Failed != 1 || up.Lanes != 3 {
+		t.Errorf("where none was accepted since, the upstream has %+v", up)
+	}
+	s.acceptAll(2, queue.Error, 2)
+	for range 3 {
+		fails()
+	}
+	if up := upstream(); up.Record.Failures != 0 || up.Failed != 0 || up.Record.Broken != 0 {
+		t.Errorf("while others are accepted the upstream has %+v", up)
+	}
+	if own := s.core.Statuses(s.now)[0]; own.Condition != lane.Failing || own.Record.Failures != 4 || own.Record.Broken != 4 {
+		t.Errorf("the lane is %s: %+v", own.Condition, own.Record)
+	}
+	s.arrive(2, queue.Error, 1)
+	s.answer(&eventsv2.Error{Status: 500})
+	if up := upstream(); up.Record.Failures != 1 || up.Failed != 1 || up.Record.Broken != 5 {
+		t.Errorf("when another lane fails as well, it has %+v", up)
+	}
+	s.acceptAll(3, queue.Error, 1)
+	s.wait(6 * time.Minute)
+	fails()
+	if up := upstream(); up.Record.Failures != 1 {
+		t.Errorf("six minutes after the last acceptance it has %+v", up)
+	}
+}
+
 // What one chain alone meets says nothing about the others.
 func TestOwnBody(t *testing.T) {
 	s := newScript(t, lane.Options{})

@@ -12,18 +12,19 @@ type Condition string
 
 // The conditions, from the one that an operator set to the ordinary ones.
 const (
-	Paused      Condition = "paused"               // by an operator
-	Unreachable Condition = "upstream_unreachable" // the host cannot be reached; probes go out
-	KeyRejected Condition = "key_rejected"         // PagerDuty rejects the key; single events try it
-	Throttled   Condition = "rate_limited"         // by a 429
-	Failing     Condition = "failing"              // attempts end in 5xx, time-outs or lost connections, and none was accepted since
-	AtLimit     Condition = "at_limit"             // the window is full, or what the upstream may get; events leave as it moves
-	Delivering  Condition = "delivering"           // something is queued or in flight, nothing holds it up
-	Idle        Condition = "idle"                 // nothing is queued
+	Paused      Condition = "paused"                  // by an operator
+	Stopped     Condition = "upstream_not_configured" // what is queued was accepted for an upstream that the configuration does not name for the key
+	Unreachable Condition = "upstream_unreachable"    // the host cannot be reached; probes go out
+	KeyRejected Condition = "key_rejected"            // PagerDuty rejects the key; single events try it
+	Throttled   Condition = "rate_limited"            // by a 429
+	Failing     Condition = "failing"                 // attempts end in 5xx, time-outs or lost connections, and none was accepted since
+	AtLimit     Condition = "at_limit"                // the window is full, or what the upstream may get; events leave as it moves
+	Delivering  Condition = "delivering"              // something is queued or in flight, nothing holds it up
+	Idle        Condition = "idle"                    // nothing is queued
 )
 
 // Conditions are all of them.
-var Conditions = []Condition{Paused, Unreachable, KeyRejected, Throttled, Failing, AtLimit, Delivering, Idle}
+var Conditions = []Condition{Paused, Stopped, Unreachable, KeyRejected, Throttled, Failing, AtLimit, Delivering, Idle}
 
 // Status is what the scheduler knows of a lane, for people, metrics and package outlook.
 type Status struct {
@@ -34,6 +35,7 @@ type Status struct {
 	Limit      int       // configured: the most events per 60 s
 	Start      int       // configured: what is used of that until the account has shown to take more
 	Learned    int       // what is really used: at most Limit
+	Took       int       // the most that PagerDuty has certainly accepted within a minute since a 429 that was about the lane, or before it; 0 if none came in the last hour
 	Used       int       // slots of the window that are taken: accepted in the last 60 s, and in flight
 	InFlight   int       //
 	Throttled  int       // 429s since the start
@@ -70,7 +72,7 @@ type Status struct {
 // nothing was accepted since the last failure.
 func (s Status) Forecast(counts queue.Count, now time.Time) (d time.Duration, ok bool) {
 	switch s.Condition {
-	case Paused, KeyRejected, Unreachable, Failing:
+	case Paused, Stopped, KeyRejected, Unreachable, Failing:
 		return 0, false
 	}
 	if s.Pauses > 1 || s.StoreFailing {
@@ -147,6 +149,7 @@ func (c *Core) Statuses(now time.Time) []Status {
 // Prospect is the status of a lane that is not open, as it would be opened now.
 func (c *Core) Prospect(now time.Time, in Opened) Status {
 	l := c.newLane(now, in)
+	l.way = in.Way
 	l.host = newHost(in.Host)
 	l.host.unproven = c.unproven[in.Host]
 	if h := c.hosts[in.Host]; h != nil {
@@ -164,10 +167,15 @@ func (c *Core) statusWith(now time.Time, l *lane) Status {
 	if l.pool == nil {
 		return s
 	}
-	if why, _ := l.trouble(now, queue.Critical); why == "" && !s.KeyRefused {
+	if to := l.successor(now, queue.Critical); to != nil {
+		s.Sister = new(c.statusOf(now, to))
 		return s
 	}
-	if to, _, _ := l.pool.able(now, l, queue.Critical); to != nil {
+	why, _ := l.trouble(now, queue.Critical)
+	if why == "" && !s.KeyRefused {
+		return s
+	}
+	if to, _, _ := l.pool.able(now, l, queue.Critical, why); to != nil {
 		s.Sister = new(c.statusOf(now, to))
 	}
 	return s
@@ -176,6 +184,9 @@ func (c *Core) statusWith(now time.Time, l *lane) Status {
 func (c *Core) statusOf(now time.Time, l *lane) Status {
 	s := l.stats
 	s.Lane, s.Limit, s.Start, s.Learned = l.stored.ID, l.limit, l.start, l.rate()
+	if now.Sub(l.limited) < calm {
+		s.Took = l.surely
+	}
 	s.Used, s.InFlight = l.used(now), len(l.flying)
 	s.KeyRefused = !l.stored.KeyRefused.IsZero()
 	s.Condition, s.Until = l.condition(now)
@@ -207,6 +218,8 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 	switch {
 	case l.stored.Held:
 		return Paused, time.Time{}
+	case l.way.Stopped:
+		return Stopped, time.Time{}
 	case l.host.down:
 		return Unreachable, l.host.next(now)
 	case l.keyWaits(now):

@@ -34,6 +34,8 @@ type host struct {
 
 	unproven bool // the last process has seen it fail, and it has accepted nothing since
 
+	failed map[int64]bool // lanes of which attempts have failed since it last accepted anything, but for those that fail apart: at most as many as send to it
+
 	twice    []*hedge  // second copies that are in flight, in the order in which they left
 	answered time.Time // when the latest of the requests began that it has accepted
 
@@ -61,7 +63,7 @@ func chainOf(e *queue.Event) chain {
 }
 
 func newHost(name string) *host {
-	h := &host{name: name}
+	h := &host{name: name, failed: map[int64]bool{}}
 	for rank := range h.lanes {
 		h.lanes[rank] = list.New()
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ var Inherited = []string{
 }
 
 // Send implements [Sender]. The program, and all that it has started, is killed when the
-// time is over.
+// time is over. If the relay itself is killed, the kernel kills the program where it can.
 func (c Command) Send(ctx context.Context, m Message) error {
 	input, err := json.Marshal(m)
 	if err != nil {
@@ -54,6 +55,8 @@ func (c Command) Send(ctx context.Context, m Message) error {
 	cmd.Stdout, cmd.Stderr = &said, &said
 	endWhole(cmd)
 	cmd.WaitDelay = lingers
+	runtime.LockOSThread() // the program would be killed when the thread ends that has started it
+	defer runtime.UnlockOSThread()
 	err = cmd.Run()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has ended well and left something running
 		return nil

@@ -1,5 +1,5 @@
 // Package ops is what operators do to the queue: send events again, give them up, have
-// them tried, and pause, resume or try lanes. Console and API do it through here, so that
+// them tried, move what is in a lane to another one, and pause, resume or try lanes. Console and API do it through here, so that
 // one event and ten thousand go the same way: in the order in which they were accepted,
 // with a reason and a name, and one line in the log.
 package ops
@@ -24,6 +24,7 @@ type Store interface {
 	Sent(ctx context.Context, since, until time.Time, lane int64, n int) ([]queue.Sent, error)
 	Listed(ctx context.Context, id int64) (queue.Event, error)
 	Lanes(ctx context.Context) ([]queue.Lane, error)
+	Transfer(ctx context.Context, t queue.Transfer) (queue.Transferred, error)
 }
 
 // Holder pauses and resumes lanes, and has lanes and events tried at once. It logs what it
@@ -34,14 +35,21 @@ type Holder interface {
 	Try(ctx context.Context, lane int64, by queue.By) error
 	// TryEvent returns queue.ErrNotFound or queue.ErrState.
 	TryEvent(ctx context.Context, id int64, by queue.By) error
+	// Reroute has it ask anew where lanes go to.
+	Reroute(lanes ...int64)
 }
 
 // Ops does what operators want.
 type Ops struct {
 	Store  Store
 	Holder Holder
-	// Pools says which of some lanes are one pool.
+	// Pools says which of some lanes are one pool, and Heirs which take the place of others.
 	Pools func([]queue.Lane) [][]int64
+	Heirs func([]queue.Lane) map[int64]int64
+	// Name is how people call a lane, and Alias the lane of a key that the configuration
+	// names; queue.ErrNotFound if it names none so.
+	Name  func(lane int64) string
+	Alias func(ctx context.Context, alias string) (queue.Lane, error)
 	Log   *slog.Logger
 	// Changed is called when something was done.
 	Changed func()
@@ -72,7 +80,7 @@ type Deed struct {
 	What  Verb
 	IDs   []int64
 	By    queue.By
-	Force bool // events are requeued although PagerDuty rejects the key of their lane
+	Force bool // events are requeued although PagerDuty rejects the key of their lane, or they were accepted for another upstream
 }
 
 // Outcome is what became of it.
@@ -141,7 +149,7 @@ func (o *Ops) requeue(ctx context.Context, ids []int64, d Deed) ([]queue.Requeue
 	if err != nil {
 		return nil, err
 	}
-	a := queue.Again{IDs: ids, Delivered: d.What == replay, Pools: o.Pools(lanes), By: d.By}
+	a := queue.Again{IDs: ids, Delivered: d.What == replay, Pools: o.Pools(lanes), Heirs: o.Heirs(lanes), By: d.By, Elsewhere: d.Force}
 	if !d.Force {
 		if err := o.askFirst(ctx, &a, lanes); err != nil {
 			return nil, err

@@ -73,6 +73,7 @@ type Headline struct {
 type Trouble struct {
 	Upstream string
 	Lanes    int       // that send to it
+	Failed   int       // of these, attempts of which have failed since it last accepted anything
 	Since    time.Time // the first failure
 	Failures int
 	Cause    string    // in words
@@ -118,7 +119,7 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		s.busy[l.Upstream] = true
 	}
 	if l.Page.Known() {
-		s.Page.Late = max(s.Page.Late, l.Page.Late)
+		s.Page.Late = max(s.Page.Late, l.Page.Longest(critical))
 		if l.Page.Staying().Known() {
 			return
 		}
@@ -127,7 +128,7 @@ func (s *sum) add(at int, l *Lane, now time.Time) {
 		if l.Page.Reason == Paused {
 			s.Paused++
 		}
-		if l.Page.Reason != Paused || critical > 0 {
+		if first := s.unknown < 0 || l.Page.Own; first && (l.Page.Reason != Paused || critical > 0) { // the lane that fails alone is named
 			s.unknown = at
 		}
 	}
@@ -204,7 +205,7 @@ func trouble(u lane.Upstream) (Trouble, bool) {
 	default:
 		return Trouble{}, false
 	}
-	t := Trouble{page: p, Upstream: u.Name, Lanes: u.Lanes, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
+	t := Trouble{page: p, Upstream: u.Name, Lanes: u.Lanes, Failed: u.Failed, Since: u.Record.Since, Failures: u.Record.Failures, Cause: p.Cause(Name{Upstream: u.Name}), Last: u.Record.Why}
 	if u.Down {
 		t.Next = u.Next
 	}
@@ -212,11 +213,12 @@ func trouble(u lane.Upstream) (Trouble, bool) {
 }
 
 // proven reports whether an upstream accepts nothing at all: not for a moment, and not of
-// one dedup key alone, which its own body may have caused.
+// one dedup key alone, which its own body may have caused, nor of one lane of several, whose
+// key may be the cause.
 func (t Trouble) proven(r Relay) bool {
 	for _, u := range r.Upstreams {
 		if u.Name == t.Upstream {
-			return u.Down || u.Record.Chains > 1 && r.Now.Sub(u.Record.Since) >= Overdue
+			return u.Down || u.Record.Chains > 1 && (u.Failed != 1 || u.Lanes < 2) && r.Now.Sub(u.Record.Since) >= Overdue
 		}
 	}
 	return false
@@ -235,6 +237,8 @@ func (p Page) Cause(of Name) string {
 			return of.Lane + " is paused by " + of.By
 		}
 		return of.Lane + " is paused by an operator"
+	case NotConfigured:
+		return of.Lane + " is stopped: its upstream " + address(of.Upstream) + " is not configured"
 	case KeyRejected:
 		return who + " rejects the key of " + of.Lane
 	case NoAnswer:
@@ -246,6 +250,9 @@ func (p Page) Cause(of Name) string {
 			return who + " rate limits the account"
 		}
 		return who + " rate limits " + of.Lane
+	}
+	if p.Own && of.Lane != "" {
+		return p.ownCause(who, of)
 	}
 	switch p.Record.Kind {
 	case lane.ServerError:
@@ -260,6 +267,17 @@ func (p Page) Cause(of Name) string {
 		return stranger(address(of.Upstream), p.Record.Status)
 	}
 	return who + " cannot be reached"
+}
+
+// ownCause says the same of a lane that fails alone.
+func (p Page) ownCause(who string, of Name) string {
+	switch p.Own = false; p.Record.Kind {
+	case lane.ServerError:
+		return fmt.Sprintf("%s answers %d to %s", who, p.Record.Status, of.Lane)
+	case lane.TimedOut:
+		return fmt.Sprintf("%s does not answer %s in time", who, of.Lane)
+	}
+	return p.Cause(of) + ", as far as " + of.Lane + " has tried"
 }
 
 // stranger says with what somebody else than PagerDuty answers at an address.

@@ -24,6 +24,10 @@ func TestHeadline(t *testing.T) {
 		return Lane{Page: Page{Late: late}, Count: count, Upstream: pagerduty}
 	}
 	up := []lane.Upstream{{Name: pagerduty, Lanes: 41, Record: failing}}
+	alone := Lane{Page: Page{Reason: Failing, Record: failing, Own: true}, Count: waiting(1, time.Second), Upstream: pagerduty}
+	overdue := alone
+	overdue.Count = waiting(1, time.Minute)
+	onlyOne := []lane.Upstream{{Name: pagerduty, Lanes: 50, Failed: 1, Record: failing}}
 	for _, tt := range []struct {
 		name  string
 		relay Relay
@@ -41,10 +45,15 @@ func TestHeadline(t *testing.T) {
 		{"PagerDuty fails", Relay{Upstreams: up, Lanes: []Lane{of(Failing, waiting(10, 19*time.Minute)), of(Failing, waiting(5, time.Minute))}}, NotLeaving, "15 critical pages are not being delivered; the oldest has waited 19 min: PagerDuty answers 500", false},
 		{"PagerDuty fails, and no page waits", Relay{Upstreams: up, Lanes: []Lane{of(Failing, infos)}}, NotLeaving, "Pages do not leave: PagerDuty answers 500", false},
 		{"PagerDuty failed, and nothing is queued", Relay{Upstreams: up, Lanes: []Lane{of(Failing, queue.Count{})}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500", false},
+		{"one lane fails while others are accepted", Relay{Lanes: []Lane{alone, known(0, infos)}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500 to db", false},
+		{"and a page waits in it", Relay{Lanes: []Lane{overdue, known(0, infos)}}, NotLeaving, "1 critical page is not being delivered; it has waited 60 s: PagerDuty answers 500 to db", false},
+		{"one lane fails, and others have not tried since", Relay{Upstreams: onlyOne, Lanes: []Lane{of(Failing, queue.Count{}), alone, of(Failing, queue.Count{})}}, Late, "It is unknown when a page of 3 lanes would leave; of db: PagerDuty answers 500 to db", false},
 		{"a page waits for a moment", Relay{Lanes: []Lane{of(Failing, waiting(1, 9*time.Second))}}, Late, "It is unknown when a page of db would leave: PagerDuty answers 500", false},
 		{"a rejected key", Relay{Lanes: []Lane{known(0, infos), of(KeyRejected, waiting(2, time.Minute))}}, NotLeaving, "2 critical pages are not being delivered; the oldest has waited 60 s: PagerDuty rejects the key of db", false},
 		{"a rejected key of a pool", Relay{Lanes: []Lane{known(0, infos), {Page: Page{By: 2, Stuck: KeyRejected}, Upstream: pagerduty}}}, Leaving, "Pages leave at once", true},
 		{"one in which a page has to stay", Relay{Lanes: []Lane{known(0, infos), {Page: Page{By: 2, Stuck: KeyRejected}, Count: waiting(2, time.Minute), Upstream: pagerduty}}}, NotLeaving, "2 critical pages are not being delivered; the oldest has waited 60 s: PagerDuty rejects the key of db", false},
+		{"one has to stay in a lane that is rate limited", Relay{Lanes: []Lane{{Page: Page{By: 2, Stays: 40 * time.Second}, Count: waiting(1, time.Second), Upstream: pagerduty}}}, Leaving, "A page accepted now would arrive within 40 s", true},
+		{"none has to stay in it", Relay{Lanes: []Lane{{Page: Page{By: 2, Stays: 40 * time.Second}, Count: infos, Upstream: pagerduty}}}, Leaving, "Pages leave at once", true},
 		{"pages wait behind each other", Relay{Lanes: []Lane{known(5*time.Minute, waiting(300, 2*time.Minute))}}, Late, "300 critical pages wait, the oldest for 2 min; a page accepted now would arrive within 5 min", true},
 		{"a page waits, and another would for long", Relay{Lanes: []Lane{known(5*time.Minute, waiting(1, 30*time.Second))}}, Late, "A page accepted now would arrive within 5 min", true},
 		{"dead letters", Relay{Dead: 3, Lanes: []Lane{known(0, infos)}}, Late, "Pages leave at once; 3 events were rejected or expired", true},

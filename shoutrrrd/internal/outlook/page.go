@@ -53,15 +53,16 @@ type Reason string
 
 // The reasons, the first of them that is true counts.
 const (
-	None        Reason = ""
-	Storage     Reason = "storage"      // the queue cannot be written or does not answer
-	Paused      Reason = "paused"       // by an operator
-	KeyRejected Reason = "key_rejected" // PagerDuty rejects the key
-	Unreachable Reason = "unreachable"  // nobody takes the connection, or what answers is not PagerDuty
-	Failing     Reason = "failing"      // nothing was accepted since the last failure
-	NoAnswer    Reason = "no_answer"    // nothing was accepted since the attempts in flight began
-	RateLimited Reason = "rate_limited" // again and again, without an acceptance in between
-	Unproven    Reason = "unproven"     // nothing was accepted since the relay began, and it had failed before that, or a critical event has waited for long
+	None          Reason = ""
+	Storage       Reason = "storage"                 // the queue cannot be written or does not answer
+	Paused        Reason = "paused"                  // by an operator
+	NotConfigured Reason = "upstream_not_configured" // what is queued was accepted for another upstream than the configuration names
+	KeyRejected   Reason = "key_rejected"            // PagerDuty rejects the key
+	Unreachable   Reason = "unreachable"             // nobody takes the connection, or what answers is not PagerDuty
+	Failing       Reason = "failing"                 // nothing was accepted since the last failure
+	NoAnswer      Reason = "no_answer"               // nothing was accepted since the attempts in flight began
+	RateLimited   Reason = "rate_limited"            // again and again, without an acceptance in between
+	Unproven      Reason = "unproven"                // nothing was accepted since the relay began, and it had failed before that, or a critical event has waited for long
 )
 
 // Page is how late a critical event of a lane would be accepted by PagerDuty that the
@@ -72,9 +73,12 @@ type Page struct {
 	// Record is what has failed, that of the lane or that of its upstream, if the reason
 	// is about that.
 	Record lane.Record
+	Own    bool // that is the record of this lane alone: nothing has failed of others
 	// By is the lane of the same pool by which a new incident leaves, 0 if it is the lane
-	// itself. Stuck is why it is unknown then when those leave that stay in the lane.
+	// itself. What PagerDuty has of this lane, or may have, stays in it: Stays is how late
+	// that is then, of no meaning if Stuck says why it is unknown.
 	By    int64
+	Stays time.Duration
 	Stuck Reason
 	// Account says that a rate limit is not about the lane alone.
 	Account bool
@@ -88,7 +92,16 @@ func (p Page) Staying() Page {
 	if p.By == 0 {
 		return p
 	}
-	return Page{Reason: p.Stuck, Record: p.Record, Account: p.Account}
+	return Page{Late: p.Stays, Reason: p.Stuck, Record: p.Record, Own: p.Own, Account: p.Account}
+}
+
+// Longest is Late, or how late what stays is, if critical events are queued in the lane: they
+// may have to stay, and the next one with them.
+func (p Page) Longest(critical int) time.Duration {
+	if stays := p.Staying(); critical > 0 && stays.Known() {
+		return max(p.Late, stays.Late)
+	}
+	return p.Late
 }
 
 // Of judges a lane by its status and the count of what is queued in it. In a pool a new
@@ -102,7 +115,7 @@ func Of(s lane.Status, count queue.Count, now time.Time) Page {
 	if !p.Known() || own.Known() && own.Late <= p.Late {
 		return own
 	}
-	p.By, p.Stuck, p.Record, p.Account = s.Sister.Lane, own.Reason, own.Record, own.Account
+	p.By, p.Stays, p.Stuck, p.Record, p.Own, p.Account = s.Sister.Lane, own.Late, own.Reason, own.Record, own.Own, own.Account
 	return p.overdue(count, now)
 }
 
@@ -123,7 +136,8 @@ func isOverdue(count queue.Count, now time.Time) bool {
 
 func alone(s lane.Status, count queue.Count, now time.Time) Page {
 	if reason, record := unknown(s, count, now); reason != None {
-		return Page{Reason: reason, Record: record, Account: reason == RateLimited && s.Upstream.Account > 0}
+		own := reason == Failing && s.Record.Failures > 0 && s.Upstream.Failed < 2 && s.Upstream.Lanes > 1
+		return Page{Reason: reason, Record: record, Own: own, Account: reason == RateLimited && s.Upstream.Account > 0}
 	}
 	if s.Most == 0 { // the scheduler does not have it open, as it has nothing to do
 		return Page{}
@@ -138,6 +152,8 @@ func unknown(s lane.Status, count queue.Count, now time.Time) (Reason, lane.Reco
 		return Storage, lane.Record{}
 	case s.Condition == lane.Paused:
 		return Paused, lane.Record{}
+	case s.Condition == lane.Stopped:
+		return NotConfigured, lane.Record{}
 	case s.KeyRefused:
 		return KeyRejected, s.Record
 	case up.Down:
@@ -152,10 +168,15 @@ func unknown(s lane.Status, count queue.Count, now time.Time) (Reason, lane.Reco
 		return NoAnswer, up.Record
 	case s.Pauses > 1, s.Roomy, up.Pauses > 1:
 		return RateLimited, s.Record
-	case up.Unproven, up.Record.Accepted.IsZero() && s.Condition != lane.Throttled && isOverdue(count, now): // what failed before the relay began is forgotten
+	case up.Unproven, up.Record.Accepted.IsZero() && !limited(s) && isOverdue(count, now): // what failed before the relay began is forgotten
 		return Unproven, up.Record
 	}
 	return None, lane.Record{}
+}
+
+// limited reports whether a limit is why something waits: PagerDuty's, or that of the window.
+func limited(s lane.Status) bool {
+	return s.Pauses > 0 || s.Condition == lane.Throttled || s.Condition == lane.AtLimit
 }
 
 // mute reports whether an upstream does not answer. One request that hangs does not show
@@ -201,19 +222,15 @@ func slot(s lane.Status, count queue.Count, ahead int) time.Duration {
 		ahead += min(ahead, others)   // a milder event may be the head of a chain in which a critical one waits
 		ahead += min(ahead/9, others) // every tenth slot is that of the oldest event, whatever it is
 	}
-	if ahead < s.Free {
+	rate, free := max(1, s.Learned), s.Free
+	if s.Took > 0 && s.Took < s.Learned { // a learned limit is halved at most, and grows by itself
+		rate, free = s.Took, s.Free-(s.Learned-s.Took)
+	}
+	if ahead < free {
 		return 0
 	}
-	total := 0
-	for _, n := range s.Frees {
-		total += n
-	}
-	cycle := max(1, s.Learned)
-	rounds := time.Duration(ahead/cycle) * (window + s.Record.Took)
-	need := ahead%cycle - max(s.Free, 0) // of those that become free, counted from 0
-	if s.Free < 0 {
-		need = ahead%cycle - s.Free // the limit was lowered: these have to become free first
-	}
+	rounds := time.Duration(ahead/rate) * (window + s.Record.Took)
+	need := ahead%rate - free // of those that become free, counted from 0; below 0 free the limit was lowered: as many more
 	if need < 0 {
 		return rounds
 	}
@@ -236,12 +253,12 @@ func place(s lane.Status, r lane.Record, ahead int) time.Duration {
 		took = firstTook
 	}
 	abreast := max(1, s.Most)
-	if s.Alone {
-		abreast = 1
-	}
 	turns := max(ahead%max(1, s.Learned)/abreast, // those of earlier windows have long been made
 		s.Before/max(1, s.Places))
-	if s.Busy >= abreast || s.Crowded {
+	switch {
+	case s.Alone: // the first one, and what is in flight; when one is accepted the others leave abreast
+		turns += min(1, ahead) + min(1, s.Busy)
+	case s.Busy >= abreast, s.Crowded:
 		turns++
 	}
 	return time.Duration(turns) * took

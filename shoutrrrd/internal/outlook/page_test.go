@@ -71,12 +71,17 @@ func TestPage(t *testing.T) {
 		{"its account takes nothing", free(func(s *lane.Status) { s.Upstream.Account, s.Upstream.Rate, s.Upstream.Pauses = 60, 60, 2 }), queue.Count{}, 0, RateLimited},
 		{"one attempt hangs, others are accepted", free(func(s *lane.Status) { s.Record.Silent, s.Busy = 6*time.Second, 1 }), queue.Count{}, 0, None},
 		{"a 429 that the window explains", free(func(s *lane.Status) { s.Pauses, s.PausedUntil = 1, now.Add(40*time.Second) }), queue.Count{}, 40 * time.Second, None},
+		{"40 pages wait for the end of a pause, and then leave one first and the others abreast", free(func(s *lane.Status) {
+			s.Condition, s.Pauses, s.PausedUntil, s.Alone = lane.Throttled, 1, now.Add(45*time.Second), true
+		}), critical(40), 47500 * time.Millisecond, None},
 		{"429s again and again", free(func(s *lane.Status) { s.Pauses, s.PausedUntil = 2, now.Add(40*time.Second) }), queue.Count{}, 0, RateLimited},
 		{"the last slot is free", free(func(s *lane.Status) { s.Free = 1 }), queue.Count{}, 0, None},
 		{"a full window", free(func(s *lane.Status) { s.Free, s.Used, s.Frees = 0, 60, full }), queue.Count{}, 10 * time.Second, None},
 		{"29 critical events before it", free(func(s *lane.Status) { s.Free, s.Used, s.Frees = 0, 60, full }), critical(29), 11 * time.Second, None},
 		{"30 of them", free(func(s *lane.Status) { s.Free, s.Used, s.Frees = 0, 60, full }), critical(30), 31500 * time.Millisecond, None},
 		{"2,000 of them", free(nil), critical(2000), 33*time.Minute + time.Second, None},
+		{"the last 429 came when 20 had been accepted", free(func(s *lane.Status) { s.Took = 20 }), critical(19), 500 * time.Millisecond, None},
+		{"and these are used up", free(func(s *lane.Status) { s.Took = 20 }), critical(20), time.Minute + time.Second, None},
 		{"one waits for long", free(nil), queue.Count{Waiting: [queue.Ranks]int{1}, OldestCritical: now.Add(-10 * time.Second)}, AtOnce, None},
 		{"one has waited since before the relay began", free(func(s *lane.Status) {
 			s.Upstream.Record.Accepted = time.Time{}
@@ -113,7 +118,8 @@ func TestPageOfPool(t *testing.T) {
 		want  Page
 		stays Page
 	}{
-		{"rate limited", limited, queue.Count{}, Page{By: 2}, Page{}},
+		{"rate limited", limited, queue.Count{}, Page{By: 2, Stays: time.Minute}, Page{Late: time.Minute}},
+		{"rate limited, and one has to stay", limited, waits, Page{By: 2, Stays: time.Minute, Late: AtOnce}, Page{Late: time.Minute}},
 		{"a rejected key", rejected, queue.Count{}, Page{By: 2, Stuck: KeyRejected}, Page{Reason: KeyRejected}},
 		{"a rejected key, and one has to stay", rejected, waits, Page{By: 2, Stuck: KeyRejected, Late: AtOnce}, Page{Reason: KeyRejected}},
 	} {

@@ -18,6 +18,8 @@ func Words(s lane.Status, of Name, now time.Time) string {
 			return "paused by " + of.By
 		}
 		return "paused by an operator"
+	case lane.Stopped:
+		return because(NotConfigured, lane.Record{})
 	case lane.Unreachable:
 		return "upstream unreachable: " + because(Unreachable, s.Upstream.Record)
 	case lane.KeyRejected:

@@ -11,9 +11,13 @@ import (
 // incident, and a trigger beside another one goes into that.
 type Again struct {
 	IDs       []int64
-	Delivered bool      // delivered events too; else rejected, expired and discarded ones alone
-	Pools     [][]int64 // the lanes of each pool, as they are configured now
-	By        By
+	Delivered bool // delivered events too; else rejected, expired and discarded ones alone
+	Elsewhere bool // also to another upstream than the event was accepted for: somebody means it
+	// Heirs are the lanes that take the place of others, whose keys get nothing new any more:
+	// what belongs to no known incident goes there.
+	Heirs map[int64]int64
+	Pools [][]int64 // the lanes of each pool, as they are configured now
+	By    By
 }
 
 // PoolOf returns the lanes of the pool that a lane belongs to, none if it belongs to none.
@@ -39,6 +43,10 @@ type Requeued struct {
 // sent. A trigger behind its resolve would open an incident that nothing closes, and a
 // resolve behind the next trigger would close one that is open.
 var ErrOutdated = fmt.Errorf("%w: a later event of its dedup key was delivered, which says otherwise", ErrState)
+
+// ErrElsewhere is an ErrState: the event was accepted for another upstream than the
+// configuration names now, and nobody has said that it is meant for that as well.
+var ErrElsewhere = fmt.Errorf("%w: it was accepted for another upstream than the configuration names for its key now", ErrState)
 
 // OutdatedBy is the action of a later event that makes one with an action outdated.
 func OutdatedBy(action string) string {

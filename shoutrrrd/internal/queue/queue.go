@@ -198,6 +198,8 @@ type Taken struct {
 	// More says that the lane has more ready events of this pick, or may have. The
 	// number of Events does not say it: a damaged row is skipped.
 	More bool
+	// Upstream is that of the lane.
+	Upstream string
 }
 
 // Acceptance is an event that PagerDuty has, or may have, accepted.
@@ -280,6 +282,7 @@ type Move struct {
 	Rank     Rank  // the priority of the chains
 	After    int64 // heads up to this number were looked at already
 	N        int   // at most so many chains
+	Retiring bool  // the key of From gets nothing new any more: change events move as well
 	At       time.Time
 	Why      string // for the history of their heads
 }
@@ -306,6 +309,56 @@ type Lane struct {
 	Pauses      int       // in a row, for the next one's length
 	KeyRefused  time.Time // when PagerDuty refused the key; zero if it did not
 	Proven      bool      // PagerDuty has accepted an event of it
+	// Upstream is what the events that are queued in it were accepted for: they are sent
+	// nowhere else. A lane in which nothing is queued follows the configuration. "" is unknown.
+	Upstream string
+	// Own says that the configuration has named Upstream for the lane's key alone: if it names
+	// the key no more, the lane does not follow what holds for all others.
+	Own bool
+	// Since is the number of the last event that was accepted for an earlier upstream; 0 if
+	// there was none.
+	Since int64
+	// Alias is the one under which the configuration has last named the key, if it stands in a
+	// file of its own: another key in that file takes its place.
+	Alias string
+}
+
+// Configured is what the configuration says of an integration key.
+type Configured struct {
+	Upstream string // that its events go to; "" if that is not known
+	Own      bool   // which is named for this key alone
+	Listed   bool   // the key is named; else Upstream is what holds for all others
+	Alias    string // see [Lane]; "" leaves it as it is
+}
+
+// Follow has the lane be what the configuration says, as far as it may: what is queued in it
+// keeps its upstream. last is the highest number of an event that was given out. It reports
+// whether anything has changed.
+func (l *Lane) Follow(c Configured, queued int, last int64) bool {
+	before := *l
+	if c.Alias != "" {
+		l.Alias = c.Alias
+	}
+	if c.Upstream != "" && (l.Upstream == "" || queued == 0 && (c.Listed || !l.Own)) {
+		l.direct(c.Upstream, c.Own, last)
+	}
+	return *l != before
+}
+
+// Takes reports whether what is queued in another lane may move into this one, whose
+// upstream becomes the same if nothing is queued in it.
+func (l *Lane) Takes(from Lane, queued int, last int64) bool {
+	if from.Upstream != "" && (queued == 0 || l.Upstream == "") {
+		l.direct(from.Upstream, from.Own, last)
+	}
+	return from.Upstream == "" || l.Upstream == from.Upstream
+}
+
+func (l *Lane) direct(upstream string, own bool, last int64) {
+	if l.Upstream != "" && l.Upstream != upstream {
+		l.Since = last
+	}
+	l.Upstream, l.Own = upstream, own
 }
 
 // By is who did something and why.

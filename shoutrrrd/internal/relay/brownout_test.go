@@ -182,8 +182,10 @@ func (w *world) browned(share int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.up.brown[common] = share
-	if w.up.moods[common] = "brown"; share == 0 {
-		w.up.moods[common] = ""
+	if share > 0 {
+		w.up.hostMood(common, "brown")
+	} else {
+		w.up.hostMood(common, "")
 		w.judge.host(common).troubled = time.Now()
 	}
 }

@@ -59,6 +59,28 @@ func (w *world) peace() {
 	for _, id := range held {
 		w.hold(id, false)
 	}
+	w.nameAll()
+}
+
+// nameAll has the file name all keys again, and what was accepted for another upstream than it
+// names now leave by that.
+func (w *world) nameAll() {
+	if w.verdict() != "" {
+		return
+	}
+	if len(w.removed) > 0 {
+		w.putBack()
+	}
+	lanes, err := w.life.store.inner.Lanes(context.Background())
+	if err != nil {
+		w.fail("%v", err)
+	}
+	for _, l := range lanes {
+		if found := w.life.settings.Load().Lookup(l.Key); l.Upstream != found.Upstream {
+			_, _ = w.life.store.transfer(queue.Transfer{From: l.ID, To: l.ID, Elsewhere: true})
+			w.life.relay.Reroute(l.ID)
+		}
+	}
 }
 
 // drain waits until the queue is empty. After the longest pause it empties at the rate

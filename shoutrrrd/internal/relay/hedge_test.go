@@ -100,6 +100,51 @@ func TestBothCopiesHang(t *testing.T) {
 	}
 }
 
+// One page is all that is in flight, and both of its copies hang. They are given up after 10 s,
+// and it leaves anew at once, by new connections; what comes after it in its chain comes after
+// it. Of an event that hangs again the next attempt has its whole time.
+func TestAlonePageHangs(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprint("taken ", taken), func(t *testing.T) {
+			_, verdict := simulate(t, hedging, func(w *world) {
+				hangs := 2
+				w.rule(func(r *request) reply {
+					if r.try <= hangs && r.action == eventsv2.Trigger {
+						return hang(taken)
+					}
+					return reply{}
+				})
+				w.submit(event{key: 0, severity: queue.Critical, action: eventsv2.Trigger, dedup: "page"})
+				w.wait(time.Millisecond)
+				w.submit(event{key: 0, severity: queue.Error, action: eventsv2.Resolve, dedup: "page"})
+				w.wait(9900 * time.Millisecond)
+				if trigger, resolve := w.triesOf(1), w.triesOf(2); trigger != 2 || resolve != 0 {
+					w.fail("after 9.9 s the trigger was sent %d times, want twice, and the resolve %d times, want none", trigger, resolve)
+				}
+				w.wait(time.Second)
+				if trigger, resolve := w.triesOf(1), w.triesOf(2); trigger != 3 || resolve != 1 {
+					w.fail("after 11 s the trigger was sent %d times, want three times, and the resolve %d times, want once", trigger, resolve)
+				}
+				w.mu.Lock()
+				hangs = 4
+				w.mu.Unlock()
+				w.submit(event{key: 1, severity: queue.Critical, action: eventsv2.Trigger, dedup: "another"})
+				w.wait(39 * time.Second)
+				if n := w.triesOf(3); n != 4 {
+					w.fail("a page that hangs for longer was sent %d times in 39 s, want twice in each attempt", n)
+				}
+				w.wait(9 * time.Second)
+				if n := w.triesOf(3); n != 5 {
+					w.fail("a page that hangs for longer was sent %d times in 48 s, want 5", n)
+				}
+			})
+			if verdict != "" {
+				t.Fatal(verdict)
+			}
+		})
+	}
+}
+
 // An operator tries what hangs twice, by an event that is behind it in its chain or by its
 // lane: it leaves anew at once, although nothing else has shown that the host answers.
 func TestOperatorTriesWhatHangs(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -31,10 +32,13 @@ type judge struct {
 	hosts       map[string]*hostSeen
 	ways        map[int]map[string]bool // hosts that the configuration has ever named for a key
 	limits      map[int]*limitSeen      // by key
+	onsets      map[int][]onset         // of the moods that a key meets
+	lowered     map[int][]onset         // of PagerDuty's taking less by a key
 	incidents   incidents
 	places      int
 	waits       map[int64]*record // critical triggers whose last attempt has failed
 	undelivered map[int64]*record // critical triggers that PagerDuty has not taken
+	queued      map[int64]*record // all that has not ended
 	flying      map[int64]*record // those of which an attempt is in flight
 	tried       time.Time         // the last time that an operator had something tried
 	reached     map[string]int
@@ -61,6 +65,7 @@ type record struct {
 	place    int       // in the order in which events were accepted or requeued
 	latest   int       // its number, the last one if others were coalesced into it
 	kept     time.Time // or coalesced, or requeued
+	requeued time.Time // by an operator; zero if it was not
 	alone    bool      // no other event of its chain was undelivered
 	tries    int       // attempts, since it was requeued
 	ended    bool
@@ -78,6 +83,8 @@ type record struct {
 	through  time.Time  // the answer that has accepted it
 	moved    bool
 	movedAt  time.Time
+	by       int    // the key by which PagerDuty has taken it last
+	way      string // the upstream that the configuration named when it was accepted; "" once an operator has moved it
 }
 
 type chain struct {
@@ -97,17 +104,21 @@ type laneSeen struct {
 	flying         int
 	flyingCritical int
 	limited        time.Time // the last 429
+	firstLimited   time.Time // the last one that came after a quarter of an hour without any, or to a new process
 	rejected       time.Time // the last rejection of the key
 	trouble        time.Time // the last attempt that failed
 	accepted       time.Time // the last one that was accepted
 	resumed        time.Time // by an operator
+	paused         time.Time // the last time
 	held           time.Time // since then it is paused; zero if it is not
+	way            string    // the upstream that what is queued in it was accepted for; "" if the judge cannot tell
 }
 
 type hostSeen struct {
 	troubled time.Time       // the last time that a mood was over
 	trouble  time.Time       // the last attempt that failed
 	accepted time.Time       // the last one that was accepted
+	onsets   []onset         // of its moods
 	down     bool            // as the relay says
 	account  bool            // as the relay says, all lanes of it are paced together
 	changed  time.Time       // and since when
@@ -132,12 +143,15 @@ type ending struct {
 type limitSeen struct {
 	now, before int
 	changed     time.Time
+	upstream    string    // that the configuration names
+	directed    time.Time // since when
+	own         bool      // which it names for this key alone
 }
 
 func newJudge(w *world) *judge {
 	return &judge{
 		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
-		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, flying: map[int64]*record{}, reached: map[string]int{},
+		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, onsets: map[int][]onset{}, lowered: map[int][]onset{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, queued: map[int64]*record{}, flying: map[int64]*record{}, reached: map[string]int{},
 	}
 }
 
@@ -217,6 +231,13 @@ func (j *judge) configured(key int, found settings.Lookup) {
 		l = &limitSeen{now: found.Rate}
 		j.limits[key] = l
 	}
+	if l.own && !found.Listed { // whether its lane had come to that upstream nobody has seen
+		found.Upstream, found.Own = "", true
+	}
+	if l.upstream != found.Upstream {
+		l.own = found.Own
+		l.upstream, l.directed = found.Upstream, time.Now()
+	}
 	if l.now != found.Rate {
 		l.before, l.now, l.changed = j.allowed(key), found.Rate, time.Now()
 	}
@@ -246,7 +267,12 @@ func (j *judge) started() {
 	for _, h := range j.hosts {
 		h.down, h.account, h.changed = false, false, time.Now()
 		clear(h.fails)
+		forgets(h.onsets)
 		h.failing, h.ends = time.Time{}, nil // it begins slowly where nothing was accepted since the last failure; more it does not know
+	}
+	for key := range j.w.keys {
+		forgets(j.onsets[key])
+		forgets(j.lowered[key])
 	}
 	clear(j.flying)
 	for _, r := range j.records {
@@ -288,11 +314,12 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 	if sent.action == "" {
 		r.chain.dedup = fmt.Sprint("change ", placed.ID)
 	}
+	r.way = j.wayOf(r.lane)
 	c := j.chain(r.chain)
 	r.alone = c.pending == 0
 	c.pending++
 	c.records = append(c.records, r)
-	j.records[r.id] = r
+	j.records[r.id], j.queued[r.id] = r, r
 	if r.action == eventsv2.Trigger && r.severity == queue.Critical {
 		j.undelivered[r.id] = r
 		if j.pages = slices.DeleteFunc(j.pages, func(r *record) bool { return r.ended }); j.w.up.account > 0 {
@@ -305,6 +332,27 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 			time.AfterFunc(mostInPool+time.Millisecond, func() { j.idleSister(r, mostInPool) })
 		}
 	}
+}
+
+// wayOf is the upstream that the configuration means for an event that comes to a lane: where
+// something is queued, that of what is queued. What is in flight may have ended just now.
+func (j *judge) wayOf(id int64) string {
+	l := j.lane(id)
+	limit := j.limits[l.key]
+	pending, waits := false, false
+	for _, r := range j.queued {
+		if r.lane == id {
+			pending, waits = true, waits || !r.flying && time.Since(r.answered) > time.Second
+		}
+	}
+	switch {
+	case waits:
+	case pending || limit == nil || limit.directed.Equal(time.Now()):
+		l.way = ""
+	default:
+		l.way = limit.upstream
+	}
+	return l.way
 }
 
 func recent(times []time.Time) []time.Time {
@@ -335,6 +383,9 @@ func (j *judge) departed(r *request) {
 	x.left = time.Now()
 	if x.ended {
 		j.w.fail("event %d leaves although it has ended as %s", x.id, x.state)
+	}
+	if way := x.way; way != "" && way != r.host {
+		j.w.fail("event %d of key %d goes to %s, it was accepted for %s: %s", x.id, r.key, r.host, way, j.story(j.chain(x.chain)))
 	}
 	if ways := j.ways[r.key]; ways != nil && !ways[r.host] {
 		j.w.fail("event %d of key %d goes to %s, which the configuration has never named for that key", x.id, r.key, r.host)
@@ -378,7 +429,7 @@ func (j *judge) again(x *record, r *request) {
 
 // cancelled sees a copy of an event cancelled: as the other one was accepted, as the process
 // ends, or as both have been silent for seconds, and the host has accepted what left later
-// or an operator has it tried.
+// or an operator has it tried, or nothing else is in flight.
 func (j *judge) cancelled(r *request, l *life) {
 	if r.copies.accepted || l.ctx.Err() != nil {
 		return
@@ -389,7 +440,11 @@ func (j *judge) cancelled(r *request, l *life) {
 		j.w.fail("a copy of event %d was given up when the second one had been in flight for %s", r.n, silent)
 	}
 	h := j.host(r.host)
-	if !h.answered.After(second) && !j.tried.After(second) {
+	alone := false // in flight to its host, by its first attempt, and for 10 s
+	if x := j.records[j.idOf[r.n]]; x != nil {
+		alone = x.tries == 1 && time.Since(second) >= 7*time.Second-time.Millisecond && !slices.ContainsFunc(slices.Collect(maps.Values(j.flying)), func(other *record) bool { return other != x && other.host == r.host })
+	}
+	if !alone && !h.answered.After(second) && !j.tried.After(second) {
 		j.w.fail("a copy of event %d was given up, and %s has accepted nothing that left later", r.n, r.host)
 	}
 	h.trouble = time.Now() // the attempt has failed
@@ -484,9 +539,12 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 		j.reached["taken twice"]++
 	}
 	c.last[r.key] = x.place
-	x.takes[r.n] = x.place
+	x.takes[r.n], x.by = x.place, r.key
 	j.arrived(x)
 	delete(j.undelivered, x.id)
+	if r.action == eventsv2.Acknowledge || r.action == eventsv2.Resolve {
+		j.throughItsKey(r, x)
+	}
 	if r.action != "" {
 		j.incidents.take(r.key, r.dedup, r.action)
 	}
@@ -494,6 +552,25 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	if l := j.w.life; l != nil && (!l.blind || time.Since(l.began) > time.Minute+time.Second) {
 		if n, most := len(j.w.up.recent(r.key)), j.allowed(r.key); n > most {
 			j.w.fail("PagerDuty has accepted %d events of key %d within 60 s, %d are allowed", n, r.key, most)
+		}
+	}
+}
+
+// throughItsKey looks that an acknowledge or resolve goes by the key that has opened its
+// incident: PagerDuty drops it otherwise.
+func (j *judge) throughItsKey(r *request, x *record) {
+	var before *record // what PagerDuty has taken last of what came before it
+	for _, other := range j.chain(x.chain).records {
+		if other.place < x.place && len(other.takes) > 0 && (before == nil || other.place > before.place) {
+			before = other
+		}
+	}
+	if before == nil || before.action == eventsv2.Resolve || before.by == r.key || j.incidents[incident{r.key, r.dedup}] != "" {
+		return
+	}
+	for at := range j.incidents {
+		if at.key == before.by && at.dedup == r.dedup {
+			j.w.fail("event %d (%s) of %v was sent by key %d, its incident was opened by key %d: %s", x.id, r.action, x.chain, r.key, at.key, j.story(j.chain(x.chain)))
 		}
 	}
 }
@@ -512,7 +589,14 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 		l.criticals = append(recent(l.criticals), time.Now())
 	}
 	if err != nil && err.Status == 429 {
+		if life := j.w.life; time.Since(l.limited) > limitKnown || life != nil && l.limited.Before(life.began) {
+			l.firstLimited = time.Now()
+		}
 		l.limited = time.Now()
+		show(j.lowered[r.key], r.began, err)
+	}
+	if show(j.onsets[r.key], r.began, err); err == nil || err.Status != 429 && !err.Rejected {
+		show(h.onsets, r.began, err)
 	}
 	x.maybe = x.maybe || err != nil && err.Status != 429 && !err.Rejected
 	if err == nil && r.began.After(h.answered) {
@@ -589,6 +673,25 @@ func (j *judge) moved(head int64, m queue.Move) {
 	j.relocate(x, m.To)
 }
 
+// transferred sees an event in a lane to which an operator has moved what is no open
+// incident's.
+func (j *judge) transferred(e *queue.Event, to int64) {
+	id := e.ID
+	x := j.records[id]
+	if x == nil || x.lane == to && x.way == "" {
+		return
+	}
+	if from := x.lane; from != to {
+		j.reached["transferred"]++
+		if key := j.lane(from).key; !e.State.Dead() && (x.flying || j.incidents[incident{key, x.chain.dedup}] != "") {
+			j.w.fail("event %d of %v was moved by an operator from lane %d to %d, and PagerDuty has its incident open: %s", id, x.chain, from, to, j.story(j.chain(x.chain)))
+		}
+		x.lane, x.moved, x.movedAt = to, true, time.Now()
+	}
+	x.way = ""
+	j.lane(to).way = ""
+}
+
 // relocate notes that a whole chain is in another lane now.
 func (j *judge) relocate(x *record, to int64) {
 	from, c := x.lane, j.chain(x.chain)
@@ -610,6 +713,7 @@ func (j *judge) end(x *record, state queue.State) {
 	}
 	x.ended, x.state = true, state
 	delete(j.undelivered, x.id)
+	delete(j.queued, x.id)
 	delete(j.waits, x.id)
 }
 
@@ -647,7 +751,8 @@ func (j *judge) requeued(a queue.Requeued) {
 	if x.ended {
 		c.pending++
 	}
-	x.ended, x.kept, x.tries, x.failed, x.lane = false, time.Now(), 1, nil, a.Lane
+	x.way, j.queued[x.id] = "", x
+	x.ended, x.kept, x.requeued, x.tries, x.failed, x.lane = false, time.Now(), time.Now(), 1, nil, a.Lane
 }
 
 // placeAgain is the place of an event that is sent once more: before what came later and
@@ -792,7 +897,7 @@ func (j *judge) byPlace() []*record {
 func (j *judge) story(c *chain) string {
 	records := slices.SortedFunc(slices.Values(c.records), func(a, b *record) int { return cmp.Compare(a.place, b.place) })
 	var steps []string
-	for _, r := range records[max(0, len(records)-8):] {
+	for _, r := range records[max(0, len(records)-18):] {
 		state := "queued"
 		if r.ended {
 			state = r.state.String()

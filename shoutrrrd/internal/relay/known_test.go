@@ -28,21 +28,6 @@ type knownFailure struct {
 // list: the test fails until that is done. New ones do not belong here; repair them.
 var knownFailures = []knownFailure{
 	{
-		name:  "a key with an upstream of its own is taken out of the file",
-		fails: "What waits in its lane goes to the common upstream at once.",
-		want:  "which the configuration has never named for that key",
-		story: func(w *world) {
-			w.config.keys = append(w.config.keys, keyLine{"rehearsal", 6, 60, rehearsal})
-			w.reload()
-			w.hostMood(rehearsal, "away")
-			w.series(6, "exercise", eventsv2.Trigger, 5)
-			w.wait(time.Minute)
-			w.config.keys = w.config.keys[:len(w.config.keys)-1]
-			w.reload()
-			w.wait(time.Minute)
-		},
-	},
-	{
 		name:  "a process whose clock was wrong by days",
 		fails: "What it has accepted expires at the next start, without a single attempt.",
 		want:  "has expired",
@@ -96,13 +81,13 @@ func (w *world) rule(rule func(*request) reply) {
 func (w *world) keyMood(key int, mood string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.up.keys[key] = mood
+	w.up.keyMood(key, mood)
 }
 
 func (w *world) hostMood(host, mood string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.up.moods[host] = mood
+	w.up.hostMood(host, mood)
 }
 
 // preferring returns dedup keys for which the pool's hash prefers a key.

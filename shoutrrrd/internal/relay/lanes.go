@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -106,6 +105,11 @@ func (r *Relay) arrived(ctx context.Context, h hint) {
 	if !r.knows(h.lane) && !r.openByID(ctx, h.lane) {
 		return
 	}
+	if r.opened(h.lane).route.Way.Stopped { // nothing is claimed, which would show it
+		if l, err := r.o.Store.LaneByID(ctx, h.lane); err == nil {
+			r.reroute(ctx, h.lane, l.Upstream)
+		}
+	}
 	r.step(ctx, lane.Arrived{Lane: h.lane, Rank: h.rank})
 }
 
@@ -169,30 +173,59 @@ type reconfigured struct{ lane.Aged }
 // reconfigure begins with the lanes whose keys the configuration names now: until then
 // they stand among those of strangers, which can be thousands.
 func (r *Relay) reconfigure() {
-	r.mu.Lock()
-	lanes := slices.SortedFunc(maps.Values(r.lanes), func(a, b opened) int { return int(a.lane.ID - b.lane.ID) })
-	r.mu.Unlock()
+	lanes, err := r.o.Store.Lanes(context.Background()) // from memory
+	if err != nil {
+		r.o.Log.Error("cannot list the lanes", "error", err)
+	}
 	var order [2][]int64
 	for _, l := range lanes {
-		part := 1
-		if r.o.Route(l.lane).Listed {
-			part = 0
+		switch listed := r.o.Route(l).Listed; {
+		case listed:
+			order[0] = append(order[0], l.ID)
+		case r.knows(l.ID):
+			order[1] = append(order[1], l.ID)
 		}
-		order[part] = append(order[part], l.lane.ID)
 	}
 	r.later(slices.Concat(order[:]...), func(ctx context.Context, id int64) {
-		r.mu.Lock()
-		l, ok := r.lanes[id]
-		r.mu.Unlock()
-		if !ok { // closed meanwhile
+		if !r.knows(id) && !r.openByID(ctx, id) { // what is named now may be needed by its pool
 			return
 		}
-		l.route = r.o.Route(l.lane)
-		r.mu.Lock()
-		r.lanes[id] = l
-		r.mu.Unlock()
-		r.step(ctx, lane.Configured{Lane: id, Host: l.route.Host, Limit: l.route.Limit, Start: l.route.Start, Listed: l.route.Listed, Pool: l.route.Pool})
+		r.configure(ctx, id)
 	})
+}
+
+// configure tells the core anew what the configuration says of a lane.
+func (r *Relay) configure(ctx context.Context, id int64) {
+	l, err := r.o.Store.LaneByID(ctx, id)
+	if err != nil {
+		l = r.opened(id).lane // it is forgotten, which the core hears next
+	}
+	route := r.o.Route(l)
+	r.mu.Lock()
+	r.lanes[id] = opened{l, route}
+	r.mu.Unlock()
+	r.step(ctx, lane.Configured{Lane: id, Host: route.Host, Limit: route.Limit, Start: route.Start, Listed: route.Listed, Pool: route.Pool, Way: route.Way})
+}
+
+// Reroute has the relay ask where lanes go to: an operator has moved what is queued in them.
+func (r *Relay) Reroute(lanes ...int64) {
+	for _, id := range lanes {
+		r.inputs.put(rerouted{lane: id})
+	}
+}
+
+// rerouted is an input of the shell's own.
+type rerouted struct {
+	lane.Tick
+	lane int64
+}
+
+// reroute does that if what is queued in the lane was accepted for another upstream than
+// what was queued before: nothing was for a moment, and the configuration names another one.
+func (r *Relay) reroute(ctx context.Context, id int64, upstream string) {
+	if upstream != r.opened(id).lane.Upstream {
+		r.configure(ctx, id)
+	}
 }
 
 // Hold pauses a lane in an operator's name: what is in flight ends, nothing more
@@ -272,7 +305,7 @@ func (r *Relay) Status(id int64) (lane.Status, bool) {
 
 // opened is what the core gets to know of a lane.
 func (r Route) opened(l queue.Lane) lane.Opened {
-	return lane.Opened{Lane: l, Host: r.Host, Limit: r.Limit, Start: r.Start, Listed: r.Listed, Pool: r.Pool}
+	return lane.Opened{Lane: l, Host: r.Host, Limit: r.Limit, Start: r.Start, Listed: r.Listed, Pool: r.Pool, Way: r.Way}
 }
 
 // Prospect is the status of a lane that the core does not know, as it would be opened now.
@@ -336,9 +369,9 @@ func (r *Relay) tell(t lane.Tell) {
 	}
 	level := slog.LevelWarn
 	switch t.What {
-	case lane.KeyIsRefused:
+	case lane.KeyIsRefused, lane.WayLost:
 		level = slog.LevelError
-	case lane.HostUp, lane.KeyIsTaken, lane.AccountFree:
+	case lane.HostUp, lane.KeyIsTaken, lane.WayFound, lane.AccountFree:
 		level = slog.LevelInfo
 	}
 	r.o.Log.Log(context.Background(), level, string(t.What), attrs...)

@@ -58,11 +58,14 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 	s := l.settings.Load()
 	own := s.Lookup(w.keys[max(0, j.lane(r.lane).key)])
 	for id, lane := range j.lanes {
-		if id == r.lane || own.Pool == "" || lane.key < 0 || lane.key >= len(services) || s.Lookup(w.keys[lane.key]).Pool != own.Pool {
+		if id == r.lane || own.Pool == "" || lane.key < 0 || lane.key >= len(services) || s.Lookup(w.keys[lane.key]).Pool != own.Pool || s.Lookup(w.keys[lane.key]).Retiring {
 			continue
 		}
 		row, err := l.store.inner.LaneByID(context.Background(), id)
 		why := j.excuseOf(row, l, since)
+		if mine, _ := l.store.inner.LaneByID(context.Background(), r.lane); mine.Upstream != row.Upstream {
+			why = "it was accepted for another upstream"
+		}
 		if j.host(s.Lookup(w.keys[lane.key]).Upstream).down { // single probes are all that it gets
 			why = "upstream down"
 		}
@@ -124,6 +127,8 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 	reserve, abreast := max(1, rate/10), max(1, min(8, rate/10))
 	used, critical := len(recent(lane.ends))+lane.flying, len(recent(lane.criticals))+lane.flyingCritical
 	switch {
+	case row.Upstream != upstream, j.directed(lane.key).After(kept.Add(-time.Second)):
+		return "its upstream is not configured"
 	case l.began.After(kept), l.blind && l.began.Add(61*time.Second).After(kept):
 		return "a new process"
 	case j.w.disk.troubled(kept.Add(-2500 * time.Millisecond)):
@@ -148,6 +153,14 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 		return "in flight"
 	}
 	return ""
+}
+
+// directed is when the configuration has last named another upstream for a key.
+func (j *judge) directed(key int) time.Time {
+	if l := j.limits[key]; l != nil {
+		return l.directed
+	}
+	return time.Time{}
 }
 
 func (j *judge) limitOf(key int) int {

@@ -33,6 +33,7 @@ type life struct {
 	relay    *relay.Relay
 	door     *intake.Door
 	settings atomic.Pointer[settings.Settings]
+	from     routes.Routes
 	ctx      context.Context // ends when the process is to end
 	cancel   context.CancelFunc
 	killed   chan struct{}
@@ -42,8 +43,12 @@ type life struct {
 // load reads the settings as the program does.
 func (w *world) load() *settings.Settings {
 	path := filepath.Join(w.dir, "shoutrrrd.yaml")
-	if err := os.WriteFile(path, []byte(w.config.text()), 0o600); err != nil {
-		panic(err)
+	text, files := w.config.text()
+	files["shoutrrrd.yaml"] = text
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			panic(err)
+		}
 	}
 	s, err := settings.Load(settings.Sources{
 		File: path, Getenv: func(string) string { return "" },
@@ -54,12 +59,34 @@ func (w *world) load() *settings.Settings {
 	if err != nil {
 		panic(err)
 	}
+	return s
+}
+
+// take has settings hold, as the program does: those that it has read, with the keys that
+// stood in the files of keys before.
+func (l *life) take(s *settings.Settings) {
+	w := l.w
+	lanes, _ := l.store.inner.Lanes(context.Background())
+	s = routes.Inherit(s, lanes)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	for i, key := range w.keys[:w.listed()] {
 		w.judge.configured(i, s.Lookup(key))
 	}
-	return s
+	w.mu.Unlock()
+	l.settings.Store(s)
+	switch inner := l.store.inner.(type) {
+	case *sqlite.Store:
+		inner.Relist()
+	case *twin:
+		inner.file.Relist()
+	}
+	heirs, err := l.from.MakeHeirs(context.Background(), lanes)
+	if err != nil {
+		w.note("heirs: " + kind(err))
+	}
+	for _, heir := range heirs {
+		l.relay.Ready(heir.ID, queue.Info)
+	}
 }
 
 // start begins a process.
@@ -72,7 +99,8 @@ func (w *world) start(blind bool) {
 	l.settings.Store(w.load())
 	l.store = &watched{w: w, life: l}
 	log := slog.New(&ear{w: w})
-	from := routes.Routes{Settings: l.settings.Load, Lane: l.store.Lane, Client: func(upstream string) relay.Poster { return poster{l, upstream} }}
+	l.from = routes.Routes{Settings: l.settings.Load, Lane: l.store.Lane, Client: func(upstream string) relay.Poster { return poster{l, upstream} }}
+	from := l.from
 	l.relay = relay.New(relay.Options{
 		Store: l.store, Now: w.wall, Route: from.OfLane, Log: log, Other: from.Other, Seed: w.o.seed + uint64(w.lives), Capacity: w.o.capacity,
 		MaxAge:    func() time.Duration { return l.settings.Load().MaxAge },
@@ -84,6 +112,7 @@ func (w *world) start(blind bool) {
 		w.fail("the queue cannot be opened: %v", err)
 		return
 	}
+	l.take(l.settings.Load())
 	ctx, cancel := context.WithCancel(context.Background())
 	l.ctx, l.cancel = ctx, cancel
 	w.mu.Lock()
@@ -107,15 +136,16 @@ func (l *life) open() (err error) {
 			w.model.Crashed()
 		}
 		w.model.Shorten(w.wall().Add(time.Minute))
-		w.model.OnReady = l.ready
+		w.model.OnReady, w.model.Configured = l.ready, l.from.Configured
 		l.store.inner = &locked{model: w.model, clean: !l.blind}
 		return nil
 	}
 	if w.model != nil {
+		w.model.Configured = l.from.Configured
 		w.model.Restart()
 		w.model.Shorten(cut(w.wall()).Add(time.Minute))
 	}
-	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack, hangs: w.o.disk}, w.model)
+	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, configured: l.from.Configured, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack, merged: &w.merged, hangs: w.o.disk}, w.model)
 	if err == nil && w.model != nil && !l.store.inner.Clean() {
 		w.model.Crashed()
 	}
@@ -146,12 +176,8 @@ func (l *life) forgotten(lanes []queue.Lane) {
 
 // reload is a SIGHUP.
 func (w *world) reload() {
-	s := w.load()
-	w.life.settings.Store(s)
+	w.life.take(w.load())
 	w.life.relay.Reconfigure()
-	if file, ok := w.life.store.inner.(*sqlite.Store); ok {
-		file.Relist()
-	}
 }
 
 // kill ends the process as kill -9 does: what is on the disk stays, and nothing else.

@@ -46,7 +46,7 @@ func (r *Relay) CanSend(l queue.Lane, rank queue.Rank) bool {
 func (r *Relay) move(ctx context.Context, m lane.Move) {
 	in := lane.Moved{From: m.From, To: m.To, Rank: m.Rank}
 	moved, err := r.o.Store.Move(ctx, queue.Move{
-		From: m.From, To: m.To, Rank: m.Rank, After: m.After, N: m.N,
+		From: m.From, To: m.To, Rank: m.Rank, After: m.After, N: m.N, Retiring: m.Retiring,
 		At: r.o.Now(), Why: r.movedText(m.From, m.To, m.Why),
 	})
 	switch in.Chains, in.Next = len(moved.Heads), moved.Next; {

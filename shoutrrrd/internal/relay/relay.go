@@ -60,6 +60,7 @@ type Route struct {
 	Listed bool         // the configuration names the key
 	Pool   string       // to which the key belongs; "" for none
 	Key    eventsv2.Key // as the configuration spells it; zero if it does not name it
+	Way    lane.Way     // what becomes of what is queued in the lane
 }
 
 // Options says how a relay works.
@@ -283,10 +284,18 @@ func (r *Relay) step(work context.Context, in lane.Input) {
 			for _, e := range t.Events {
 				r.events[e.ID] = e
 			}
+			if len(t.Events) > 0 {
+				r.reroute(work, t.Events[0].Lane, t.Upstream)
+			}
 		}
 	case reconfigured:
 		r.reconfigure()
 		in = i.Aged
+	case rerouted:
+		if r.knows(i.lane) {
+			r.configure(work, i.lane)
+		}
+		in = i.Tick
 	}
 	r.mu.Lock()
 	decisions := r.core.Step(r.o.Now(), in)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -30,6 +31,7 @@ type store interface {
 	Lane(ctx context.Context, key eventsv2.Key) (queue.Lane, error)
 	Put(ctx context.Context, e queue.New) (queue.Placed, error)
 	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
+	Transfer(ctx context.Context, t queue.Transfer) (queue.Transferred, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	Overview(ctx context.Context, named []int64, others int) (queue.Overview, error)
 	Events(ctx context.Context, f queue.Filter) (queue.Page, error)
@@ -42,20 +44,23 @@ type store interface {
 type bounds struct {
 	lanes  int // of unlisted keys; 0 for as many as there are
 	listed func(eventsv2.Key) bool
-	forget func([]queue.Lane)
-	report func(sqlite.Incident)
+	// configured is what the settings say of a key.
+	configured func(eventsv2.Key) queue.Configured
+	forget     func([]queue.Lane)
+	report     func(sqlite.Incident)
 
-	setBack bool // see twin
-	hangs   bool // see twin
+	setBack bool         // see twin
+	merged  *atomic.Bool // see twin
+	hangs   bool         // see twin
 }
 
 // openFile opens the real store, with or without the model beside it.
 func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), b bounds, model *queuetest.Model) (store, error) {
-	o := sqlite.Options{Path: path, Now: now, OnReady: ready, MaxLanes: b.lanes, Listed: b.listed, OnForget: b.forget, Report: b.report}
+	o := sqlite.Options{Path: path, Now: now, OnReady: ready, MaxLanes: b.lanes, Listed: b.listed, Configured: b.configured, OnForget: b.forget, Report: b.report}
 	if model == nil {
 		return sqlite.Open(context.Background(), o)
 	}
-	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack, hangs: b.hangs}
+	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack, merged: b.merged, hangs: b.hangs}
 	o.OnReady = func(lane int64, rank queue.Rank) {
 		t.note(&t.announced, lane)
 		ready(lane, rank)
@@ -164,6 +169,12 @@ func (l *locked) Move(ctx context.Context, m queue.Move) (queue.Moved, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.model.Move(ctx, m)
+}
+
+func (l *locked) Transfer(ctx context.Context, t queue.Transfer) (queue.Transferred, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.model.Transfer(ctx, t)
 }
 
 func (l *locked) Wake(ctx context.Context, now time.Time, n int) (time.Time, error) {
@@ -279,6 +290,7 @@ type twin struct {
 	file      *sqlite.Store
 	model     *queuetest.Model
 	tokens    map[int64]uint64 // of the model's claims, by event
+	merged    *atomic.Bool     // an event was requeued into a later one, which has its time since then
 	setBack   bool             // a clock was set back: numbers are not in the order of times any more
 	hangs     bool             // nor where the disk hangs: of events that come meanwhile a later one may be kept first
 	announced map[int64]bool   // lanes of the request in hand, by the store
@@ -397,7 +409,7 @@ func (t *twin) Overview(ctx context.Context, named []int64, others int) (queue.O
 	defer t.mu.Unlock()
 	got, err := t.file.Overview(ctx, named, others)
 	compared := queue.Overview{Total: got.Total, Lanes: slices.Clone(got.Lanes)}
-	if t.setBack || t.hangs { // the store takes the head with the smallest number for the oldest one
+	if t.setBack || t.hangs || t.merged != nil && t.merged.Load() { // the store takes the head with the smallest number for the oldest one
 		ages := map[int64]queue.Count{}
 		counts, _ := t.model.Counts(ctx)
 		for _, c := range counts {
@@ -436,7 +448,7 @@ func (t *twin) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, erro
 		for _, e := range want[i].Events {
 			t.tokens[e.ID] = e.Claim
 		}
-		t.same("a claim", queue.Taken{Events: plain(want[i].Events), More: want[i].More}, queue.Taken{Events: plain(got[i].Events), More: got[i].More})
+		t.same("a claim", queue.Taken{Events: plain(want[i].Events), More: want[i].More, Upstream: want[i].Upstream}, queue.Taken{Events: plain(got[i].Events), More: got[i].More, Upstream: got[i].Upstream})
 	}
 	return got, nil
 }
@@ -482,6 +494,18 @@ func (t *twin) Move(ctx context.Context, m queue.Move) (queue.Moved, error) {
 	if err == nil {
 		want, _ := t.model.Move(ctx, m)
 		t.same("what has moved", want, got)
+	}
+	return got, err
+}
+
+func (t *twin) Transfer(ctx context.Context, x queue.Transfer) (queue.Transferred, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x.By.At = cut(x.By.At)
+	got, err := t.file.Transfer(ctx, x)
+	if err == nil {
+		want, _ := t.model.Transfer(ctx, x)
+		t.same("what was transferred", want, got)
 	}
 	return got, err
 }

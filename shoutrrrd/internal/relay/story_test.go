@@ -212,6 +212,7 @@ func simulate(t *testing.T, o options, more ...func(*world)) (w *world, verdict 
 		}
 		if o.operators {
 			w.in(w.some(time.Hour), w.operate)
+			w.in(w.some(time.Hour), w.rekey)
 		}
 		if o.damage {
 			w.in(w.some(time.Hour), w.spoil)

@@ -22,7 +22,6 @@ type forecast struct {
 	count    queue.Count
 	healthy  bool // all attempts at its upstream in the minute before were accepted
 	troubled bool // one of them failed, was rejected or limited, or hangs
-	shown    bool // the same of the five minutes before
 	judged   bool // it was compared with what came
 }
 
@@ -49,18 +48,20 @@ func (f *forecasts) String() string {
 		f.all, share(f.right, f.all), share(f.unknown, f.all), f.strange, f.healthy, share(f.close, f.healthy))
 }
 
-// verdict says what is wrong with what was told. The goal is that 99 of 100 are right, and
-// half of those close that come while attempts succeed. It is not reached with every seed
-// yet: of 60 worlds 98.9 to 99.9 of 100 were right, and 64 to 99 close; of six with limits
-// of 10 only a third was close. Until then less is a fault of its own. A few events prove
-// nothing.
+// enough is how many critical events prove something: a storm that meets what nobody could
+// know is a hundred of them. One of the drawn worlds has fewer, so those of one run are
+// judged together.
+const enough = 5000
+
+// verdict says what is wrong with what was told: 99 of 100 are to be right, and half of those
+// close that come while attempts succeed.
 func (f *forecasts) verdict() string {
 	switch {
-	case f.all < 5000: // a storm that meets a key's trouble is a hundred of them
+	case f.all < enough:
 		return ""
-	case f.right*100 < f.all*98:
+	case f.right*100 < f.all*99:
 		return fmt.Sprintf("what is told of the time to page is too good: %s\n%s", f, strings.Join(f.wrong[:min(10, len(f.wrong))], "\n"))
-	case f.close*4 < f.healthy:
+	case f.close*2 < f.healthy:
 		return fmt.Sprintf("what is told of the time to page is too bad: %s", f)
 	}
 	return ""
@@ -123,10 +124,12 @@ func (s *watched) tell(placed queue.Placed) {
 	}
 	h, seen, began := j.host(status.Upstream.Name), j.lane(x.lane), s.life.began // a new process has seen nothing
 	within := func(at time.Time, d time.Duration) bool { return at.After(began) && at.Add(d).After(f.at) }
-	f.troubled = within(h.trouble, time.Minute) || within(seen.limited, 15*time.Minute) || within(seen.rejected, 15*time.Minute) ||
+	f.troubled = within(h.trouble, time.Minute) || within(seen.limited, limitKnown) || within(seen.rejected, limitKnown) ||
 		h.trouble.After(h.accepted) || seen.trouble.After(began) && seen.trouble.After(seen.accepted) || j.hangs(status.Upstream.Name)
-	f.shown = f.troubled || within(h.trouble, 5*time.Minute)
 	f.healthy = !f.troubled && within(h.accepted, 10*time.Minute)
+	if j.incidents[incident{seen.key, x.chain.dedup}] != "" { // by that key, so it stays with it
+		f.page = f.page.Staying()
+	}
 	x.told = f
 }
 
@@ -177,27 +180,50 @@ func (j *judge) arrived(x *record) {
 	}
 }
 
-// unforeseen says what has come after the relay told the time to page of an event that no
-// attempt, and nobody, had shown it before.
+// limitKnown is for how long what a 429 has shown, or a rejection, is known of.
+const limitKnown = 15 * time.Minute
+
+// unforeseen says what nobody could know of when the relay told the time to page of an
+// event, and so may be why it was wrong. These are all:
+//
+//   - a trouble of its upstream, or of its key, that no attempt of the process had met by then,
+//     and that began before the time was up that was told;
+//   - PagerDuty takes less by the key than before, in the same way;
+//   - the same of the first 429 in a quarter of an hour;
+//   - its own body, which something on the way has a thing against; a row that goes bad;
+//   - that the process ended, the disk failed, an operator paused the lane, had it sent once
+//     more or changed the limit, all of it after that.
+//
+// That others wait in its lane, that it moves in its pool, that it is coalesced, that a limit
+// which is known falls further, or a trouble goes on, is no excuse.
 func (j *judge) unforeseen(x *record, f *forecast) string {
-	l, seen, h := j.w.life, j.lane(x.lane), j.host(f.status.Upstream.Name)
+	l, h := j.w.life, j.host(f.status.Upstream.Name)
+	was, seen := j.lane(f.status.Lane), j.lane(x.lane) // it may have moved
 	word, _, _ := strings.Cut(x.chain.dedup, "-")
-	limit := j.limits[seen.key]
+	limit, up := j.limits[was.key], f.at.Add(f.page.Late+time.Second)
+	if !f.page.Known() {
+		up = time.Now()
+	}
+	meanwhile := func(at time.Time) bool { return at.After(f.at) && at.Before(up) }
 	switch {
 	case l == nil || l.began.After(f.at):
 		return "a new process"
-	case x.moved || j.chain(x.chain).spoiled:
-		return "moved, or damaged"
-	case x.kept.After(f.at):
-		return "coalesced, or requeued"
+	case j.chain(x.chain).spoiled:
+		return "damaged"
+	case meanwhile(x.requeued), meanwhile(was.paused), meanwhile(seen.paused), limit != nil && meanwhile(limit.changed), !f.page.Known() && was.resumed.After(f.at):
+		return "an operator"
 	case j.w.disk.troubled(f.at):
 		return "the disk"
-	case !seen.held.IsZero(), seen.resumed.After(f.at), limit != nil && limit.changed.After(f.at):
-		return "an operator"
 	case slices.Contains([]string{"poison", "cursed", "hanging", "bad"}, word):
 		return "its own body"
-	case !f.shown && (h.trouble.After(f.at) || seen.limited.After(f.at) || seen.rejected.After(f.at)):
-		return "a failure that no attempt had shown"
+	case fell(h.onsets, up, f.at):
+		return "a trouble of the upstream that no attempt had met"
+	case fell(j.onsets[was.key], up, f.at), fell(j.onsets[seen.key], up, f.at):
+		return "a trouble of the key that no attempt had met"
+	case fell(j.lowered[was.key], up, f.at), fell(j.lowered[seen.key], up, f.at):
+		return "PagerDuty takes less by the key, as no attempt had met"
+	case meanwhile(was.firstLimited), meanwhile(seen.firstLimited):
+		return "a first 429"
 	}
 	return ""
 }
@@ -268,7 +294,7 @@ func TestTold(t *testing.T) {
 			w.series(1, "alert", eventsv2.Trigger, 1)
 			w.wait(300 * time.Millisecond)
 			w.series(1, "other", eventsv2.Trigger, 1)
-			w.wait(10 * time.Second)
+			w.wait(8 * time.Second)
 		}, outlook.NoAnswer},
 		{"a rejected key", 60, func(w *world) {
 			w.keyMood(1, "rejected")
@@ -299,6 +325,62 @@ func TestTold(t *testing.T) {
 			}
 			t.Log(&w.judge.forecasts)
 		})
+	}
+}
+
+// In a pool a page of an incident that PagerDuty has by one key stays with that key, while new
+// ones leave by another: each is told its own time.
+func TestToldOfWhatStays(t *testing.T) {
+	w, verdict := simulate(t, options{seed: 1, store: "file", limit: 10, maxAge: 8 * time.Hour}, func(w *world) {
+		dedups := w.preferring(2, 11)
+		trigger := func(dedup string) {
+			w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
+			w.wait(time.Second)
+		}
+		for _, dedup := range dedups[:10] { // fill the window
+			trigger(dedup)
+		}
+		trigger(dedups[0])
+		l, _ := w.life.store.Lane(context.Background(), w.keys[2])
+		page := w.life.store.say(l.ID)
+		if stays := page.Staying(); page.By == 0 || page.Late > time.Second || !stays.Known() || stays.Late < 30*time.Second {
+			w.fail("the relay says %+v of a page of a pool's lane that is at its limit", page)
+		}
+		trigger(dedups[10])
+		w.wait(time.Minute)
+	})
+	if verdict != "" {
+		t.Error(verdict)
+	}
+	if f := &w.judge.forecasts; f.right < 12 || len(f.wrong) > 0 {
+		t.Errorf("%s\n%s", f, strings.Join(f.wrong, "\n"))
+	}
+}
+
+// A process that begins in the pause of a 429 knows when what waits leaves: when the pause is
+// over, one event first and then many abreast. It does not take that for late.
+func TestToldAfterKillInPause(t *testing.T) {
+	_, verdict := simulate(t, options{seed: 1, store: "file", limit: 120, maxAge: 8 * time.Hour}, func(w *world) {
+		w.mu.Lock()
+		w.up.again[1] = 50 * time.Second
+		w.up.keyMood(1, "throttled")
+		w.mu.Unlock()
+		w.series(1, "alert", eventsv2.Trigger, 40)
+		w.wait(5 * time.Second)
+		w.kill()
+		w.keyMood(1, "")
+		w.wait(500 * time.Millisecond)
+		w.start(true)
+		w.wait(200 * time.Millisecond)
+		l, _ := w.life.store.Lane(context.Background(), w.keys[1])
+		until := l.PausedUntil.Sub(w.wall())
+		if page := w.life.store.say(l.ID); !page.Known() || page.Late < until || page.Late > until+5*time.Second {
+			w.fail("the pause lasts for %s, and the relay says %s %q of the next page", until, page.Late, page.Reason)
+		}
+		w.wait(2 * time.Minute)
+	})
+	if verdict != "" {
+		t.Error(verdict)
 	}
 }
 

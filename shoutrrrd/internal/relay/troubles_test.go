@@ -19,13 +19,13 @@ func (w *world) hostTrouble() {
 		length = w.some(4 * time.Hour)
 	}
 	w.mu.Lock()
-	w.up.moods[host] = mood
+	w.up.hostMood(host, mood)
 	w.up.again[1] = again
 	w.judge.reached["host "+mood]++
 	w.mu.Unlock()
 	w.in(length, func() {
 		w.mu.Lock()
-		w.up.moods[host] = ""
+		w.up.hostMood(host, "")
 		w.judge.host(host).troubled = time.Now()
 		w.mu.Unlock()
 		w.in(w.some(4*time.Hour), w.hostTrouble)
@@ -40,15 +40,16 @@ func (w *world) keyTrouble() {
 	key, mood := 1+w.script.IntN(5), []string{"rejected", "throttled"}[w.script.IntN(2)]
 	again := []time.Duration{0, time.Duration(1+w.script.IntN(120)) * time.Second}[w.script.IntN(2)]
 	w.mu.Lock()
-	w.up.keys[key], w.up.again[key] = mood, again
+	w.up.keyMood(key, mood)
+	w.up.again[key] = again
 	if w.o.truth > 0 {
-		w.up.truth = []int{w.o.truth, w.o.truth, max(1, w.o.truth/2), 2 * w.o.truth}[w.script.IntN(4)]
+		w.up.takes([]int{w.o.truth, w.o.truth, max(1, w.o.truth/2), 2 * w.o.truth}[w.script.IntN(4)])
 	}
 	w.judge.reached["key "+mood]++
 	w.mu.Unlock()
 	w.in(w.some(30*time.Minute), func() {
 		w.mu.Lock()
-		delete(w.up.keys, key)
+		w.up.keyMood(key, "")
 		w.mu.Unlock()
 		w.in(w.some(3*time.Hour), w.keyTrouble)
 	})
@@ -70,11 +71,12 @@ func (w *world) poolTrouble() {
 		return
 	}
 	w.mu.Lock()
-	w.up.keys[key], w.up.again[key] = mood, again
+	w.up.keyMood(key, mood)
+	w.up.again[key] = again
 	w.mu.Unlock()
 	w.in(length, func() {
 		w.mu.Lock()
-		delete(w.up.keys, key)
+		w.up.keyMood(key, "")
 		w.mu.Unlock()
 	})
 }

@@ -336,7 +336,7 @@ func (s *watched) Purge(ctx context.Context, before, unheard time.Time, n int) (
 func (s *watched) requeue(ids []int64, delivered bool) {
 	s.w.order.Lock()
 	defer s.w.order.Unlock()
-	a := queue.Again{IDs: ids, Delivered: delivered, Pools: s.pools(), By: s.by()}
+	a := queue.Again{IDs: ids, Delivered: delivered, Pools: s.pools(), Heirs: s.heirs(), By: s.by()}
 	if s.w.o.plant == "incidents are forgotten" {
 		s.w.file(func(db *sql.DB) error {
 			_, err := db.Exec(`DELETE FROM incident`)
@@ -351,11 +351,45 @@ func (s *watched) requeue(ids []int64, delivered bool) {
 	defer s.w.mu.Unlock()
 	for _, x := range answers {
 		if x.Err == nil {
+			if x.Coalesced {
+				s.w.merged.Store(true)
+			}
 			s.w.judge.requeued(x)
 		} else {
 			s.w.judge.reached["requeue refused: "+kind(x.Err)]++
 		}
 	}
+}
+
+// heirs are the lanes that take the place of others.
+func (s *watched) heirs() map[int64]int64 {
+	lanes, err := s.inner.Lanes(context.Background())
+	if err != nil {
+		s.w.fail("the lanes that take the place of others: %v", err)
+	}
+	return s.life.from.Heirs(lanes)
+}
+
+// transfer moves what is in the lane of a key to that of another one, in an operator's name.
+func (s *watched) transfer(x queue.Transfer) (queue.Transferred, error) {
+	s.w.order.Lock()
+	defer s.w.order.Unlock()
+	x.By, x.Why = s.by(), "from one to the other"
+	done, err := s.inner.Transfer(context.Background(), x)
+	if err != nil {
+		s.w.note("transfer failed: " + kind(err))
+	}
+	states := []queue.State{queue.Ready, queue.Blocked, queue.Waiting, queue.Refused, queue.Expired}
+	page, failed := s.inner.Events(context.Background(), queue.Filter{Lane: x.To, States: states, Limit: 100_000})
+	if failed != nil {
+		s.w.fail("what is in a lane: %v", failed)
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for _, e := range page.Events {
+		s.w.judge.transferred(&e, x.To)
+	}
+	return done, err
 }
 
 // pools are the lanes of the pools as the settings have them.

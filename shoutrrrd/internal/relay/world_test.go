@@ -71,11 +71,13 @@ type world struct {
 	model   *queuetest.Model
 	keys    []eventsv2.Key
 	config  config
+	removed []keyLine      // that people have taken out of the file, and will put back
 	joined  map[int]string // services of keys that a story puts into another pool
 	life    *life
 	lives   int
 	skew    time.Duration // of the process's clock, in the present life
 	latest  time.Time     // that the clock of a process has shown
+	merged  atomic.Bool   // an event was requeued into a later one
 	setBack bool          // a process has begun with an earlier time
 	going   sync.WaitGroup
 
@@ -92,6 +94,14 @@ type world struct {
 type config struct {
 	keys  []keyLine
 	pools [][2]string // name, and the aliases with commas between them
+	lives map[string]keyLife
+}
+
+// keyLife is what the settings file says of the life of a key, by its alias.
+type keyLife struct {
+	formerly []int // keys whose place it takes
+	retiring bool
+	file     bool // it stands in a file of its own
 }
 
 // keyLine is a key in the settings file.
@@ -104,7 +114,7 @@ type keyLine struct {
 
 // service says to which service of PagerDuty a key belongs. It does not change with the
 // configuration.
-var services = []string{"oncall", "db", "web", "web", "eu", "unlisted", "rehearsal"}
+var services = []string{"oncall", "db", "web", "web", "eu", "unlisted", "rehearsal", "db", "oncall", "web"}
 
 func standard(limit int) config {
 	return config{
@@ -212,12 +222,23 @@ func (w *world) run(until time.Time) {
 	}
 }
 
-// text is the settings file.
-func (c *config) text() string {
+// text is the settings file, and the files of keys beside it.
+func (c *config) text() (text string, files map[string]string) {
+	files = map[string]string{}
 	var b strings.Builder
 	fmt.Fprintf(&b, "upstream: %s\nkeys:\n", common)
 	for _, k := range c.keys {
-		fmt.Fprintf(&b, "  - {alias: %s, key: %q, rate: %s", k.alias, fmt.Sprintf("%032d", k.key+1), rateText(k.rate))
+		life, key := c.lives[k.alias], fmt.Sprintf("%032d", k.key+1)
+		if life.file {
+			files[k.alias+".key"], key = key, "file:"+k.alias+".key"
+		}
+		fmt.Fprintf(&b, "  - {alias: %s, key: %q, rate: %s, retiring: %v", k.alias, key, rateText(k.rate), life.retiring)
+		for i, old := range life.formerly {
+			fmt.Fprintf(&b, "%s%q", []string{", formerly: [", ", "}[min(i, 1)], fmt.Sprintf("%032d", old+1))
+		}
+		if len(life.formerly) > 0 {
+			b.WriteString("]")
+		}
 		if k.upstream != "" {
 			fmt.Fprintf(&b, ", upstream: %q", k.upstream)
 		}
@@ -229,7 +250,7 @@ func (c *config) text() string {
 	for _, p := range c.pools {
 		fmt.Fprintf(&b, "  - {name: %s, keys: [%s]}\n", p[0], p[1])
 	}
-	return b.String()
+	return b.String(), files
 }
 
 func rateText(rate int) string {

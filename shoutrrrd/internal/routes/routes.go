@@ -4,10 +4,14 @@
 package routes
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/relay"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
@@ -23,7 +27,11 @@ type Routes struct {
 // OfLane says where a lane sends to and how fast.
 func (r Routes) OfLane(l queue.Lane) relay.Route {
 	found := r.Settings().Lookup(l.Key)
-	return relay.Route{Name: found.Name, Host: found.Upstream, Post: r.Client(found.Upstream), Limit: found.Rate, Start: found.Start, Listed: found.Listed, Pool: found.Pool, Key: found.Key}
+	to := cmp.Or(l.Upstream, found.Upstream)
+	return relay.Route{
+		Name: found.Name, Host: to, Post: r.Client(to), Limit: found.Rate, Start: found.Start, Listed: found.Listed, Pool: found.Pool, Key: found.Key,
+		Way: lane.Way{Stopped: to != found.Upstream, Retiring: found.Retiring && len(r.Settings().Takers(found.Pool)) > 0},
+	}
 }
 
 // Other chooses another lane of the pool of an event's lane, by the same hash as the
@@ -31,7 +39,7 @@ func (r Routes) OfLane(l queue.Lane) relay.Route {
 func (r Routes) Other(ctx context.Context, pool string, e queue.Event) int64 {
 	var keys []eventsv2.Key
 	var lanes []int64
-	for _, key := range r.Settings().PoolKeys(pool) {
+	for _, key := range r.Settings().Takers(pool) {
 		l, err := r.Lane(ctx, key)
 		if err == nil && l.ID != e.Lane && l.KeyRefused.IsZero() {
 			keys, lanes = append(keys, key), append(lanes, l.ID)
@@ -49,9 +57,16 @@ func (r Routes) OfKey(key eventsv2.Key) intake.Route {
 	found := s.Lookup(key)
 	route := intake.Route{Name: found.Name, Pool: found.Pool, Listed: found.Listed}
 	if found.Pool != "" {
-		route.Keys = s.PoolKeys(found.Pool)
+		route.Keys, route.Takers = s.PoolKeys(found.Pool), s.Takers(found.Pool)
+		route.Retiring = found.Retiring
 	}
 	return route
+}
+
+// Configured is what a store has to know of a key.
+func (r Routes) Configured(key eventsv2.Key) queue.Configured {
+	found := r.Settings().Lookup(key)
+	return queue.Configured{Upstream: found.Upstream, Own: found.Own, Listed: found.Listed, Alias: found.Alias}
 }
 
 // Pools says which of some lanes are one pool.
@@ -70,4 +85,66 @@ func (r Routes) Pools(lanes []queue.Lane) (pools [][]int64) {
 		pools[i] = append(pools[i], l.ID)
 	}
 	return pools
+}
+
+// Heirs says which lane takes the place of each of some lanes whose keys retire.
+func (r Routes) Heirs(lanes []queue.Lane) map[int64]int64 {
+	s, heirs := r.Settings(), map[int64]int64{}
+	for _, l := range lanes {
+		found := s.Lookup(l.Key)
+		if !found.Retiring {
+			continue
+		}
+		for _, key := range s.Takers(found.Pool) {
+			if at := slices.IndexFunc(lanes, func(other queue.Lane) bool { return other.Key.Equal(key) }); at >= 0 {
+				heirs[l.ID] = lanes[at].ID
+				break
+			}
+		}
+	}
+	return heirs
+}
+
+// Inherit returns settings with the keys that stood in the files of listed keys before: the
+// lanes of the queue remember them.
+func Inherit(s *settings.Settings, lanes []queue.Lane) *settings.Settings {
+	before := map[string][]eventsv2.Key{}
+	for _, l := range lanes {
+		if l.Alias != "" {
+			before[l.Alias] = append(before[l.Alias], l.Key)
+		}
+	}
+	return s.Inherit(before)
+}
+
+// MakeHeirs has the store make the lanes that take the place of those whose keys retire, as
+// nothing may have come by their own keys yet. It returns them.
+func (r Routes) MakeHeirs(ctx context.Context, lanes []queue.Lane) (heirs []queue.Lane, err error) {
+	s, done := r.Settings(), map[string]bool{}
+	for _, l := range lanes {
+		found := s.Lookup(l.Key)
+		if !found.Retiring || done[found.Pool] {
+			continue
+		}
+		done[found.Pool] = true
+		for _, key := range s.Takers(found.Pool) {
+			heir, err := r.Lane(ctx, key)
+			if err != nil {
+				return heirs, fmt.Errorf("the lane of %s, which takes the place of %s: %w", s.Lookup(key).Name, found.Name, err)
+			}
+			heirs = append(heirs, heir)
+		}
+	}
+	return heirs, nil
+}
+
+// OfAlias is the lane of a key that the configuration names, which the store makes if there
+// is none; queue.ErrNotFound if it names none so.
+func (r Routes) OfAlias(ctx context.Context, alias string) (queue.Lane, error) {
+	for _, k := range r.Settings().Keys {
+		if k.Alias == alias {
+			return r.Lane(ctx, k.Key)
+		}
+	}
+	return queue.Lane{}, queue.ErrNotFound
 }

@@ -160,6 +160,17 @@ func (s *Settings) checkLists(wrong *problems) {
 			say(name, "key", "it is the same integration key as keys[%d] (%s)", j, shown(s.Keys[j].Alias))
 		}
 	}
+	for i, k := range s.Keys {
+		name := fmt.Sprintf("keys[%d]", i)
+		for n, old := range k.Formerly {
+			if j, taken := firstOf(byKey, printOf(old), i, true); taken {
+				say(name, "formerly", "formerly[%d] is an integration key of keys[%d] (%s) already", n, j, shown(s.Keys[j].Alias))
+			}
+		}
+		if k.Retiring && len(k.Formerly) > 0 {
+			say(name, "retiring", "a key that takes the place of others (formerly) cannot retire: name all of them under formerly of the key that takes its place")
+		}
+	}
 	byName, bySecret := map[string]int{}, map[string]int{}
 	for i, t := range s.Tokens {
 		name := fmt.Sprintf("tokens[%d]", i)
@@ -172,6 +183,26 @@ func (s *Settings) checkLists(wrong *problems) {
 		}
 	}
 	s.checkPools(wrong, byAlias, say)
+	s.checkRetiring(wrong, byAlias, say)
+}
+
+// checkRetiring wants another key for the new incidents of each key that retires.
+func (s *Settings) checkRetiring(wrong *problems, byAlias map[string]int, say func(name, member, format string, args ...any)) {
+	heirs := map[string]bool{}
+	for _, p := range s.Pools {
+		takes := slices.ContainsFunc(p.Keys, func(alias string) bool {
+			k, known := byAlias[alias]
+			return known && !s.Keys[k].Retiring
+		})
+		for _, alias := range p.Keys {
+			heirs[alias] = takes
+		}
+	}
+	for i, k := range s.Keys {
+		if k.Retiring && !heirs[k.Alias] && !wrong.full() {
+			say(fmt.Sprintf("keys[%d]", i), "retiring", "no other key takes the new incidents of %q: give the key under formerly of the one that takes its place, or put both into one pool", shown(k.Alias))
+		}
+	}
 }
 
 // firstOf notes where something stands, and tells where it has stood before.

@@ -13,7 +13,7 @@ import (
 
 // What an entry of keys, pools and tokens may say.
 var (
-	keyNames   = []string{"alias", "key", "max", "rate", "region", "upstream"}
+	keyNames   = []string{"alias", "formerly", "key", "max", "rate", "region", "retiring", "upstream"}
 	poolNames  = []string{"name", "keys"}
 	tokenNames = []string{"name", "role", "file", "expires"}
 )
@@ -107,11 +107,42 @@ func (e entry) key() Key {
 			k.Upstream = base
 		}
 	}
+	text := e.text("key")
 	var err error
-	if k.Key, err = e.secretKey(e.text("key")); err != nil {
+	if k.Key, err = e.secretKey(text); err != nil {
 		e.wrong("key", "%w", err)
 	}
+	k.File = strings.HasPrefix(text, "file:")
+	switch text := e.text("retiring"); strings.ToLower(text) {
+	case "", "false":
+	case "true":
+		k.Retiring = true
+	default:
+		e.wrong("retiring", "%q is not one of true, false", shown(text))
+	}
+	k.Formerly = e.formerly()
 	return k
+}
+
+// mostFormerly is more keys than one takes the place of.
+const mostFormerly = 16
+
+// formerly reads the keys whose place the entry's key takes.
+func (e entry) formerly() (keys []eventsv2.Key) {
+	list, _ := e.texts("formerly", "[file:/path of a file that holds a key]")
+	if len(list) > mostFormerly {
+		e.wrong("formerly", "it has %d keys, at most %d are taken: take out those of which nothing is open or queued", len(list), mostFormerly)
+		return nil
+	}
+	for i, text := range list {
+		key, err := e.secretKey(strings.TrimSpace(text))
+		if err != nil {
+			e.wrong("formerly", "formerly[%d]: %w", i, err)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // secretKey reads a key, or the file that holds it.

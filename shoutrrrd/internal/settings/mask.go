@@ -21,10 +21,10 @@ var (
 
 // secretNames are what people call a secret. A value below such a name, or one that
 // is nearer to it than to a setting, is not shown.
-var secretNames = []string{"key", "token", "tokens", "routing_key", "integration_key", "secret", "password", "webhook", "headers"}
+var secretNames = []string{"key", "formerly", "token", "tokens", "routing_key", "integration_key", "secret", "password", "webhook", "headers"}
 
 // fileNames are secrets that may stand in a file of their own.
-var fileNames = []string{"key", "password", "webhook", "headers"}
+var fileNames = []string{"key", "formerly", "password", "webhook", "headers"}
 
 // hidden puts a star for each character, so that columns stay where they were.
 func hidden(text string) string {

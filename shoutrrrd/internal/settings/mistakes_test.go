@@ -63,7 +63,7 @@ var mistakes = []struct {
 	{"anchor", "listen: &a 127.0.0.1:1\nadmin: *a\n", []string{":1:9", "anchors"}},
 	{"alias", "listen: *a\n", []string{":1:9", "aliases"}},
 	{"keys are no list", "keys: {alias: a}\n", []string{"keys: a list is wanted"}},
-	{"key is no mapping", "keys: [a]\n", []string{"keys[0]: lines of name: value", "alias, key"}},
+	{"key is no mapping", "keys: [a]\n", []string{"keys[0]: lines of name: value", "alias, formerly, key"}},
 	{"no key", "keys:\n  - {alias: a, key: " + firstKey[:20] + "}\n", []string{":2:16: keys[0].key: ", "32 letters and digits", "file:/path"}},
 	{"short key", "keys:\n  - alias: a\n    key: abc-token\n", []string{":3:5: keys[0].key: ", "32 letters and digits", "key: *********"}},
 	{"key is missing", "keys:\n  - alias: a\n", []string{"keys[0]: key is missing"}},

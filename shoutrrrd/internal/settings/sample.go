@@ -51,9 +51,14 @@ const sampleLists = `
 # true. A key is file:/path (read at each SIGHUP; a relative path starts at this
 # file's folder) or the 32 characters themselves. rate, max and upstream as above,
 # for this key alone; region is us or eu and stands for PagerDuty's upstream there.
+# formerly are keys whose place this one takes: what waits leaves by the new key, open
+# incidents are resolved by the one that opened them. A file that holds another key
+# than before is taken in the same way. With retiring: true a key of a pool gets no new
+# incident.
 #keys:
 #  - alias: db-oncall
 #    key: file:/etc/shoutrrr/db-oncall.key
+#    formerly: [file:/etc/shoutrrr/db-oncall.old.key]
 #    rate: 60
 #    region: eu
 #  - alias: db-oncall-2

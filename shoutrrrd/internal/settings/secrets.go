@@ -13,7 +13,7 @@ import (
 func (s *Settings) Secrets() []eventsv2.Key {
 	var found []eventsv2.Key
 	for _, k := range s.Keys {
-		found = append(found, k.Key)
+		found = append(append(found, k.Key), k.Formerly...)
 	}
 	for _, w := range s.Notify.Ways {
 		if !w.Key.IsZero() {

@@ -4,6 +4,7 @@ package settings
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,8 +50,10 @@ type Settings struct {
 	now      func() time.Time          // the wall clock, for what expires
 	origins  map[string]origin         // by name: rate, keys[0], keys[0].rate
 	byKey    map[print]int             // index in Keys; never by the key itself, which a %+v would show
+	former   map[print]former          // of Formerly
 	poolOf   map[string]string         // name of the pool by alias
-	poolKeys map[string][]eventsv2.Key // by name of the pool
+	poolKeys map[string][]eventsv2.Key // by name of the pool, with those that retire
+	takers   map[string][]eventsv2.Key // the same without them
 }
 
 // Key is an integration key that the file lists.
@@ -60,6 +63,14 @@ type Key struct {
 	Rate     int    // 0: the common one; negative: auto
 	Max      int    // of auto; 0: the common one
 	Upstream string // "": the common one
+	File     bool   // Key stands in a file of its own: another one in there takes its place
+	// Retiring: it gets no new incident any more, the other keys of its pool do.
+	Retiring bool
+	// Formerly are keys whose place Key takes: they retire.
+	Formerly []eventsv2.Key
+	// inherited is how many of Formerly, the last ones, the file does not name: they stood
+	// in the file of the key before, see [Settings.Inherit].
+	inherited int
 }
 
 // Pool is a group of keys of one PagerDuty service.
@@ -105,6 +116,17 @@ type Lookup struct {
 	Pool     string
 	Listed   bool
 	Key      eventsv2.Key // as the file spells it, zero if it does not list it
+	Own      bool         // the file names Upstream for this key alone
+	Alias    string       // the same as Name if the key stands in a file of its own
+	Retiring bool         // it gets no new incident any more: another key of Pool does
+	// Inherited: the file does not list the key, it stood in the file of another one before.
+	Inherited bool
+}
+
+// former is a key whose place another one takes.
+type former struct {
+	heir      int // index in Keys
+	inherited bool
 }
 
 // print tells keys apart without being one.
@@ -116,18 +138,39 @@ func printOf(key eventsv2.Key) print { return sha256.Sum256([]byte(strings.ToLow
 
 func (s *Settings) index() {
 	s.byKey = make(map[print]int, len(s.Keys))
-	byAlias := make(map[string]eventsv2.Key, len(s.Keys))
+	s.former = map[print]former{}
+	byAlias := make(map[string]Key, len(s.Keys))
 	for i, k := range s.Keys {
 		s.byKey[printOf(k.Key)] = i
-		byAlias[k.Alias] = k.Key
+		byAlias[k.Alias] = k
+		for n, old := range k.Formerly {
+			s.former[printOf(old)] = former{i, n >= len(k.Formerly)-k.inherited}
+		}
 	}
 	s.poolOf = map[string]string{}
-	s.poolKeys = make(map[string][]eventsv2.Key, len(s.Pools))
+	s.poolKeys, s.takers = make(map[string][]eventsv2.Key, len(s.Pools)), make(map[string][]eventsv2.Key, len(s.Pools))
 	for _, pool := range s.Pools {
 		for _, alias := range pool.Keys {
-			s.poolOf[alias] = pool.Name
-			s.poolKeys[pool.Name] = append(s.poolKeys[pool.Name], byAlias[alias])
+			s.enlist(pool.Name, byAlias[alias])
 		}
+	}
+	for _, k := range s.Keys {
+		if len(k.Formerly) > 0 && s.poolOf[k.Alias] == "" {
+			s.enlist(rotationOf(k.Alias), k)
+		}
+	}
+}
+
+// rotationOf is the pool of a key that is in none and takes the place of others. No name of
+// the file has a colon.
+func rotationOf(alias string) string { return "rotation:" + alias }
+
+// enlist puts a key into a pool, with those whose place it takes.
+func (s *Settings) enlist(pool string, k Key) {
+	s.poolOf[k.Alias] = pool
+	s.poolKeys[pool] = append(append(s.poolKeys[pool], k.Key), k.Formerly...)
+	if !k.Retiring {
+		s.takers[pool] = append(s.takers[pool], k.Key)
 	}
 }
 
@@ -135,18 +178,65 @@ func (s *Settings) index() {
 func (s *Settings) Lookup(key eventsv2.Key) Lookup {
 	found := Lookup{Name: key.Fingerprint(), Upstream: s.Upstream}
 	found.Rate, found.Start = s.rateOf(Key{})
-	i, listed := s.byKey[printOf(key)]
+	of := printOf(key)
+	i, listed := s.byKey[of]
+	old := former{}
 	if !listed {
-		return found
+		if old, listed = s.former[of]; !listed {
+			return found
+		}
+		i = old.heir
 	}
 	k := s.Keys[i]
-	found.Name, found.Listed, found.Key = k.Alias, true, k.Key
+	found.Name, found.Listed, found.Key, found.Retiring = k.Alias, true, k.Key, k.Retiring
 	found.Rate, found.Start = s.rateOf(k)
 	if k.Upstream != "" {
-		found.Upstream = k.Upstream
+		found.Upstream, found.Own = k.Upstream, true
+	}
+	if k.File {
+		found.Alias = k.Alias
 	}
 	found.Pool = s.poolOf[k.Alias]
+	if _, current := s.byKey[of]; !current {
+		found.Name = k.Alias + "-formerly-" + strings.TrimPrefix(key.Fingerprint(), "key-")[:8]
+		found.Key, found.Alias, found.Retiring, found.Inherited = key, "", true, old.inherited
+	}
 	return found
+}
+
+// Takers are the keys of a pool that new incidents may leave by, which the caller must not
+// change.
+func (s *Settings) Takers(pool string) []eventsv2.Key { return s.takers[pool] }
+
+// mostInherited bounds the keys that a key's file had before: those that last had a lane
+// count.
+const mostInherited = 8
+
+// Inherit returns the settings with the keys that stood in the files of listed keys before,
+// by alias, the latest last: the keys that stand there now take their place.
+func (s *Settings) Inherit(before map[string][]eventsv2.Key) *Settings {
+	after := *s
+	after.Keys = slices.Clone(s.Keys)
+	for i := range after.Keys {
+		k := &after.Keys[i]
+		k.Formerly = slices.Clone(k.Formerly[:len(k.Formerly)-k.inherited])
+		k.inherited = 0
+	}
+	after.index()
+	for i := range after.Keys {
+		k := &after.Keys[i]
+		if !k.File || k.Retiring {
+			continue
+		}
+		for _, key := range slices.Backward(before[k.Alias]) {
+			if !after.Lookup(key).Listed && k.inherited < mostInherited {
+				k.Formerly = append(k.Formerly, key)
+				k.inherited++
+			}
+		}
+	}
+	after.index()
+	return &after
 }
 
 // PoolKeys returns the keys of a pool, which the caller must not change.

@@ -179,10 +179,10 @@ tokens:
 		key  eventsv2.Key
 		want Lookup
 	}{
-		{parse(firstKey), Lookup{"a", 120, 120, "https://events.eu.pagerduty.com", "db", true, parse(firstKey)}},
-		{parse(strings.ToLower(secondKey)), Lookup{"b", 300, 300, "https://events.eu.pagerduty.com", "db", true, parse(secondKey)}},
-		{parse(thirdKey), Lookup{"c", 300, 300, "http://127.0.0.1:9480", "", true, parse(thirdKey)}},
-		{stranger, Lookup{stranger.Fingerprint(), 300, 300, eventsv2.DefaultBaseURL, "", false, eventsv2.Key{}}},
+		{parse(firstKey), Lookup{Name: "a", Rate: 120, Start: 120, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(firstKey), Own: true, Alias: "a"}},
+		{parse(strings.ToLower(secondKey)), Lookup{Name: "b", Rate: 300, Start: 300, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(secondKey), Own: true}},
+		{parse(thirdKey), Lookup{Name: "c", Rate: 300, Start: 300, Upstream: "http://127.0.0.1:9480", Pool: "", Listed: true, Key: parse(thirdKey), Own: true}},
+		{stranger, Lookup{Name: stranger.Fingerprint(), Rate: 300, Start: 300, Upstream: eventsv2.DefaultBaseURL, Pool: "", Listed: false, Key: eventsv2.Key{}}},
 	} {
 		got := s.Lookup(c.key)
 		same := got.Key.Equal(c.want.Key)
@@ -350,7 +350,7 @@ func TestSample(t *testing.T) {
 	path := files(t, "")
 	dir := filepath.Dir(path)
 	for name, content := range map[string]string{
-		"db-oncall.key": firstKey, "db-oncall-2.key": secondKey, "ana.token": aToken, "prometheus.token": another,
+		"db-oncall.key": firstKey, "db-oncall.old.key": strings.Repeat("7", 32), "db-oncall-2.key": secondKey, "ana.token": aToken, "prometheus.token": another,
 		"call": "#!/bin/sh\n", "chat.url": "https://chat.example.com/x", "chat.headers": "X-Team: db\n", "mail.password": aToken, "other-region.key": thirdKey,
 	} {
 		write(t, filepath.Join(dir, name), content)

@@ -53,6 +53,12 @@ func (k Key) describe() string {
 	if k.Upstream != "" {
 		text += ", " + k.Upstream
 	}
+	if k.Retiring {
+		text += ", retiring"
+	}
+	for _, old := range k.Formerly {
+		text += ", formerly " + old.Fingerprint()
+	}
 	return text
 }
 

@@ -44,7 +44,7 @@ var walls = map[string][]string{
 	"internal/unit":            {},
 	"internal/notify":          {root + "/pkg/eventsv2"},
 	"internal/settings":        {"internal/access", root + "/internal/redact", root + "/pkg/eventsv2"},
-	"internal/routes":          {"internal/intake", "internal/queue", "internal/relay", "internal/settings", root + "/pkg/eventsv2"},
+	"internal/routes":          {"internal/intake", "internal/lane", "internal/queue", "internal/relay", "internal/settings", root + "/pkg/eventsv2"},
 	"internal/walls":           {},
 	"": {
 		"internal/access", "internal/admin", "internal/console", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/notify", "internal/ops", "internal/outlook", "internal/queue", "internal/queue/sqlite", "internal/relay", "internal/routes", "internal/share",

@@ -25,6 +25,8 @@ type Model struct {
 	// name; 0 for no bound. Now gives the time.
 	MaxLanes int
 	Now      func() time.Time
+	// Configured is what the configuration says of a key.
+	Configured func(eventsv2.Key) queue.Configured
 
 	events  []*queue.Event // chains in the order of their places
 	order   map[int64]int  // an event's place in its chain: arrival, or requeue
@@ -58,8 +60,8 @@ type stuck struct {
 func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
-		Now:     time.Now,
-		order:   map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
+		Now:     time.Now, Configured: func(eventsv2.Key) queue.Configured { return queue.Configured{} },
+		order: map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
 	}
 }
 
@@ -110,6 +112,9 @@ func (m *Model) Lane(_ context.Context, key eventsv2.Key) (queue.Lane, error) {
 
 // Lanes returns all lanes.
 func (m *Model) Lanes(context.Context) ([]queue.Lane, error) {
+	for i := range m.lanes {
+		m.follow(int64(i + 1))
+	}
 	return slices.DeleteFunc(slices.Clone(m.lanes), func(l queue.Lane) bool { return m.use[l.ID].forgotten }), nil
 }
 
@@ -123,6 +128,7 @@ func (m *Model) LaneByID(_ context.Context, id int64) (queue.Lane, error) {
 	if !m.has(id) {
 		return queue.Lane{}, queue.ErrNotFound
 	}
+	m.follow(id)
 	return m.lanes[id-1], nil
 }
 
@@ -221,6 +227,7 @@ func (m *Model) Put(_ context.Context, n queue.New) (queue.Placed, error) {
 		lane = m.laneOf(&n)
 	}
 	m.touch(lane, func(u *laneUse) { u.event = n.Accepted })
+	m.follow(lane)
 	if chain := m.chain(lane, n.DedupKey); n.Kind == queue.Alert && n.Action == eventsv2.Trigger && len(chain) > 0 {
 		tail := chain[len(chain)-1]
 		if _, claimed := m.claims[tail.ID]; !claimed && tail.Action == eventsv2.Trigger {
@@ -360,6 +367,10 @@ func (m *Model) claim(lane int64, pick queue.Pick, n int) queue.Taken {
 		slices.SortStableFunc(ready, func(a, b *queue.Event) int { return cmp.Compare(a.Attempts, b.Attempts) })
 	}
 	taken := queue.Taken{More: len(ready) > n}
+	if m.has(lane) {
+		m.follow(lane)
+		taken.Upstream = m.lanes[lane-1].Upstream
+	}
 	for _, e := range ready[:min(n, len(ready))] {
 		m.token++
 		m.claims[e.ID] = m.token
@@ -479,7 +490,12 @@ func (m *Model) Move(_ context.Context, x queue.Move) (moved queue.Moved, err er
 			return moved, nil
 		}
 		moved.Next = e.ID
-		if _, claimed := m.claims[e.ID]; !claimed && m.isNew(e, false) && m.move(e, x.To) {
+		_, claimed := m.claims[e.ID]
+		change := x.Retiring && e.Kind == queue.Change && !claimed && m.takesFrom(x.From, x.To)
+		if change {
+			m.moveChange(e, x.To)
+		}
+		if change || !claimed && m.isNew(e, false) && m.move(e, x.To) {
 			m.touch(x.From, func(*laneUse) {})
 			moved.Heads = append(moved.Heads, e.ID)
 			m.OnReady(x.To, e.Priority)
@@ -490,11 +506,16 @@ func (m *Model) Move(_ context.Context, x queue.Move) (moved queue.Moved, err er
 }
 
 // move takes an event's whole chain to another lane, unless that has one of the
-// same dedup key.
+// same dedup key, or what is queued there goes to another upstream.
 func (m *Model) move(e *queue.Event, to int64) bool {
-	if len(m.chain(to, e.DedupKey)) > 0 {
+	if !m.has(to) || !m.takesFrom(e.Lane, to) || len(m.chain(to, e.DedupKey)) > 0 {
 		return false
 	}
+	m.transplant(e, to)
+	return true
+}
+
+func (m *Model) transplant(e *queue.Event, to int64) {
 	from := e.Lane
 	m.remember(incident{from, e.DedupKey}, stuck{lane: to})
 	for at, s := range m.opened {
@@ -505,7 +526,10 @@ func (m *Model) move(e *queue.Event, to int64) bool {
 	for _, other := range m.chain(e.Lane, e.DedupKey) {
 		other.Lane, other.Key = to, eventsv2.Key{} // which is a spelling of the other lane's
 	}
-	return true
+}
+
+func (m *Model) moveChange(e *queue.Event, to int64) {
+	e.Lane, e.Key, e.State, e.Due = to, eventsv2.Key{}, queue.Ready, time.Time{}
 }
 
 func (m *Model) ended(e *queue.Event, at time.Time) {

@@ -30,6 +30,9 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 	if n.Pool == nil {
 		n.Pool = a.PoolOf(e.Lane)
 	}
+	if heir := a.Heirs[e.Lane]; m.has(heir) && (e.Kind == queue.Change || e.Action == eventsv2.Trigger) {
+		n.Lane = heir
+	}
 	known := stuck{}
 	if e.Kind == queue.Alert {
 		if _, known = m.incidentOf(&n); known.lane != 0 {
@@ -38,6 +41,11 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 		if m.outdated(e, &n) {
 			return queue.Requeued{ID: id, Err: queue.ErrOutdated}
 		}
+	}
+	m.follow(e.Lane)
+	m.follow(n.Lane)
+	if was, to := m.lanes[e.Lane-1], m.lanes[n.Lane-1]; !a.Elsewhere && (id <= was.Since || was.Upstream != "" && to.Upstream != "" && was.Upstream != to.Upstream) {
+		return queue.Requeued{ID: id, Err: queue.ErrElsewhere}
 	}
 	answer := queue.Requeued{ID: id, Lane: n.Lane}
 	chain := m.chain(n.Lane, e.DedupKey)

@@ -81,10 +81,37 @@ func (m *Model) content(lane int64) (queued, dead int, needed bool) {
 		_, claimed := m.claims[e.ID]
 		needed = needed || claimed
 	}
+	needed = needed || m.lanes[lane-1].Alias != "" && m.isOpen(lane)
 	for at, s := range m.opened {
 		needed = needed || at.origin != s.lane && (at.origin == lane || s.lane == lane)
 	}
 	return queued, dead, needed
+}
+
+// queued counts what is queued in a lane.
+func (m *Model) queued(lane int64) (n int) {
+	for _, e := range m.events {
+		if e.Lane == lane && !e.State.Ended() {
+			n++
+		}
+	}
+	return n
+}
+
+// follow has a lane be what the configuration says. A store does that when the last event of
+// the lane has ended; nobody can tell the difference.
+func (m *Model) follow(lane int64) {
+	l := &m.lanes[lane-1]
+	if c := m.Configured(l.Key); c.Upstream != "" && (l.Upstream != c.Upstream || l.Own != c.Own) || c.Alias != "" && l.Alias != c.Alias {
+		l.Follow(c, m.queued(lane), m.lastID)
+	}
+}
+
+// takesFrom reports whether what is queued in one lane may move to another one.
+func (m *Model) takesFrom(from, to int64) bool {
+	m.follow(from)
+	m.follow(to)
+	return m.lanes[to-1].Takes(m.lanes[from-1], m.queued(to), m.lastID)
 }
 
 // isOpen reports whether an incident is open through a lane.

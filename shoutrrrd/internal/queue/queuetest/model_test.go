@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/internal/prove"
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -37,8 +38,9 @@ func TestModel(t *testing.T) {
 				}
 				return seen{m}
 			},
-			Bound: func(lanes int) { m.MaxLanes = lanes },
-			Close: func() {},
+			Bound:     func(lanes int) { m.MaxLanes = lanes },
+			Configure: func(configured func(eventsv2.Key) queue.Configured) { m.Configured = configured },
+			Close:     func() {},
 		}
 	})
 }

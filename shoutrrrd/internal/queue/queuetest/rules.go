@@ -11,6 +11,8 @@ import (
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // rig is a store in which a rule is shown by hand.
@@ -25,6 +27,89 @@ type rig struct {
 // rules are what a store has to keep, one by one, so that a failure has a name.
 // The random operations compare far more, but say less.
 var rules = map[string]func(r *rig){
+	"what is queued keeps its upstream, and an empty lane follows the configuration": func(r *rig) {
+		r.configure("https://one.example.com")
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.upstream(1, "https://one.example.com")
+		r.configure("https://two.example.com")
+		r.put("b", eventsv2.Trigger, queue.Error) // waits with it
+		r.upstream(1, "https://one.example.com")
+		r.upstream(2, "https://two.example.com")
+		for _, e := range r.claim(queue.MostUrgent, 2) {
+			r.settle(e, queue.Refused)
+		}
+		r.upstream(1, "https://two.example.com")
+		r.again(queue.Again{IDs: []int64{1}}, "another upstream")
+		r.put("c", eventsv2.Trigger, queue.Error)
+		r.again(queue.Again{IDs: []int64{1, 2}, Elsewhere: true}, "", "")
+		r.states("a:trigger:ready b:trigger:ready c:trigger:ready")
+	},
+	"a lane whose key is named no more keeps an upstream of its own": func(r *rig) {
+		r.store.Configure(func(eventsv2.Key) queue.Configured {
+			return queue.Configured{Upstream: "https://one.example.com", Own: true, Listed: true}
+		})
+		r.upstream(1, "https://one.example.com")
+		r.configure("https://two.example.com")
+		r.upstream(1, "https://one.example.com")
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.upstream(1, "https://one.example.com")
+		r.store.Configure(func(eventsv2.Key) queue.Configured {
+			return queue.Configured{Upstream: "https://two.example.com", Listed: true}
+		})
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.upstream(1, "https://two.example.com")
+	},
+	"a resolve goes to the incident of another key, past an acknowledge of nothing that waits": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Acknowledge, 1)
+		r.of(2, 2, "a", eventsv2.Trigger, 2)
+		r.of(1, 1, "a", eventsv2.Resolve, 2)
+	},
+	"a chain does not move to a lane that goes elsewhere": func(r *rig) {
+		r.configure("https://one.example.com")
+		r.pooled(1, "a", eventsv2.Trigger, 1)
+		r.configure("https://two.example.com")
+		r.pooled(2, "b", eventsv2.Trigger, 2)
+		r.move(1)
+		r.settle(r.claimLane(2), queue.Expired)
+		r.move(1, "a") // the other lane is empty, and takes the upstream with the chain
+		r.upstream(2, "https://one.example.com")
+	},
+	"an operator moves what is not an open incident's, and dead letters": func(r *rig) {
+		r.put("dead", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
+		r.put("open", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
+		r.put("open", eventsv2.Resolve, queue.Error)
+		r.put("new", eventsv2.Trigger, queue.Critical)
+		r.put("new", eventsv2.Resolve, queue.Error)
+		r.put("sent", eventsv2.Trigger, queue.Critical)
+		claimed := r.claim(queue.OnlyCritical, 2)
+		r.store.Release(claimed[:1])
+		sent := claimed[1]
+		for _, preview := range []bool{true, false} {
+			r.transfer(queue.Transfer{From: 1, To: 2, Preview: preview}, queue.Transferred{
+				Chains: 1, Dead: 1, Queued: [queue.Ranks]int{1, 1}, Stay: map[queue.Stay]int{queue.StayOpen: 1, queue.StayInFlight: 1},
+			})
+		}
+		r.settle(sent, queue.Delivered)
+		r.lanes("1:2 2:1 3:1 4:2 5:2 6:1")
+		r.again(queue.Again{IDs: []int64{1}}, "")
+		r.lanes("1:2 2:1 3:1 4:2 5:2 6:1")
+		if e := r.claimLane(2); e.DedupKey != "new" || e.Action != eventsv2.Trigger {
+			r.t.Errorf("first of the other lane is %+v", e)
+		}
+	},
+	"an operator has a lane follow the configuration": func(r *rig) {
+		r.configure("https://one.example.com")
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.configure("https://two.example.com")
+		if _, err := r.store.Transfer(context.Background(), queue.Transfer{From: 1, To: 1}); !errors.Is(err, queue.ErrElsewhere) {
+			r.t.Errorf("to another upstream: %v", err)
+		}
+		r.upstream(1, "https://one.example.com")
+		r.transfer(queue.Transfer{From: 1, To: 1, Elsewhere: true}, queue.Transferred{Queued: [queue.Ranks]int{0, 1}})
+		r.upstream(1, "https://two.example.com")
+	},
 	"the first of a chain is ready, the next is blocked": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Info)
 		r.put("a", eventsv2.Resolve, queue.Info)
@@ -66,11 +151,6 @@ var rules = map[string]func(r *rig){
 		if err := RequeueOne(context.Background(), r.store, 1, queue.By{Who: "ana", At: r.now}); !errors.Is(err, queue.ErrState) {
 			r.t.Errorf("requeue of what was queued in it: %v", err)
 		}
-	},
-	"a resolve goes to the incident of another key, past an acknowledge of nothing that waits": func(r *rig) {
-		r.of(1, 1, "a", eventsv2.Acknowledge, 1)
-		r.of(2, 2, "a", eventsv2.Trigger, 2)
-		r.of(1, 1, "a", eventsv2.Resolve, 2)
 	},
 	"dead letters hold the place of a lane only if something of it was accepted": func(r *rig) {
 		r.store.Bound(len(Keys))
@@ -828,6 +908,45 @@ func (r *rig) states(want string) {
 	}
 	if text := strings.Join(got, " "); text != want {
 		r.t.Errorf("the events are\n%s, want\n%s", text, want)
+	}
+}
+
+// configure has all keys go to an upstream.
+func (r *rig) configure(upstream string) {
+	r.store.Configure(func(eventsv2.Key) queue.Configured { return queue.Configured{Upstream: upstream} })
+}
+
+// upstream is where a lane should go to.
+func (r *rig) upstream(lane int64, want string) {
+	r.t.Helper()
+	l, err := r.store.LaneByID(context.Background(), lane)
+	r.fail(err)
+	if l.Upstream != want {
+		r.t.Errorf("lane %d goes to %q, want %q", lane, l.Upstream, want)
+	}
+}
+
+// lanes says in which lane each event is, as number:lane.
+func (r *rig) lanes(want string) {
+	r.t.Helper()
+	var got []string
+	for _, e := range r.all() {
+		got = append(got, fmt.Sprintf("%d:%d", e.ID, e.Lane))
+	}
+	if text := strings.Join(got, " "); text != want {
+		r.t.Errorf("the events are in the lanes\n%s, want\n%s", text, want)
+	}
+}
+
+// transfer does it in somebody's name.
+func (r *rig) transfer(x queue.Transfer, want queue.Transferred) {
+	r.t.Helper()
+	x.By, x.Why = queue.By{Who: "ana", Why: "a new key", At: r.now}, "from one to the other"
+	got, err := r.store.Transfer(context.Background(), x)
+	r.fail(err)
+	got.Before, got.After = "", ""
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		r.t.Errorf("transferred by %+v (-want +got):\n%s", x, diff)
 	}
 }
 

@@ -31,6 +31,7 @@ type Store interface {
 	Move(ctx context.Context, m queue.Move) (queue.Moved, error)
 	Wake(ctx context.Context, now time.Time, n int) (time.Time, error)
 	Hasten(ctx context.Context, lanes []int64, n int) (more bool, err error)
+	Transfer(ctx context.Context, t queue.Transfer) (queue.Transferred, error)
 	Requeue(ctx context.Context, a queue.Again) ([]queue.Requeued, error)
 	Drop(ctx context.Context, id int64, by queue.By) error
 	TryEvent(ctx context.Context, id int64, by queue.By) (head int64, err error)
@@ -55,7 +56,9 @@ type Opened struct {
 	// Bound lets the store have that many lanes, of keys that the configuration does not
 	// name.
 	Bound func(lanes int)
-	Close func()
+	// Configure says what the configuration says of keys from now on.
+	Configure func(func(eventsv2.Key) queue.Configured)
+	Close     func()
 }
 
 // Open opens a new, empty store that asks now for the time and calls ready.
@@ -97,24 +100,26 @@ func Conformance(t *testing.T, open Open) {
 				_, _ = m.model.Lane(context.Background(), key)
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"put":     m.put,
-				"put 2":   m.put,
-				"claim":   m.claim,
-				"settle":  m.settle,
-				"settle2": m.settle,
-				"release": m.release,
-				"move":    m.moveNew,
-				"stale":   m.stale,
-				"wake":    m.wake,
-				"hasten":  m.hasten,
-				"requeue": m.requeue,
-				"drop":    m.drop,
-				"try":     m.try,
-				"purge":   m.purge,
-				"lane":    m.lane,
-				"learn":   m.learn,
-				"restart": m.restart,
-				"":        m.compare,
+				"put":       m.put,
+				"put 2":     m.put,
+				"claim":     m.claim,
+				"settle":    m.settle,
+				"settle2":   m.settle,
+				"release":   m.release,
+				"move":      m.moveNew,
+				"stale":     m.stale,
+				"wake":      m.wake,
+				"hasten":    m.hasten,
+				"requeue":   m.requeue,
+				"configure": m.configure,
+				"transfer":  m.transfer,
+				"drop":      m.drop,
+				"try":       m.try,
+				"purge":     m.purge,
+				"lane":      m.lane,
+				"learn":     m.learn,
+				"restart":   m.restart,
+				"":          m.compare,
 			})
 		})
 	})
@@ -221,7 +226,7 @@ func (m *machine) moveNew(t *rapid.T) {
 	x := queue.Move{
 		From: rapid.Int64Range(1, 2).Draw(t, "lane"),
 		Rank: queue.Rank(rapid.IntRange(0, 3).Draw(t, "rank")), After: rapid.SampledFrom([]int64{0, 0, 2}).Draw(t, "after"),
-		N: rapid.IntRange(1, 3).Draw(t, "n"), At: m.now, Why: "from lane a to b: rate limited",
+		N: rapid.IntRange(1, 3).Draw(t, "n"), Retiring: rapid.Bool().Draw(t, "retiring"), At: m.now, Why: "from lane a to b: rate limited",
 	}
 	x.To = rapid.SampledFrom([]int64{3 - x.From, 3 - x.From, 3 - x.From, 99}).Draw(t, "to")
 	got, err := m.store.Move(context.Background(), x)
@@ -229,6 +234,37 @@ func (m *machine) moveNew(t *rapid.T) {
 	want, _ := m.model.Move(context.Background(), x)
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("moved by %+v (-model +store):\n%s", x, diff)
+	}
+}
+
+// configure gives keys other upstreams and aliases.
+func (m *machine) configure(t *rapid.T) {
+	said := map[string]queue.Configured{}
+	for i, key := range Keys {
+		said[key] = queue.Configured{
+			Upstream: rapid.SampledFrom([]string{"", "https://one.example.com", "https://two.example.com"}).Draw(t, "upstream"),
+			Own:      rapid.Bool().Draw(t, "own"), Listed: rapid.Bool().Draw(t, "listed"),
+			Alias: rapid.SampledFrom([]string{"", fmt.Sprint("alias-", i)}).Draw(t, "alias"),
+		}
+	}
+	configured := func(key eventsv2.Key) queue.Configured { return said[key.Reveal()] }
+	m.store.Configure(configured)
+	m.model.Configured = configured
+}
+
+// transfer moves what is in one of the first two lanes to the other one, or says what would
+// move.
+func (m *machine) transfer(t *rapid.T) {
+	x := queue.Transfer{
+		From: rapid.Int64Range(1, 2).Draw(t, "lane"), To: rapid.SampledFrom([]int64{1, 2, 2, 99}).Draw(t, "to"),
+		Elsewhere: rapid.Bool().Draw(t, "elsewhere"), Preview: rapid.Bool().Draw(t, "preview"),
+		By: queue.By{Who: "ana", Why: "a new key", At: m.now}, Why: "from lane a to b",
+	}
+	want, failed := m.model.Transfer(context.Background(), x)
+	got, err := m.store.Transfer(context.Background(), x)
+	m.sameError("transfer", failed, err)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("transferred by %+v (-model +store):\n%s", x, diff)
 	}
 }
 
@@ -279,10 +315,13 @@ func (m *machine) some(t *rapid.T) int64 { return rapid.Int64Range(1, m.model.la
 func (m *machine) requeue(t *rapid.T) {
 	a := queue.Again{
 		IDs: rapid.SliceOfN(rapid.Int64Range(1, m.model.lastID+1), 1, 4).Draw(t, "ids"), By: queue.By{Who: "ana", Why: "try again", At: m.now},
-		Delivered: rapid.Bool().Draw(t, "delivered"),
+		Delivered: rapid.Bool().Draw(t, "delivered"), Elsewhere: rapid.Bool().Draw(t, "elsewhere"),
 	}
 	if rapid.Bool().Draw(t, "in a pool") {
 		a.Pools = [][]int64{{1, 2}}
+	}
+	if rapid.Bool().Draw(t, "a key retires") {
+		a.Heirs = map[int64]int64{1: 2}
 	}
 	want, _ := m.model.Requeue(context.Background(), a)
 	got, err := m.store.Requeue(context.Background(), a)
@@ -404,6 +443,9 @@ func (m *machine) compare(t *rapid.T) {
 	for _, want := range wanted {
 		got, err := m.store.Counted(context.Background(), want.Lane)
 		m.must(err)
+		if l, _ := m.model.LaneByID(context.Background(), want.Lane); l.Upstream != got.Lane.Upstream || l.Alias != got.Lane.Alias {
+			t.Fatalf("lane %d goes to %q (%s), the model says %q (%s)", want.Lane, got.Lane.Upstream, got.Lane.Alias, l.Upstream, l.Alias)
+		}
 		if diff := cmp.Diff(want, got.Count); diff != "" || got.Lane.ID != want.Lane {
 			t.Fatalf("lane %d by its number is %d (-model +store):\n%s", want.Lane, got.Lane.ID, diff)
 		}

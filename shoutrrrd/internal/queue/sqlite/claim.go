@@ -50,6 +50,9 @@ func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) 
 		return queue.Taken{}, err
 	}
 	taken := queue.Taken{More: len(found) > n} // also if one of them is damaged
+	if l := w.s.byID[lane]; l != nil {
+		taken.Upstream = l.row.Upstream
+	}
 	for i := range found[:min(n, len(found))] {
 		r := &found[i]
 		of := chainID{lane, r.dedup}

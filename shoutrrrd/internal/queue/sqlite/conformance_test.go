@@ -20,8 +20,8 @@ func TestConformance(t *testing.T) {
 	queuetest.Conformance(t, func(now func() time.Time, ready func(int64, queue.Rank)) queuetest.Opened {
 		n++
 		dir := filepath.Join(root, time.Now().Format("150405.000000000"))
-		listed := true
-		o := Options{Path: filepath.Join(dir, "queue.db"), Now: now, OnReady: ready, Listed: func(eventsv2.Key) bool { return listed }}
+		listed, configured := true, func(eventsv2.Key) queue.Configured { return queue.Configured{} }
+		o := Options{Path: filepath.Join(dir, "queue.db"), Now: now, OnReady: ready, Listed: func(eventsv2.Key) bool { return listed }, Configured: func(key eventsv2.Key) queue.Configured { return configured(key) }}
 		open := func() *Store {
 			s, err := Open(context.Background(), o)
 			if err != nil {
@@ -48,6 +48,10 @@ func TestConformance(t *testing.T) {
 			},
 			Bound: func(lanes int) {
 				s.o.MaxLanes, listed = lanes, false
+				s.Relist()
+			},
+			Configure: func(says func(eventsv2.Key) queue.Configured) {
+				configured = says
 				s.Relist()
 			},
 			Close: func() {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"container/list"
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -70,8 +71,22 @@ func (s *Store) fileForgettable(l *laneState) {
 	}
 }
 
-// Relist asks anew which keys the configuration names: after it has changed.
+// Relist asks anew what the configuration says of the lanes: after it has changed. A disk
+// that cannot keep it now keeps it with the next event of the lane.
 func (s *Store) Relist() {
+	s.relist()
+	_ = s.submitWithin(context.Background(), s.o.slowAfter, 0, func(w *writer) error {
+		for _, l := range s.byID {
+			if row := l.row; !l.leaving && w.follow(&row) {
+				r, _ := w.change(row.ID)
+				w.follow(r)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) relist() {
 	configured := s.o.Keys()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +190,8 @@ func (s *Store) longestIdle(among *list.List, before int64) *laneState {
 
 // mayGo reports whether nobody needs the lane: the configuration does not name it, and no
 // incident of another key is open through it, nor one of its own through another key. Its
-// own incidents need it only if the configuration puts the key into a pool one day.
+// own incidents need it only if the configuration puts the key into a pool one day, or if
+// another key takes the place of its own: it may have already, in the file of that.
 func (w *writer) mayGo(l *laneState, open bool) (bool, error) {
 	if l.leaving || w.s.isListed(l) {
 		return false, nil
@@ -183,7 +199,7 @@ func (w *writer) mayGo(l *laneState, open bool) (bool, error) {
 	needed := false
 	err := w.queryRow(`SELECT EXISTS (SELECT 1 FROM incident INDEXED BY incident_to WHERE lane = ?1 AND lane <> origin)
 		OR EXISTS (SELECT 1 FROM incident INDEXED BY incident_from WHERE origin = ?1 AND lane <> origin)
-		OR NOT ?2 AND EXISTS (SELECT 1 FROM incident INDEXED BY incident_lane WHERE lane = ?1)`, []any{l.row.ID, open}, []any{&needed})
+		OR (NOT ?2 OR ?3) AND EXISTS (SELECT 1 FROM incident INDEXED BY incident_lane WHERE lane = ?1)`, []any{l.row.ID, open, l.row.Alias != ""}, []any{&needed})
 	return err == nil && !needed, err
 }
 

@@ -53,6 +53,18 @@ func (r *laneRow) rejected() bool {
 }
 
 func (r *laneRow) seal() int64 {
+	s := r.sum4()
+	own := int64(0)
+	if r.Own {
+		own = 1
+	}
+	s.add(own, r.Since)
+	s.text(r.Upstream, r.Alias)
+	return s.seal()
+}
+
+// sum4 is the checksum over the columns that versions 2 to 4 had.
+func (r *laneRow) sum4() sum {
 	s := sum{numbers: make([]byte, 0, 20*8)}
 	held := int64(0)
 	if r.Held {
@@ -66,24 +78,27 @@ func (r *laneRow) seal() int64 {
 	s.add(r.ID, r.twin, held, millis(r.HeldBy.At), int64(r.Learned), int64(r.Ceiling), millis(r.PausedUntil), int64(r.Pauses), millis(r.KeyRefused),
 		int64(c.Waiting[0]), int64(c.Waiting[1]), int64(c.Waiting[2]), int64(c.Waiting[3]), int64(c.Delivered), int64(c.Refused), int64(c.Expired), r.used, proven)
 	s.text(r.Key.Reveal(), r.HeldBy.Who, r.HeldBy.Why)
-	return s.seal()
+	return s
 }
 
-const laneColumns = `id, key, twin, held, held_who, held_why, held_at, learned, ceiling, paused_until, pauses, key_refused,
-	waiting0, waiting1, waiting2, waiting3, delivered, refused, expired, used, proven, seal`
+const laneColumns = laneColumns4 + `, upstream, own, since, alias, seal`
+
+// laneColumns4 are those that versions 2 to 4 had, but for the seal.
+const laneColumns4 = `id, key, twin, held, held_who, held_why, held_at, learned, ceiling, paused_until, pauses, key_refused,
+	waiting0, waiting1, waiting2, waiting3, delivered, refused, expired, used, proven`
 
 // scan reads a lane and reports whether it is what was written.
 func (r *laneRow) scan(scan func(...any) error) (whole bool, err error) {
 	var key string
-	var held, heldAt, paused, refused, proven, seal int64
+	var held, heldAt, paused, refused, proven, own, seal int64
 	c := &r.count
 	err = scan(num(&r.ID), txt(&key), num(&r.twin), num(&held), txt(&r.HeldBy.Who), txt(&r.HeldBy.Why), num(&heldAt), num(&r.Learned), num(&r.Ceiling),
 		num(&paused), num(&r.Pauses), num(&refused), num(&c.Waiting[0]), num(&c.Waiting[1]), num(&c.Waiting[2]), num(&c.Waiting[3]),
-		num(&c.Delivered), num(&c.Refused), num(&c.Expired), num(&r.used), num(&proven), num(&seal))
+		num(&c.Delivered), num(&c.Refused), num(&c.Expired), num(&r.used), num(&proven), txt(&r.Upstream), num(&own), num(&r.Since), txt(&r.Alias), num(&seal))
 	if err != nil {
 		return false, err
 	}
-	r.Held, r.Proven = held == 1, proven == 1
+	r.Held, r.Proven, r.Own = held == 1, proven == 1, own == 1
 	r.HeldBy.At, r.PausedUntil, r.KeyRefused = fromMillis(heldAt), fromMillis(paused), fromMillis(refused)
 	c.Lane = r.ID
 	if r.Key, err = eventsv2.ParseKey(key); err != nil {
@@ -104,9 +119,10 @@ func (w *writer) saveLanes() error {
 		}
 		c.Delivered, c.Refused, c.Expired = max(0, c.Delivered), max(0, c.Refused), max(0, c.Expired)
 		err := w.exec(`UPDATE lane SET held = ?2, held_who = ?3, held_why = ?4, held_at = ?5, learned = ?6, ceiling = ?7, paused_until = ?8, pauses = ?9, key_refused = ?10,
-			waiting0 = ?11, waiting1 = ?12, waiting2 = ?13, waiting3 = ?14, delivered = ?15, refused = ?16, expired = ?17, used = ?18, proven = ?19, seal = ?20 WHERE id = ?1`,
+			waiting0 = ?11, waiting1 = ?12, waiting2 = ?13, waiting3 = ?14, delivered = ?15, refused = ?16, expired = ?17, used = ?18, proven = ?19,
+			upstream = ?20, own = ?21, since = ?22, alias = ?23, seal = ?24 WHERE id = ?1`,
 			r.ID, r.Held, r.HeldBy.Who, r.HeldBy.Why, millis(r.HeldBy.At), r.Learned, r.Ceiling, millis(r.PausedUntil), r.Pauses, millis(r.KeyRefused),
-			c.Waiting[0], c.Waiting[1], c.Waiting[2], c.Waiting[3], c.Delivered, c.Refused, c.Expired, r.used, r.Proven, r.seal())
+			c.Waiting[0], c.Waiting[1], c.Waiting[2], c.Waiting[3], c.Delivered, c.Refused, c.Expired, r.used, r.Proven, r.Upstream, r.Own, r.Since, r.Alias, r.seal())
 		if err != nil {
 			return err
 		}
@@ -131,7 +147,25 @@ func (w *writer) waiting(lane int64, severity queue.Rank, change int) {
 	if r, ok := w.change(lane); ok {
 		r.count.Waiting[severity] += change
 		w.tx.queued += change
+		if change < 0 && r.count.Total() == 0 {
+			w.follow(r)
+		}
 	}
+}
+
+// follow has a lane be what the configuration says, as far as it may, see [queue.Lane.Follow].
+func (w *writer) follow(r *laneRow) bool {
+	return r.Follow(w.s.o.Configured(r.Key), r.count.Total(), w.last)
+}
+
+// takes reports whether what is queued in one lane may move to another one, whose upstream
+// may have to become the same.
+func (w *writer) takes(from, to int64) bool {
+	f, r := w.s.byID[from], (*laneRow)(nil)
+	if r, _ = w.change(to); f == nil || r == nil {
+		return false
+	}
+	return r.Takes(f.row.Lane, r.count.Total(), w.last)
 }
 
 // Lane returns the lane of an integration key, whatever the case of its letters,
@@ -168,6 +202,7 @@ func (w *writer) makeLane(key eventsv2.Key) error {
 	}
 	l := &laneState{row: laneRow{Lane: queue.Lane{ID: w.lastLane, Key: key}, used: millis(w.s.o.Now())}}
 	l.row.count.Lane = l.row.ID
+	w.follow(&l.row)
 	l.committed = l.row
 	w.tx.wrote = true
 	if w.tx.made == nil {
@@ -175,7 +210,7 @@ func (w *writer) makeLane(key eventsv2.Key) error {
 	}
 	w.tx.made[folded(key)] = struct{}{}
 	w.learn(func() { w.s.addLane(l) })
-	return w.exec(`INSERT INTO lane (id, key, used, seal) VALUES (?1, ?2, ?3, ?4)`, l.row.ID, key.Reveal(), l.row.used, l.row.seal())
+	return w.insertLane(&l.row)
 }
 
 func (s *Store) knownLane(key eventsv2.Key) (queue.Lane, bool) {

@@ -15,7 +15,7 @@ import (
 
 // schemaVersion is written into the file. A later one is refused: an older
 // program does not know what it would break.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // applicationID marks a file as a queue of this program
 // (https://www.sqlite.org/pragma.html#pragma_application_id): "shtr".
@@ -27,6 +27,7 @@ var migrations = map[int]func(context.Context, *writer) error{
 	1: migrateTo2,
 	2: migrateTo3,
 	3: migrateTo4,
+	4: migrateTo5,
 }
 
 // migrate brings the file to the present version, one after the other.
@@ -166,18 +167,11 @@ func (o *version1) lanes(ctx context.Context) error {
 		}
 		seen[folded(r.Key)] = true
 		o.keys[r.ID] = r.Key
-		if err := o.w.insertLane(r); err != nil {
+		if err := o.w.insertLane4(r); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (w *writer) insertLane(r *laneRow) error {
-	c := &r.count
-	return w.exec(`INSERT INTO lane (`+laneColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)`,
-		r.ID, r.Key.Reveal(), r.twin, r.Held, r.HeldBy.Who, r.HeldBy.Why, millis(r.HeldBy.At), r.Learned, r.Ceiling, millis(r.PausedUntil), r.Pauses, millis(r.KeyRefused),
-		c.Waiting[0], c.Waiting[1], c.Waiting[2], c.Waiting[3], c.Delivered, c.Refused, c.Expired, r.used, r.Proven, r.seal())
 }
 
 // row1 is an event of version 1.

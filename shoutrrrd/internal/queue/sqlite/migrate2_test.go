@@ -14,6 +14,7 @@ import (
 var (
 	version2Files = []string{"incidents.db", "incidents-killed.db"}
 	version3Files = []string{"closed.db", "killed.db"}
+	version4Files = []string{"closed.db", "killed.db"}
 )
 
 // version2Events are the events of version 2's files; testdata/v2/README.md says what
@@ -52,10 +53,10 @@ func wherePooled(t *testing.T, s *Store, want map[string]int64) {
 	}
 }
 
-// A queue of version 2 or 3 is opened with everything that is in it, and remembers through
+// A queue of version 2, 3 or 4 is opened with everything that is in it, and remembers through
 // which keys its incidents are open.
 func TestIncidentsOfOlderVersions(t *testing.T) {
-	for _, path := range []string{"v2/incidents.db", "v2/incidents-killed.db", "v3/closed.db", "v3/killed.db"} {
+	for _, path := range []string{"v2/incidents.db", "v2/incidents-killed.db", "v3/closed.db", "v3/killed.db", "v4/closed.db", "v4/killed.db"} {
 		t.Run(path, func(t *testing.T) {
 			version, name, _ := strings.Cut(path, "/")
 			s := openTest(t, Options{Path: oldQueueOf(t, version, name), Now: func() time.Time { return time.Date(2026, 11, 29, 13, 0, 0, 0, time.UTC) }})

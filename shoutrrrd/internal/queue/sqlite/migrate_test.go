@@ -169,6 +169,9 @@ func TestMigrationIsCutOff(t *testing.T) {
 	for _, name := range version3Files {
 		cutMigration(t, "v3", name, start, step, version2Events)
 	}
+	for _, name := range version4Files {
+		cutMigration(t, "v4", name, start, step, version2Events)
+	}
 }
 
 func cutMigration(t *testing.T, version, name string, start, step int, want []string) {

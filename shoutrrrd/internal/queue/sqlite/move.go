@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -40,6 +42,13 @@ func (w *writer) moveNew(m *queue.Move) (moved queue.Moved, err error) {
 		if !h.free {
 			continue
 		}
+		if m.Retiring && h.claim.kind == queue.Change && w.takes(m.From, m.To) {
+			if err := w.moveChange(&h.cells, m.To, m.At, m.Why, ""); err != nil {
+				return moved, err
+			}
+			moved.Heads = append(moved.Heads, h.cells.id)
+			continue
+		}
 		isNew, err := w.isNew(&h.claim, false)
 		if err != nil {
 			return moved, err
@@ -71,6 +80,17 @@ func (w *writer) moveNew(m *queue.Move) (moved queue.Moved, err error) {
 	return moved, err
 }
 
+// moveChange moves a change event, which PagerDuty may show twice: no incident depends on it.
+func (w *writer) moveChange(x *cells, to int64, at time.Time, why, who string) error {
+	w.tx.wrote = true
+	x.state, x.due = queue.Ready, 0
+	if err := w.relocate(x, to); err != nil {
+		return err
+	}
+	w.ready(to, x.priority)
+	return errors.Join(w.write(x), w.log(x.id, at, "moved", 0, why, who))
+}
+
 // head is the first event of a chain that nobody is sending.
 type head struct {
 	claim
@@ -100,42 +120,51 @@ func (w *writer) heads(m *queue.Move) (heads []head, err error) {
 }
 
 // move takes a whole chain to another lane of its pool. It returns false, and has changed nothing, if
-// that lane has a chain of the same dedup key.
+// that lane has a chain of the same dedup key, or what is queued there goes to another upstream.
 func (w *writer) move(c *claim, to int64) (bool, error) {
+	if !w.takes(c.chain.lane, to) {
+		return false, nil
+	}
+	there := false
+	if err := w.queryRow(`SELECT EXISTS (SELECT 1 FROM chain WHERE lane = ?1 AND dedup = ?2)`, []any{to, c.chain.dedup}, []any{&there}); err != nil || there {
+		return false, err
+	}
+	return true, w.transplant(c, to)
+}
+
+// transplant takes a whole chain to another lane, which has none of its dedup key.
+func (w *writer) transplant(c *claim, to int64) error {
 	row, err := w.chain(c.chain)
 	if err != nil {
-		return false, err
+		return err
 	}
 	moved := row
 	moved.id.lane = to
-	n, err := w.execCount(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`,
+	err = w.exec(`INSERT INTO chain (lane, dedup, head, tail, n0, n1, n2, n3, seal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`,
 		to, row.id.dedup, row.head, row.tail, row.n[0], row.n[1], row.n[2], row.n[3], moved.seal())
-	if err != nil || n == 0 {
-		return false, err
-	}
-	if err := w.deleteChain(c.chain); err != nil {
-		return false, err
+	if err := errors.Join(err, w.deleteChain(c.chain)); err != nil {
+		return err
 	}
 	if err := w.relocate(&c.cells, to); err != nil {
-		return false, err
+		return err
 	}
 	before := w.written
 	for next, left := c.cells.next, moveSlice; next != 0 && left > 0 && w.written-before < transactionBytes; left-- {
 		x, err := w.cells(next, c.chain)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if err := w.relocate(&x, to); err != nil {
-			return false, err
+			return err
 		}
 		if err := w.write(&x); err != nil {
-			return false, err
+			return err
 		}
 		next = x.next
 	}
 	from := c.chain
 	c.chain.lane = to
-	return true, w.lead(from, to)
+	return w.lead(from, to)
 }
 
 // relocate makes an event one of another lane; it is still to be written. The
@@ -144,6 +173,17 @@ func (w *writer) relocate(x *cells, to int64) error {
 	if x.lane == to {
 		return nil
 	}
+	from := x.lane
+	if err := w.rehome(x, to); err != nil {
+		return err
+	}
+	w.waiting(to, x.severity, +1)
+	w.waiting(from, x.severity, -1)
+	return nil
+}
+
+// rehome is relocate without the counts.
+func (w *writer) rehome(x *cells, to int64) error {
 	var r row
 	statement, err := w.statement(`SELECT ` + columns + ` FROM event WHERE id = ?1`)
 	if err != nil {
@@ -162,8 +202,6 @@ func (w *writer) relocate(x *cells, to int64) error {
 			return err
 		}
 	}
-	w.waiting(x.lane, x.severity, -1)
-	w.waiting(to, x.severity, +1)
 	x.lane = to
 	if whole { // else it stays wrong, and is found out when it would be sent
 		x.content = r.sum(w.keyOf(to))

@@ -80,6 +80,9 @@ func (w *writer) prepare(ctx context.Context, fresh bool) error {
 		err = w.readTotals(ctx)
 	}
 	if err == nil {
+		err = w.followAll()
+	}
+	if err == nil {
 		err = w.readUnsure()
 	}
 	if err == nil {
@@ -270,7 +273,8 @@ func (w *writer) readDamagedLane(r *laneRow) error {
 	}
 	held := r.Held && !r.HeldBy.At.IsZero()
 	by := r.HeldBy
-	*r = laneRow{Lane: queue.Lane{ID: r.ID, Key: r.Key}, count: r.count, twin: r.twin}
+	// If the disk has changed the upstream, the lane waits for one that nobody names.
+	*r = laneRow{Lane: queue.Lane{ID: r.ID, Key: r.Key, Upstream: r.Upstream, Own: r.Own, Since: r.Since, Alias: r.Alias}, count: r.count, twin: r.twin}
 	if held {
 		r.Held, r.HeldBy = true, by
 	}
@@ -288,6 +292,22 @@ func (w *writer) takeLane(r *laneRow) {
 	w.lastLane = max(w.lastLane, r.ID)
 	w.s.queued += r.count.Total()
 	w.s.addLane(&laneState{committed: *r, row: *r})
+}
+
+// followAll has the lanes be what the configuration says now, which may have changed since
+// the last end.
+func (w *writer) followAll() error {
+	for _, l := range w.s.byID {
+		if !w.follow(&l.row) {
+			continue
+		}
+		r := &l.row
+		if err := w.exec(`UPDATE lane SET upstream = ?2, own = ?3, since = ?4, alias = ?5, seal = ?6 WHERE id = ?1`, r.ID, r.Upstream, r.Own, r.Since, r.Alias, r.seal()); err != nil {
+			return err
+		}
+		l.committed = l.row
+	}
+	return nil
 }
 
 // readTotals reads the highest numbers given out and how many dead letters there

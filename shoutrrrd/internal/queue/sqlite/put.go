@@ -38,6 +38,7 @@ func (w *writer) put(e *queue.New) (queue.Placed, error) {
 		return queue.Placed{}, verdict{fmt.Errorf("lane %d: %w", lane, queue.ErrNotFound)}
 	}
 	r.used = millis(e.Accepted)
+	w.follow(r)
 	weight := weightOf(e.Action, e.Kind, e.Severity)
 	if e.Kind == queue.Change {
 		if err := w.room(lane, weight); err != nil {

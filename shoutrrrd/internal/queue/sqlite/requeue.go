@@ -80,6 +80,9 @@ func (w *writer) requeue(a *queue.Again, id int64) (queue.Requeued, error) {
 	if err := w.findLane(x, a); err != nil {
 		return queue.Requeued{}, err
 	}
+	if !a.Elsewhere && w.elsewhere(x) {
+		return queue.Requeued{}, verdict{fmt.Errorf("event %d: %w", id, queue.ErrElsewhere)}
+	}
 	if outdated, err := w.outdated(x); err != nil {
 		return queue.Requeued{}, err
 	} else if outdated {
@@ -92,6 +95,11 @@ func (w *writer) requeue(a *queue.Again, id int64) (queue.Requeued, error) {
 // known stays where it was.
 func (w *writer) findLane(x *again, a *queue.Again) error {
 	err := w.queryRow(`SELECT coalesce((SELECT lane FROM origin WHERE event = ?1), ?2)`, []any{x.id, x.row.lane}, []any{num(&x.origin)})
+	if heir := a.Heirs[x.lane]; x.kind == queue.Change || x.action == eventsv2.Trigger {
+		if l := w.s.byID[heir]; l != nil && !l.leaving {
+			x.lane = heir
+		}
+	}
 	if err != nil || x.kind == queue.Change {
 		return err
 	}
@@ -103,6 +111,14 @@ func (w *writer) findLane(x *again, a *queue.Again) error {
 		x.lane = x.incident.lane
 	}
 	return err
+}
+
+// elsewhere reports whether the event was accepted for another upstream than that of the lane
+// in which it is to be queued.
+func (w *writer) elsewhere(x *again) bool {
+	was, to := w.s.byID[x.row.lane].row, w.s.byID[x.lane].row
+	to.Follow(w.s.o.Configured(to.Key), to.count.Total(), w.last)
+	return x.id <= was.Since || was.Upstream != "" && to.Upstream != "" && was.Upstream != to.Upstream
 }
 
 // outdated reports whether what the sender has said later was delivered, or is being sent.
@@ -135,6 +151,9 @@ func (w *writer) outdated(x *again) (bool, error) {
 func (w *writer) place(x *again) (queue.Requeued, error) {
 	answer := queue.Requeued{ID: x.id, Lane: x.lane}
 	weight := weightOf(x.action, x.kind, x.severity)
+	if r, ok := w.change(x.lane); ok {
+		w.follow(r)
+	}
 	id := chainID{x.lane, x.dedup}
 	before, behind := int64(0), int64(0)
 	begun := x.kind == queue.Change

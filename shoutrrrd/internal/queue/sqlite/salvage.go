@@ -34,6 +34,7 @@ type salvage struct {
 	w      *writer
 	old    *sql.DB
 	first  bool                     // the file has version 1
+	older  bool                     // its lanes are those of a version before 5
 	sticky bool                     // or 2: it knows incidents of pools alone
 	keys   map[int64][]eventsv2.Key // that a lane may have, of both copies
 	known  map[int64]bool           // lanes that are taken over
@@ -71,6 +72,8 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 	x.first = err != nil && strings.Contains(err.Error(), "no such column") // SQLite has no code of its own for it
 	_, err = old.ExecContext(ctx, "SELECT seal FROM incident LIMIT 0")
 	x.sticky = err != nil && strings.Contains(err.Error(), "no such table")
+	_, err = old.ExecContext(ctx, "SELECT upstream FROM lane LIMIT 0")
+	x.older = err != nil && strings.Contains(err.Error(), "no such column")
 	x.order, x.columns = orderOf(columns, 2)
 	if x.first {
 		x.order, x.columns = orderOf(columns1, 1)
@@ -105,14 +108,17 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 // readLanes reads both copies of the keys. What cannot be read of one, the other
 // may have.
 func (x *salvage) readLanes(ctx context.Context) error {
-	whole, index := laneColumns, "lane_key"
+	whole, index, read := laneColumns, "lane_key", (*laneRow).scan
+	if x.older {
+		whole, read = laneColumns4+`, '', 0, 0, '', seal`, (*laneRow).scan4
+	}
 	if x.first {
-		whole = `id, key, 0, held, held_who, held_why, held_at, learned, ceiling, paused_until, pauses, key_refused, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0`
+		whole = `id, key, 0, held, held_who, held_why, held_at, learned, ceiling, paused_until, pauses, key_refused, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, 0, '', 0`
 		index = "sqlite_autoindex_lane_1"
 	}
 	err := x.each(ctx, `SELECT `+whole+` FROM lane NOT INDEXED`, func(scan func(...any) error) error {
 		var r laneRow
-		sealed, err := r.scan(scan)
+		sealed, err := read(&r, scan)
 		if err == nil && !r.Key.IsZero() {
 			x.keys[r.ID] = append(x.keys[r.ID], r.Key)
 		}
@@ -337,6 +343,7 @@ func (x *salvage) lane(id int64, key eventsv2.Key) error {
 	r := laneRow{Lane: queue.Lane{ID: id, Key: key}, used: millis(x.w.s.o.Now())}
 	if old, whole := x.rows[id]; whole {
 		r.Held, r.HeldBy, r.Learned, r.Ceiling, r.twin, r.Proven = old.Held, old.HeldBy, old.Learned, old.Ceiling, old.twin, old.Proven
+		r.Upstream, r.Own, r.Since, r.Alias = old.Upstream, old.Own, old.Since, old.Alias
 	}
 	if other := x.w.s.lanes[folded(key)]; other != nil && r.twin == 0 {
 		r.twin = id

@@ -1,4 +1,4 @@
--- Version 4. Times are milliseconds since 1970, severities and states the numbers of package queue.
+-- Version 5. Times are milliseconds since 1970, severities and states the numbers of package queue.
 --
 -- What may leave next stands in the row (state 0 is "due head of its chain"), so
 -- that a partial index is the answer. To work it out with NOT EXISTS is a scan of
@@ -54,6 +54,10 @@ CREATE TABLE lane (
     expired      INTEGER NOT NULL DEFAULT 0 CHECK (expired >= 0),
     used         INTEGER NOT NULL DEFAULT 0, -- when its last event came
     proven       INTEGER NOT NULL DEFAULT 0 CHECK (proven IN (0, 1)), -- PagerDuty has accepted an event
+    upstream     TEXT NOT NULL DEFAULT '', -- that what is queued was accepted for; '' is unknown
+    own          INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1)), -- which was named for this key alone
+    since        INTEGER NOT NULL DEFAULT 0, -- the last event that was accepted for an earlier one
+    alias        TEXT NOT NULL DEFAULT '', -- of the key in the configuration, if it stands in a file
     seal         INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX lane_key ON lane (key, twin);

@@ -63,6 +63,10 @@ type Options struct {
 	// Listed reports whether the configuration names a key. Defaults to no.
 	Listed func(eventsv2.Key) bool
 
+	// Configured is what the configuration says of a key, named or not. Defaults to
+	// nothing, for programs that send nothing.
+	Configured func(eventsv2.Key) queue.Configured
+
 	// Keys returns the keys that the configuration names: they help to take over
 	// what is left of a damaged file.
 	Keys func() []eventsv2.Key
@@ -119,6 +123,9 @@ func (o *Options) complete() {
 	}
 	if o.Listed == nil {
 		o.Listed = func(eventsv2.Key) bool { return false }
+	}
+	if o.Configured == nil {
+		o.Configured = func(eventsv2.Key) queue.Configured { return queue.Configured{} }
 	}
 	if o.Keys == nil {
 		o.Keys = func() []eventsv2.Key { return nil }
