@@ -135,12 +135,28 @@ func (w *writer) setClaim(id int64, c claim) {
 // than to look for the others in two steps.
 const fewFlying = 4
 
-const (
-	ready = ` FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1`
+const ready = ` FROM event INDEXED BY event_ready WHERE state = 0 AND lane = ?1`
 
-	// Only the inner part looks at the index: the outer one would walk through all of it.
-	leastTried = ` FROM event WHERE id IN (SELECT id` + ready + ` AND priority = 0 ORDER BY id DESC LIMIT ?3) ORDER BY attempts, id LIMIT ?2`
-)
+const latestCritical = `SELECT id, attempts` + ready + ` AND priority = 0 ORDER BY id DESC LIMIT ?2`
+
+// leastTried reads the latest critical heads of a lane that are not being sent, as many as
+// [queue.LeastTriedOf], and of these those with the fewest attempts first.
+func (w *writer) leastTried(lane int64) (found []row, err error) {
+	rows, err := w.query(latestCritical, lane, queue.LeastTriedOf+w.s.flying[lane])
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(scan func(...any) error) error {
+		var r row
+		err := scan(num(&r.id), num(&r.attempts))
+		if _, claimed := w.s.claims[r.id]; !claimed && len(found) < queue.LeastTriedOf {
+			found = append(found, r)
+		}
+		return err
+	})
+	slices.SortFunc(found, func(a, b row) int { return cmp.Or(cmp.Compare(a.attempts, b.attempts), cmp.Compare(a.id, b.id)) })
+	return found, err
+}
 
 // candidates reads up to n ready events that are not being sent, in the order of the
 // pick. Where many are being sent, as in a lane with a high rate, their bodies are
@@ -176,7 +192,7 @@ func (w *writer) candidates(lane int64, pick queue.Pick, n int) ([]row, error) {
 	case queue.OnlyCritical:
 		err = read(ready+` AND priority = 0 ORDER BY id LIMIT ?2`, lane, n+flying)
 	case queue.LeastTried:
-		err = read(leastTried, lane, n+flying, queue.LeastTriedOf+flying)
+		found, err = w.leastTried(lane)
 	case queue.Oldest:
 		for rank := queue.Rank(0); rank < queue.Ranks && err == nil; rank++ {
 			err = read(ready+` AND priority = ?3 ORDER BY id LIMIT ?2`, lane, n+flying, rank)
