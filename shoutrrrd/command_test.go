@@ -72,6 +72,7 @@ queue             HOME/.local/state/shoutrrr/queue.db default
 upstream          https://events.pagerduty.com                                       default
 rate              120                                                                shoutrrrd.yaml:1:7
 max               -                                                                  default
+settle_while_waiting  one                                                          default
 max_age           24h                                                                variable SHOUTRRRD_MAX_AGE
 retention         168h                                                               default
 max_queued        2000000                                                            default
@@ -125,7 +126,7 @@ tokens[0]         ana, operator                                                 
 	if got.QueueLimit < 16<<20 || got.EventsFit < 1000 || got.EventsFit > got.QueueLimit/600 {
 		t.Errorf("%d events fit into %d bytes", got.EventsFit, got.QueueLimit)
 	}
-	if len(got.Settings) != 27 || got.Settings[5].Name != "rate" || got.Settings[5].Value != "120" || got.Settings[5].Origin != path+":1:7" {
+	if len(got.Settings) != 28 || got.Settings[5].Name != "rate" || got.Settings[5].Value != "120" || got.Settings[5].Origin != path+":1:7" {
 		t.Errorf("%+v", got.Settings)
 	}
 	if len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "chmod o-rwx") {

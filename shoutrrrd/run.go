@@ -245,6 +245,7 @@ func (d *program) open(ctx context.Context) error {
 		Retention: func() time.Duration { return d.settings.Load().Retention },
 		Seed:      uint64(time.Now().UnixNano()),
 		Done:      d.settled,
+		Folded:    func(lane string, m queue.Merged) { d.meter.Folded(lane, len(m.Events)) },
 	})
 	d.notifier = d.newNotifier()
 	d.hears.Store(d.relay)

@@ -126,6 +126,9 @@ func eventRow(e *relayEvent, now time.Time) row {
 	if e.Repeats > 0 {
 		notes = append(notes, counted(e.Repeats, "repeat"))
 	}
+	if e.Folded.Pairs > 0 {
+		notes = append(notes, "tells of "+counted(e.Folded.Pairs, "pair"))
+	}
 	if why := e.why(); why != "" && e.State != "delivered" {
 		notes = append(notes, why)
 	}

@@ -86,6 +86,9 @@ func eventText(e *relayEvent, now time.Time, p paper) string {
 	if e.Repeats > 0 {
 		facts = append(facts, [2]string{"repeats", strconv.Itoa(e.Repeats) + ", all in this one event"})
 	}
+	if e.Folded.Pairs > 0 {
+		facts = append(facts, [2]string{"tells of", counted(e.Folded.Pairs, "pair") + " of trigger and resolve that could not be sent"})
+	}
 	for _, repair := range e.Repairs {
 		facts = append(facts, [2]string{"repaired", repair})
 	}

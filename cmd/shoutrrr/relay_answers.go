@@ -153,6 +153,9 @@ type relayEvent struct {
 	Repairs     []string  `json:"repairs"`
 	Status      int       `json:"status"`
 	Reason      string    `json:"reason"`
+	Folded      struct {
+		Pairs int `json:"pairs"` // of trigger and resolve that the event tells of
+	} `json:"folded"`
 
 	// Only of an event that is asked for by its number.
 	Body    json.RawMessage `json:"body"`

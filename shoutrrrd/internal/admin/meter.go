@@ -38,6 +38,7 @@ type Meter struct {
 	accepted  *prometheus.CounterVec
 	repaired  *prometheus.CounterVec
 	coalesced *prometheus.CounterVec
+	folded    *prometheus.CounterVec
 	turned    *prometheus.CounterVec
 	damage    prometheus.Counter
 	delivered *prometheus.CounterVec
@@ -74,6 +75,7 @@ func NewMeter(version string) *Meter {
 		accepted:  counter("accepted_total", "Events that got a 202.", "lane", "kind"),
 		repaired:  counter("repaired_total", "Accepted events in which something had to be mended.", "lane"),
 		coalesced: counter("coalesced_total", "Accepted triggers that went into one that was waiting already.", "lane"),
+		folded:    counter("folded_total", "Events that were not sent, as another one tells of them: they opened and resolved an alert while nothing could be sent.", "lane"),
 		turned:    counter("turned_away_total", "Requests at the events listener that got no 202, by reason.", "reason"),
 		delivered: counter("delivered_total", "Events that PagerDuty has accepted.", "lane"),
 		attempts:  counter("attempts_total", "Attempts to deliver, by the class of their answer.", "lane", "code"),
@@ -102,7 +104,7 @@ func NewMeter(version string) *Meter {
 		Namespace: namespace, Name: "build_info", Help: "The version of the relay and of Go, as labels of the number 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.damage, m.accepted, m.repaired, m.coalesced, m.turned, m.delivered, m.attempts, m.hedges, m.failed, m.last, m.buried, m.failures, m.notified, m.put, m.late, m.reload, m.reloaded, build,
+	m.registry.MustRegister(m.damage, m.accepted, m.repaired, m.coalesced, m.folded, m.turned, m.delivered, m.attempts, m.hedges, m.failed, m.last, m.buried, m.failures, m.notified, m.put, m.late, m.reload, m.reloaded, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range reasons { // from the start, so that the first one is an increase
 		m.turned.WithLabelValues(reason)
@@ -157,6 +159,11 @@ func (m *Meter) Accepted(lane string, kind queue.Kind, repaired, coalesced bool,
 		m.coalesced.WithLabelValues(label).Inc()
 	}
 	m.put.Observe(put.Seconds())
+}
+
+// Folded counts events that were not sent, as another one tells of them.
+func (m *Meter) Folded(lane string, events int) {
+	m.folded.WithLabelValues(m.label(lane)).Add(float64(events))
 }
 
 // TurnedAway counts a request that got no 202, by one of the intake's reasons.

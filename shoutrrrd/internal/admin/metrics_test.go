@@ -50,6 +50,7 @@ func (b *bench) exercise() {
 	}}
 	b.upstreams = []lane.Upstream{{Name: "https://events.pagerduty.com", Record: lane.Record{Failures: 1, Accepted: time.Unix(1772500000, 0)}}}
 	b.meter.Accepted("db", queue.Alert, true, true, 3*time.Millisecond)
+	b.meter.Folded("db", 3)
 	b.meter.Accepted("db", queue.Change, false, false, 3*time.Millisecond)
 	b.meter.TurnedAway("full")
 	b.meter.FailedSignIn(door.ExpiredToken)
@@ -92,6 +93,7 @@ func TestMetrics(t *testing.T) {
 		`shoutrrrd_accepted_total{kind="change",lane="db"}`:                                           "1",
 		`shoutrrrd_repaired_total{lane="db"}`:                                                         "1",
 		`shoutrrrd_coalesced_total{lane="db"}`:                                                        "1",
+		`shoutrrrd_folded_total{lane="db"}`:                                                           "3",
 		`shoutrrrd_turned_away_total{reason="full"}`:                                                  "1",
 		`shoutrrrd_turned_away_total{reason="stopping"}`:                                              "0",
 		`shoutrrrd_delivered_total{lane="db"}`:                                                        "1",

@@ -34,9 +34,24 @@ type Event struct {
 	EndedAt     Stamp    `json:"ended_at,omitzero"`
 	Attempts    int      `json:"attempts"`
 	Repeats     int      `json:"repeats"`
+	Folded      *Folded  `json:"folded,omitempty"`
+	ToldBy      string   `json:"told_by,omitempty"` // the event that tells of this one, which was not sent
 	Repairs     []string `json:"repairs,omitempty"`
 	Status      int      `json:"status,omitempty"`
 	Reason      string   `json:"reason,omitempty"`
+}
+
+// Folded is what an event tells of pairs of trigger and resolve that were not sent.
+type Folded struct {
+	Pairs int      `json:"pairs"`
+	Own   bool     `json:"own"`   // the pair that the event itself begins is among them
+	Times []Opened `json:"times"` // of many the first and the last ones
+}
+
+// Opened is when an alert was opened and resolved.
+type Opened struct {
+	OpenedAt   Stamp `json:"opened_at"`
+	ResolvedAt Stamp `json:"resolved_at"`
 }
 
 // FullEvent is an event with all that there is.
@@ -69,6 +84,15 @@ func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
 	}
 	if e.State == queue.Waiting {
 		v.DueAt = Stamp{e.Due}
+	}
+	if e.Folded.Pairs > 0 {
+		v.Folded = &Folded{Pairs: e.Folded.Pairs, Own: e.Folded.Own, Times: []Opened{}}
+		for _, s := range e.Folded.Spans {
+			v.Folded.Times = append(v.Folded.Times, Opened{Stamp{s.Opened}, Stamp{s.Resolved}})
+		}
+	}
+	if teller := e.ToldBy(); teller != 0 {
+		v.ToldBy = strconv.FormatInt(teller, 10)
 	}
 	return v, nil
 }

@@ -160,6 +160,7 @@ type Event struct {
 	Due      time.Time // of a waiting event
 	Attempts int       // made since Fresh that count
 	Repeats  int       // triggers that were coalesced into it, itself not counted
+	Folded   Folded    // what it tells of pairs that were not sent
 	Repairs  []string
 	Summary  string // for lists: its first 1,024 characters
 	Source   string // for lists: its first 1,024 characters
@@ -190,6 +191,7 @@ type Ask struct {
 	Lane int64
 	Pick Pick
 	N    int
+	Way  WhileWaiting // what becomes of chains that have waited
 }
 
 // Taken answers an [Ask].
@@ -200,6 +202,9 @@ type Taken struct {
 	More bool
 	// Upstream is that of the lane.
 	Upstream string
+	// Merged is what was folded meanwhile, of these events and of others that are not
+	// handed out yet.
+	Merged []Merged
 }
 
 // Acceptance is an event that PagerDuty has, or may have, accepted.
@@ -371,7 +376,7 @@ type By struct {
 // Entry is one line of an event's history.
 type Entry struct {
 	At     time.Time
-	What   string // accepted, repaired, coalesced, attempt, moved, delivered, refused, expired, requeued, dropped
+	What   string // accepted, repaired, coalesced, folded, attempt, moved, delivered, refused, expired, requeued, dropped
 	Status int    // of an attempt
 	Text   string // what was repaired, the server's reason, how many were coalesced, the operator's reason
 	Who    string // of an operator's action

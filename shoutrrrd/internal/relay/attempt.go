@@ -53,17 +53,41 @@ func (o *opened) key(e *queue.Event) eventsv2.Key {
 	return o.lane.Key
 }
 
-// wire returns the bytes that PagerDuty gets. An event that stands for several
-// says so, and has the highest of their severities.
+// wire returns the bytes that PagerDuty gets. An event that stands for several says so, and
+// has the highest of their severities.
 func wire(key eventsv2.Key, e *queue.Event) []byte {
 	body := e.Body
-	if e.Repeats > 0 {
+	if e.Kind == queue.Alert && (e.Repeats > 0 || e.Folded.Pairs > 0) {
 		if event, err := eventsv2.ParseEvent(body); err == nil { // what the door wrote can be read
-			event.Payload.Severity = e.Severity.Severity()
-			event.Tell("relay_repeats", fmt.Sprintf("%d triggers between %s and %s, this is the latest",
-				e.Repeats+1, e.Accepted.UTC().Format(time.RFC3339), e.Fresh.UTC().Format(time.RFC3339)))
+			tell(&event, e)
 			body = event.AppendJSON(nil)
 		}
 	}
 	return key.AppendTo(make([]byte, 0, len(body)+64), body)
 }
+
+// tell puts into an event what it stands for: into its details, or if there is no room for
+// any, into its summary.
+func tell(event *eventsv2.Event, e *queue.Event) {
+	p := &event.Payload
+	p.Severity = e.Severity.Severity()
+	if e.Repeats > 0 {
+		event.Tell("relay_repeats", fmt.Sprintf("%d triggers between %s and %s, this is the latest",
+			e.Repeats+1, e.Accepted.UTC().Format(time.RFC3339), e.Fresh.UTC().Format(time.RFC3339)))
+	}
+	if e.Folded.Pairs == 0 {
+		return
+	}
+	event.Tell(queue.FoldedName, e.Folded.String())
+	if len(p.CustomDetails) > 0 || p.DetailsText != "" {
+		return
+	}
+	was := p.Summary
+	p.Summary = e.Folded.InSummary(was)
+	if len(event.AppendJSON(nil)) > eventsv2.MaxEventBytes-roomForKey {
+		p.Summary = was
+	}
+}
+
+// roomForKey is more than the routing key takes in an encoded event.
+const roomForKey = 64

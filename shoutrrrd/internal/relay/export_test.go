@@ -46,3 +46,6 @@ func (r *Relay) rule(name string, to int64) {
 	at := reflect.ValueOf(r.core).Elem().FieldByName("rules").FieldByName(name)
 	reflect.NewAt(at.Type(), unsafe.Pointer(at.UnsafeAddr())).Elem().SetInt(to)
 }
+
+// Wire is what PagerDuty gets of an event.
+var Wire = wire

@@ -26,6 +26,7 @@ type judge struct {
 	w           *world
 	numbers     []event       // what was sent, by number
 	idOf        map[int]int64 // of the event that has the number, or that it was coalesced into
+	noteOf      map[int]int64 // of the change event that was made of the trigger with the number
 	records     map[int64]*record
 	chains      map[chainID]*chain
 	lanes       map[int64]*laneSeen
@@ -85,6 +86,11 @@ type record struct {
 	movedAt  time.Time
 	by       int    // the key by which PagerDuty has taken it last
 	way      string // the upstream that the configuration named when it was accepted; "" once an operator has moved it
+
+	attempted bool  // ever, or sent again by an operator
+	teller    int64 // the event that tells of this one, which was not sent; 0 for none
+	tells     bool  // it has to tell of others
+	hasTold   bool  // PagerDuty has taken it with what it tells
 }
 
 type chain struct {
@@ -150,7 +156,7 @@ type limitSeen struct {
 
 func newJudge(w *world) *judge {
 	return &judge{
-		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
+		w: w, numbers: make([]event, 1), idOf: map[int]int64{}, noteOf: map[int]int64{}, records: map[int64]*record{}, chains: map[chainID]*chain{}, lanes: map[int64]*laneSeen{}, hosts: map[string]*hostSeen{},
 		ways: map[int]map[string]bool{}, limits: map[int]*limitSeen{}, onsets: map[int][]onset{}, lowered: map[int][]onset{}, incidents: incidents{}, waits: map[int64]*record{}, undelivered: map[int64]*record{}, queued: map[int64]*record{}, flying: map[int64]*record{}, reached: map[string]int{},
 	}
 }
@@ -364,7 +370,7 @@ func recent(times []time.Time) []time.Time {
 
 // departed sees an attempt begin.
 func (j *judge) departed(r *request) {
-	x := j.records[j.idOf[r.n]]
+	x := j.of(r)
 	if x == nil {
 		j.w.fail("event %d leaves and was not kept", r.n)
 		return
@@ -381,6 +387,8 @@ func (j *judge) departed(r *request) {
 		j.w.fail("two events of %v are in flight at once, the second is %d", x.chain, x.id)
 	}
 	x.left = time.Now()
+	j.lonely(x)
+	x.attempted = true
 	if x.ended {
 		j.w.fail("event %d leaves although it has ended as %s", x.id, x.state)
 	}
@@ -448,7 +456,7 @@ func (j *judge) cancelled(r *request, l *life) {
 		j.w.fail("a copy of event %d was given up, and %s has accepted nothing that left later", r.n, r.host)
 	}
 	h.trouble = time.Now() // the attempt has failed
-	if x := j.records[j.idOf[r.n]]; x != nil {
+	if x := j.of(r); x != nil {
 		j.lane(x.lane).trouble = h.trouble
 	}
 }
@@ -527,7 +535,7 @@ func (j *judge) overtakes(x *record) {
 
 // taken sees PagerDuty take an event; its answer may be lost.
 func (j *judge) taken(r *request, lost *eventsv2.Error) {
-	x := j.records[j.idOf[r.n]]
+	x := j.of(r)
 	if x == nil {
 		return
 	}
@@ -540,6 +548,7 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	}
 	c.last[r.key] = x.place
 	x.takes[r.n], x.by = x.place, r.key
+	x.hasTold = x.hasTold || r.tells
 	j.arrived(x)
 	delete(j.undelivered, x.id)
 	if r.action == eventsv2.Acknowledge || r.action == eventsv2.Resolve {
@@ -577,7 +586,7 @@ func (j *judge) throughItsKey(r *request, x *record) {
 
 // answered sees the end of an attempt, before the relay does.
 func (j *judge) answered(r *request, err *eventsv2.Error) {
-	x := j.records[j.idOf[r.n]]
+	x := j.of(r)
 	if x == nil {
 		return
 	}
@@ -652,6 +661,9 @@ func (j *judge) settled(s queue.Settlement) {
 	j.reached["ended as "+s.State.String()]++
 	if s.State == queue.Delivered && x.takes[x.latest] == 0 {
 		j.w.fail("event %d was settled as delivered, and PagerDuty has not taken its number %d", x.id, x.latest)
+	}
+	if s.State == queue.Delivered && x.tells && !x.hasTold {
+		j.w.fail("event %d was settled as delivered, and PagerDuty was not told of those that it stands for", x.id)
 	}
 	if age := time.Since(x.kept); s.State == queue.Expired && age < j.w.o.maxAge-3*time.Hour {
 		j.w.fail("event %d has expired %s after it was accepted, its age may be %s", x.id, age, j.w.o.maxAge)
@@ -738,9 +750,11 @@ func (j *judge) requeued(a queue.Requeued) {
 				j.idOf[n] = a.Into
 			}
 		}
-		x.state = queue.Dropped
+		into.tells, into.hasTold = into.tells || x.tells, into.hasTold && !x.tells
+		x.state, x.teller = queue.Dropped, 0
 		return
 	}
+	x.attempted, x.teller = true, 0
 	c := j.chain(x.chain)
 	for _, other := range c.records {
 		if other.id > x.id && string(other.action) == queue.OutdatedBy(string(x.action)) && (other.flying || other.ended && other.state == queue.Delivered) && x.action != "" {
@@ -832,6 +846,9 @@ func (j *judge) expected(c *chain) (open int) {
 			steps = append(steps, step{r.place, r.action})
 			continue
 		}
+		if teller := j.records[r.teller]; teller != nil && teller.action != "" && r.place < teller.place { // it was opened and resolved before
+			steps = append(steps, step{r.place, r.action})
+		}
 		for _, place := range r.takes { // given up after PagerDuty had taken it and its answer was lost
 			steps = append(steps, step{place, r.action})
 		}
@@ -868,6 +885,7 @@ func (j *judge) verdicts(dead map[int64]queue.State) {
 			j.w.fail("event %d of %v is lost: it was accepted, and is neither delivered nor a dead letter", r.id, r.chain)
 		}
 	}
+	j.toldOf()
 	open := j.open()
 	for id, n := range open {
 		if j.chains[id] == nil {

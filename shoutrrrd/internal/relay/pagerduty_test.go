@@ -40,6 +40,7 @@ type request struct {
 	dice   *rand.Rand
 	copies *copies // of a request that may be sent twice; else nil
 	second bool    // it is the second copy
+	tells  bool    // of others that were not sent
 	began  time.Time
 }
 
@@ -133,13 +134,16 @@ func (w *world) read(key eventsv2.Key, body []byte, host string) *request {
 		Action  eventsv2.Action `json:"event_action"`
 		Dedup   string          `json:"dedup_key"`
 		Payload struct {
-			CustomDetails struct{ N int } `json:"custom_details"`
+			CustomDetails struct {
+				N      int
+				Folded string `json:"relay_folded"`
+			} `json:"custom_details"`
 		}
 	}
 	if err := json.Unmarshal(body, &e); err != nil || e.Payload.CustomDetails.N == 0 {
 		w.fail("what leaves cannot be read: %v", err)
 	}
-	r := &request{n: e.Payload.CustomDetails.N, host: host, action: e.Action, dedup: e.Dedup, key: -1}
+	r := &request{n: e.Payload.CustomDetails.N, tells: e.Payload.CustomDetails.Folded != "", host: host, action: e.Action, dedup: e.Dedup, key: -1}
 	for i, k := range w.keys {
 		if k.Equal(key) {
 			r.key = i
@@ -272,7 +276,7 @@ func (u *upstream) receive(r *request) reply {
 // body is what something on the way has against single events.
 func (u *upstream) body(r *request, chance int, after time.Duration) (reply, bool) {
 	word, _, _ := strings.Cut(r.dedup, "-")
-	if x := u.w.judge.records[u.w.judge.idOf[r.n]]; x == nil || time.Since(x.kept) > 20*time.Minute {
+	if x := u.w.judge.of(r); x == nil || time.Since(x.kept) > 20*time.Minute {
 		word = "" // it has been repaired, as each of them would be tried once a minute for ever
 	}
 	answer := reply{answers: true, after: after}

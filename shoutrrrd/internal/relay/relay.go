@@ -61,6 +61,8 @@ type Route struct {
 	Pool   string       // to which the key belongs; "" for none
 	Key    eventsv2.Key // as the configuration spells it; zero if it does not name it
 	Way    lane.Way     // what becomes of what is queued in the lane
+
+	WhileWaiting queue.WhileWaiting // what becomes of pairs of trigger and resolve that could not be sent
 }
 
 // Options says how a relay works.
@@ -88,6 +90,8 @@ type Options struct {
 	Capacity int
 	// Done is called for each settlement after its commit, for metrics.
 	Done func(lane string, e queue.Event, x queue.Settlement)
+	// Folded is called for each chain of which events were folded, for metrics.
+	Folded func(lane string, m queue.Merged)
 }
 
 // Relay delivers what is in the queue.
@@ -128,6 +132,9 @@ type hint struct {
 func New(o Options) *Relay {
 	if o.Done == nil {
 		o.Done = func(string, queue.Event, queue.Settlement) {}
+	}
+	if o.Folded == nil {
+		o.Folded = func(string, queue.Merged) {}
 	}
 	if o.Trusted == nil {
 		o.Trusted = func(int64) bool { return false }

@@ -102,6 +102,7 @@ func drawn(seed uint64) options {
 		o.severe = random.IntN(2) == 0
 	}
 	o.pools = one()
+	o.waiting = []string{"one", "note", "all"}[random.IntN(3)]
 	// A queue that only grows tests nothing.
 	o.every = max(o.every, 3*time.Minute/time.Duration(cmp.Or(o.limit, 120)))
 	return o

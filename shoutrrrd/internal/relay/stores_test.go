@@ -448,7 +448,7 @@ func (t *twin) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, erro
 		for _, e := range want[i].Events {
 			t.tokens[e.ID] = e.Claim
 		}
-		t.same("a claim", queue.Taken{Events: plain(want[i].Events), More: want[i].More, Upstream: want[i].Upstream}, queue.Taken{Events: plain(got[i].Events), More: got[i].More, Upstream: got[i].Upstream})
+		t.same("a claim", queue.Taken{Events: plain(want[i].Events), More: want[i].More, Upstream: want[i].Upstream, Merged: want[i].Merged}, queue.Taken{Events: plain(got[i].Events), More: got[i].More, Upstream: got[i].Upstream, Merged: got[i].Merged})
 	}
 	return got, nil
 }

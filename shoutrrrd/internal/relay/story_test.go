@@ -29,7 +29,32 @@ func (w *world) arrive() {
 		}
 		w.submit(e)
 	}
+	if w.o.waiting != "" && w.script.IntN(20) == 0 {
+		e := w.anything()
+		e.action, e.dedup = eventsv2.Resolve, fmt.Sprintf("issue-%d", w.script.IntN(20))
+		if w.o.operators && w.script.IntN(3) > 0 {
+			w.holdKey(e.key, w.some(15*time.Minute))
+		}
+		w.flap(e, 4+w.script.IntN(30))
+	}
 	w.in(w.some(2*w.o.every), w.arrive)
+}
+
+// flap has an alert opened and resolved in turn, and acknowledged now and then.
+func (w *world) flap(e event, n int) {
+	if w.quiet || n == 0 {
+		return
+	}
+	switch {
+	case e.action == eventsv2.Resolve:
+		e.action = eventsv2.Trigger
+	case e.action == eventsv2.Trigger && w.script.IntN(4) == 0:
+		e.action = eventsv2.Acknowledge
+	default:
+		e.action = eventsv2.Resolve
+	}
+	w.submit(e)
+	w.in(w.some(time.Minute), func() { w.flap(e, n-1) })
 }
 
 func (w *world) note(what string) {

@@ -153,7 +153,16 @@ func (s *watched) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, e
 	if err := s.enter("claim"); err != nil {
 		return nil, err
 	}
+	s.w.order.Lock()
 	taken, err := s.inner.Claim(ctx, asks)
+	s.w.mu.Lock()
+	for _, t := range taken {
+		for _, m := range t.Merged {
+			s.w.judge.folded(m)
+		}
+	}
+	s.w.mu.Unlock()
+	s.w.order.Unlock()
 	for i := range taken {
 		if s.w.o.plant == "a short claim ends the lane" {
 			s.shorten(ctx, &taken[i])

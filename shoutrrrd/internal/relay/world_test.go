@@ -41,6 +41,7 @@ type options struct {
 	maxLanes  int           // of unknown keys; 0 for the default
 	capacity  int           // attempts at once; 0 for the default
 	maxAge    time.Duration //
+	waiting   string        // settle_while_waiting; "" for the default
 	skew      time.Duration // of the first process's clock
 	plant     string        // a fault, for the judge to find
 }
@@ -95,6 +96,8 @@ type config struct {
 	keys  []keyLine
 	pools [][2]string // name, and the aliases with commas between them
 	lives map[string]keyLife
+
+	waiting string // settle_while_waiting; "" for the default
 }
 
 // keyLife is what the settings file says of the life of a key, by its alias.
@@ -140,6 +143,7 @@ func (w *world) listed() int { return len(services) + w.o.crowd }
 
 func newWorld(t testing.TB, o options) *world {
 	w := &world{o: o, dir: memoryDir(t), script: rand.New(rand.NewPCG(o.seed, 1)), begun: time.Now(), skew: o.skew, config: standard(o.limit)}
+	w.config.waiting = o.waiting
 	if o.store != "file" {
 		w.model = queuetest.NewModel()
 		w.model.Now = w.wall
@@ -226,6 +230,9 @@ func (w *world) run(until time.Time) {
 func (c *config) text() (text string, files map[string]string) {
 	files = map[string]string{}
 	var b strings.Builder
+	if c.waiting != "" {
+		fmt.Fprintf(&b, "settle_while_waiting: %s\n", c.waiting)
+	}
 	fmt.Fprintf(&b, "upstream: %s\nkeys:\n", common)
 	for _, k := range c.keys {
 		life, key := c.lives[k.alias], fmt.Sprintf("%032d", k.key+1)

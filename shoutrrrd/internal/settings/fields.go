@@ -47,6 +47,7 @@ func Fields() []Field {
 		queueField().atStart(),
 		upstream("upstream", "`URL` that events go to: PagerDuty, an emulator, or another relay", eventsv2.DefaultBaseURL, func(s *Settings) *string { return &s.Upstream }),
 		rateField(), maxField(),
+		choice("settle_while_waiting", "`way` for an alert that was opened and resolved while nothing could be sent: one incident tells of all, a note pages nobody, all are sent", "one", whileWaiting, func(s *Settings) *string { return &s.WhileWaiting }),
 		duration("max_age", "`age` that an event may have when it leaves", 72*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.MaxAge }),
 		duration("retention", "`time` for which delivered events are kept", 168*time.Hour, time.Minute, func(s *Settings) *time.Duration { return &s.Retention }),
 		number("max_queued", "`events` that may wait; the last hundredth is reserved for critical ones", 2_000_000, 100, 1_000_000_000, func(s *Settings) *int { return &s.MaxQueued }).atStart(),
@@ -97,15 +98,26 @@ func upstream(name, usage, standard string, at func(*Settings) *string) Field {
 func choice(name, usage, standard string, allowed []string, at func(*Settings) *string) Field {
 	f := text(name, usage, standard, at)
 	f.set = func(s *Settings, value string) error {
-		for _, word := range allowed {
-			if strings.EqualFold(word, strings.TrimSpace(value)) {
-				*at(s) = word
-				return nil
-			}
+		word, err := oneOf(value, allowed)
+		if err == nil {
+			*at(s) = word
 		}
-		return fmt.Errorf("%q is not one of %s%s", shown(value), strings.Join(allowed, ", "), Suggestion(value, allowed))
+		return err
 	}
 	return f
+}
+
+// whileWaiting are the values of settle_while_waiting.
+var whileWaiting = []string{"one", "note", "all"}
+
+// oneOf returns the word that a text is, in any case of letters.
+func oneOf(value string, allowed []string) (string, error) {
+	for _, word := range allowed {
+		if strings.EqualFold(word, strings.TrimSpace(value)) {
+			return word, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not one of %s%s", shown(value), strings.Join(allowed, ", "), Suggestion(value, allowed))
 }
 
 func number(name, usage string, standard, low, high int, at func(*Settings) *int) Field {

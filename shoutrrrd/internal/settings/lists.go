@@ -13,7 +13,7 @@ import (
 
 // What an entry of keys, pools and tokens may say.
 var (
-	keyNames   = []string{"alias", "formerly", "key", "max", "rate", "region", "retiring", "upstream"}
+	keyNames   = []string{"alias", "formerly", "key", "max", "rate", "region", "retiring", "settle_while_waiting", "upstream"}
 	poolNames  = []string{"name", "keys"}
 	tokenNames = []string{"name", "role", "file", "expires"}
 )
@@ -90,6 +90,13 @@ func (e entry) key() Key {
 			e.wrong("max", "%w", err)
 		}
 		k.Max = n
+	}
+	if way := e.text("settle_while_waiting"); way != "" {
+		word, err := oneOf(way, whileWaiting)
+		if err != nil {
+			e.wrong("settle_while_waiting", "%w", err)
+		}
+		k.WhileWaiting = word
 	}
 	if k.Upstream != "" {
 		if err := checkUpstream(k.Upstream); err != nil {

@@ -21,7 +21,7 @@ func TestPageMembers(t *testing.T) {
 		t.Fatal("the page has lost its part about the file")
 	}
 	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| .+ \\|$").FindAllStringSubmatch(file, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| .+ \\|$").FindAllStringSubmatch(file, -1) {
 		got = append(got, row[1])
 	}
 	var want []string

@@ -49,8 +49,8 @@ const sampleHead = `# The settings of shoutrrrd. Take the "#" away from what you
 const sampleLists = `
 # Integration keys that have a name. Others are taken as well unless only_listed is
 # true. A key is file:/path (read at each SIGHUP; a relative path starts at this
-# file's folder) or the 32 characters themselves. rate, max and upstream as above,
-# for this key alone; region is us or eu and stands for PagerDuty's upstream there.
+# file's folder) or the 32 characters themselves. rate, max, settle_while_waiting and
+# upstream as above, for this key alone; region is us or eu and stands for PagerDuty's upstream there.
 # formerly are keys whose place this one takes: what waits leaves by the new key, open
 # incidents are resolved by the one that opened them. A file that holds another key
 # than before is taken in the same way. With retiring: true a key of a pool gets no new

@@ -20,6 +20,7 @@ type Settings struct {
 	Upstream       string        // where lanes send to whose key names nothing else
 	Rate           int           // events per key and 60 s; 0 for auto
 	Max            int           // to which auto may grow
+	WhileWaiting   string        // what becomes of pairs of trigger and resolve that could not be sent: one, note, all
 	MaxAge         time.Duration // of an event that leaves
 	Retention      time.Duration // of delivered and dropped events
 	MaxQueued      int           // undelivered events
@@ -71,6 +72,8 @@ type Key struct {
 	// inherited is how many of Formerly, the last ones, the file does not name: they stood
 	// in the file of the key before, see [Settings.Inherit].
 	inherited int
+
+	WhileWaiting string // "": the common one
 }
 
 // Pool is a group of keys of one PagerDuty service.
@@ -121,6 +124,8 @@ type Lookup struct {
 	Retiring bool         // it gets no new incident any more: another key of Pool does
 	// Inherited: the file does not list the key, it stood in the file of another one before.
 	Inherited bool
+
+	WhileWaiting string // what becomes of pairs of trigger and resolve that could not be sent
 }
 
 // former is a key whose place another one takes.
@@ -176,7 +181,7 @@ func (s *Settings) enlist(pool string, k Key) {
 
 // Lookup finds a key. It is asked for every event.
 func (s *Settings) Lookup(key eventsv2.Key) Lookup {
-	found := Lookup{Name: key.Fingerprint(), Upstream: s.Upstream}
+	found := Lookup{Name: key.Fingerprint(), Upstream: s.Upstream, WhileWaiting: s.WhileWaiting}
 	found.Rate, found.Start = s.rateOf(Key{})
 	of := printOf(key)
 	i, listed := s.byKey[of]
@@ -195,6 +200,9 @@ func (s *Settings) Lookup(key eventsv2.Key) Lookup {
 	}
 	if k.File {
 		found.Alias = k.Alias
+	}
+	if k.WhileWaiting != "" {
+		found.WhileWaiting = k.WhileWaiting
 	}
 	found.Pool = s.poolOf[k.Alias]
 	if _, current := s.byKey[of]; !current {

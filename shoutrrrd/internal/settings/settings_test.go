@@ -79,7 +79,7 @@ func TestLayers(t *testing.T) {
 	}
 	want := &Settings{
 		Listen: "127.0.0.1:8686", Admin: "127.0.0.1:8687", AdminHosts: []string{"relay.example", "other"},
-		Queue: "/home/ana/.local/state/shoutrrr/queue.db", Upstream: eventsv2.DefaultBaseURL, Rate: 250, Max: 300, MaxAge: 12 * time.Hour, Retention: 100 * time.Hour,
+		Queue: "/home/ana/.local/state/shoutrrr/queue.db", Upstream: eventsv2.DefaultBaseURL, Rate: 250, Max: 300, WhileWaiting: "one", MaxAge: 12 * time.Hour, Retention: 100 * time.Hour,
 		MaxQueued: 2_000_000, MaxDead: 100_000, MaxDeadBytes: 1 << 30, MaxLanes: 20_000, MaxConnections: 4096, MaxRequestsPerClient: 64, MaxBodyMemory: 64 << 20, LogLevel: "info", LogFormat: "auto", AllowPlain: true, Tokens: s.Tokens,
 	}
 	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(Settings{}, Secret{})); diff != "" {
@@ -159,7 +159,7 @@ func TestLookup(t *testing.T) {
 	s := load(t, `
 rate: 300
 keys:
-  - {alias: a, key: "file:@DIR@/key", rate: 120, region: EU}
+  - {alias: a, key: "file:@DIR@/key", rate: 120, region: EU, settle_while_waiting: Note}
   - {alias: b, key: `+secondKey+`, region: eu}
   - {alias: c, key: `+thirdKey+`, upstream: "http://127.0.0.1:9480"}
 pools:
@@ -179,10 +179,10 @@ tokens:
 		key  eventsv2.Key
 		want Lookup
 	}{
-		{parse(firstKey), Lookup{Name: "a", Rate: 120, Start: 120, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(firstKey), Own: true, Alias: "a"}},
-		{parse(strings.ToLower(secondKey)), Lookup{Name: "b", Rate: 300, Start: 300, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(secondKey), Own: true}},
-		{parse(thirdKey), Lookup{Name: "c", Rate: 300, Start: 300, Upstream: "http://127.0.0.1:9480", Pool: "", Listed: true, Key: parse(thirdKey), Own: true}},
-		{stranger, Lookup{Name: stranger.Fingerprint(), Rate: 300, Start: 300, Upstream: eventsv2.DefaultBaseURL, Pool: "", Listed: false, Key: eventsv2.Key{}}},
+		{parse(firstKey), Lookup{Name: "a", Rate: 120, Start: 120, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(firstKey), Own: true, Alias: "a", WhileWaiting: "note"}},
+		{parse(strings.ToLower(secondKey)), Lookup{Name: "b", Rate: 300, Start: 300, Upstream: "https://events.eu.pagerduty.com", Pool: "db", Listed: true, Key: parse(secondKey), Own: true, WhileWaiting: "one"}},
+		{parse(thirdKey), Lookup{Name: "c", Rate: 300, Start: 300, Upstream: "http://127.0.0.1:9480", Pool: "", Listed: true, Key: parse(thirdKey), Own: true, WhileWaiting: "one"}},
+		{stranger, Lookup{Name: stranger.Fingerprint(), Rate: 300, Start: 300, Upstream: eventsv2.DefaultBaseURL, Pool: "", Listed: false, Key: eventsv2.Key{}, WhileWaiting: "one"}},
 	} {
 		got := s.Lookup(c.key)
 		same := got.Key.Equal(c.want.Key)

@@ -50,6 +50,9 @@ func (k Key) describe() string {
 	if k.Max > 0 {
 		text += fmt.Sprintf(", max %d", k.Max)
 	}
+	if k.WhileWaiting != "" {
+		text += ", settle_while_waiting " + k.WhileWaiting
+	}
 	if k.Upstream != "" {
 		text += ", " + k.Upstream
 	}

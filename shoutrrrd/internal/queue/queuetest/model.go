@@ -41,7 +41,9 @@ type Model struct {
 	failing map[string]bool              // upstreams that have accepted nothing since their last failure
 	token   uint64
 	lastID  int64
-	unsure  int64 // events up to this number may have been in flight when a process ended
+	unsure  int64          // events up to this number may have been in flight when a process ended
+	stepped map[int64]bool // events up to that number that have become heads in this process
+	tried   map[int64]bool // events that were sent, or may have been, or that an operator had sent again
 }
 
 // incident is what a sender calls one: by the key that he named, and the dedup key.
@@ -61,7 +63,7 @@ func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
 		Now:     time.Now, Configured: func(eventsv2.Key) queue.Configured { return queue.Configured{} },
-		order: map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{},
+		order: map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{}, stepped: map[int64]bool{}, tried: map[int64]bool{},
 	}
 }
 
@@ -72,6 +74,7 @@ func (m *Model) Restart() {
 		m.Crashed()
 	}
 	clear(m.claims)
+	clear(m.stepped)
 	lanes := slices.Clone(m.lanes)
 	slices.SortStableFunc(lanes, func(a, b queue.Lane) int {
 		return cmp.Compare(m.use[a.ID].event.UnixMilli(), m.use[b.ID].event.UnixMilli())
@@ -83,7 +86,10 @@ func (m *Model) Restart() {
 
 // Crashed says that the last process did not end in order: whatever there is may have
 // been in flight then.
-func (m *Model) Crashed() { m.unsure = m.lastID }
+func (m *Model) Crashed() {
+	m.unsure = m.lastID
+	clear(m.stepped)
+}
 
 // Shorten lets no event wait beyond then, as a store does at its start.
 func (m *Model) Shorten(latest time.Time) {
@@ -207,6 +213,7 @@ func (m *Model) settleHeads(lane int64, dedup string) {
 		e.Priority = weight(slices.MinFunc(chain, func(a, b *queue.Event) int { return cmp.Compare(weight(a), weight(b)) }))
 		if e.State == queue.Blocked {
 			e.State = queue.Ready
+			m.stepped[e.ID] = true
 			m.OnReady(lane, e.Priority)
 		} else if e.State == queue.Ready && e.Priority < was {
 			m.OnReady(lane, e.Priority)
@@ -343,13 +350,15 @@ func (m *Model) place(e *queue.Event) {
 // Claim takes ready events that nobody holds.
 func (m *Model) Claim(_ context.Context, asks []queue.Ask) ([]queue.Taken, error) {
 	taken := make([]queue.Taken, len(asks))
+	left := mostLooked
 	for i, ask := range asks {
-		taken[i] = m.claim(ask.Lane, ask.Pick, ask.N)
+		taken[i] = m.claim(ask, &left)
 	}
 	return taken, nil
 }
 
-func (m *Model) claim(lane int64, pick queue.Pick, n int) queue.Taken {
+func (m *Model) claim(ask queue.Ask, left *int) queue.Taken {
+	lane, pick, n := ask.Lane, ask.Pick, ask.N
 	var ready []*queue.Event
 	for _, e := range m.events {
 		if _, claimed := m.claims[e.ID]; e.Lane == lane && e.State == queue.Ready && !claimed && (pick != queue.OnlyCritical && pick != queue.LeastTried || e.Priority == queue.Critical) {
@@ -371,7 +380,13 @@ func (m *Model) claim(lane int64, pick queue.Pick, n int) queue.Taken {
 		m.follow(lane)
 		taken.Upstream = m.lanes[lane-1].Upstream
 	}
-	for _, e := range ready[:min(n, len(ready))] {
+	for _, head := range ready[:min(n, len(ready))] {
+		e, merged := m.fold(head, ask.Way, left)
+		taken.Merged = append(taken.Merged, merged...)
+		if e == nil {
+			taken.More = true
+			continue
+		}
 		m.token++
 		m.claims[e.ID] = m.token
 		event := *e
@@ -418,6 +433,7 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 		if x.MaybeAccepted || x.State == queue.Delivered {
 			m.sent(e, x)
 		}
+		m.tried[e.ID] = m.tried[e.ID] || x.Tried
 		if x.Lane != 0 && x.Lane != e.Lane && (!m.isNew(e, true) || !m.move(e, x.Lane)) {
 			x.State = queue.Waiting
 			x.Attempts++

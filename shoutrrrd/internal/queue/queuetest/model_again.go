@@ -70,6 +70,11 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 	if e.Lane != n.Lane {
 		e.Lane, e.Key = n.Lane, eventsv2.Key{}
 	}
+	m.tried[id] = true
+	if len(chain) > 0 && at == 0 && chain[0].ID <= m.unsure && !m.stepped[chain[0].ID] { // it may have been in flight
+		m.tried[chain[0].ID] = true
+	}
+	defer func() { delete(m.stepped, id) }()
 	e.Attempts, e.Fresh, e.Ended, e.Due, e.State = 0, a.By.At, time.Time{}, time.Time{}, queue.Blocked
 	m.place(e)
 	if e.Kind == queue.Change {
@@ -132,6 +137,7 @@ func (m *Model) coalesceAgain(e, into *queue.Event, now time.Time) {
 	}
 	into.Severity, into.Fresh = min(into.Severity, e.Severity), now
 	into.Repeats += 1 + e.Repeats
+	into.Folded.Add(e.Folded)
 	e.State, e.Ended = queue.Dropped, now
 	m.touch(e.Lane, func(*laneUse) {})
 	m.settleHeads(into.Lane, into.DedupKey)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -756,7 +757,9 @@ func inUTC(l queue.Lane) queue.Lane {
 
 // testRules shows every rule in a store of its own.
 func testRules(t *testing.T, open Open) {
-	for name, rule := range rules {
+	all := maps.Clone(rules)
+	maps.Copy(all, foldRules)
+	for name, rule := range all {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{t: t, now: time.UnixMilli(1_800_000_000_000).UTC()}
 			r.store = open(func() time.Time { return r.now }, func(_ int64, rank queue.Rank) { r.ready = append(r.ready, rank) })

@@ -102,6 +102,8 @@ func Conformance(t *testing.T, open Open) {
 			t.Repeat(map[string]func(*rapid.T){
 				"put":       m.put,
 				"put 2":     m.put,
+				"flap":      m.flap,
+				"flap 2":    m.flap,
 				"claim":     m.claim,
 				"settle":    m.settle,
 				"settle2":   m.settle,
@@ -162,13 +164,34 @@ func (m *machine) put(t *rapid.T) {
 	}
 }
 
-func (m *machine) claim(t *rapid.T) {
-	lane := rapid.Int64Range(1, 2).Draw(t, "lane")
+// flap has an alert opened and resolved several times while nothing is sent.
+func (m *machine) flap(t *rapid.T) {
+	lane, dedup := rapid.Int64Range(1, 2).Draw(t, "lane"), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "dedup")
+	for _, action := range rapid.SliceOfN(rapid.SampledFrom([]eventsv2.Action{eventsv2.Trigger, eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve, eventsv2.Resolve}), 2, 8).Draw(t, "actions") {
+		m.now = m.now.Add(20 * time.Second)
+		e := queue.New{
+			Lane: lane, Action: action, DedupKey: dedup, Severity: queue.Rank(rapid.IntRange(0, 3).Draw(t, "severity")), Accepted: m.now,
+			Summary: "flaps", Source: "web", Body: fmt.Appendf(nil, `{"payload":{"summary":"flaps","custom_details":{"n":%d}}}`, m.now.UnixMilli()),
+		}
+		got, err := m.store.Put(context.Background(), e)
+		m.must(err)
+		if want, _ := m.model.Put(context.Background(), e); got != want {
+			t.Fatalf("put %+v: %+v, the model has %+v", e, got, want)
+		}
+	}
+	m.now = m.now.Add(queue.FoldAfter)
+	m.claimOf(t, lane)
+}
+
+func (m *machine) claim(t *rapid.T) { m.claimOf(t, rapid.Int64Range(1, 2).Draw(t, "lane")) }
+
+func (m *machine) claimOf(t *rapid.T, lane int64) {
 	pick := rapid.SampledFrom([]queue.Pick{queue.MostUrgent, queue.OnlyCritical, queue.Oldest, queue.LeastTried}).Draw(t, "pick")
 	n := rapid.IntRange(1, 3).Draw(t, "n")
-	asks := []queue.Ask{{Lane: lane, Pick: pick, N: n}}
+	way := rapid.SampledFrom([]queue.WhileWaiting{queue.SendAll, queue.SendOne, queue.SendNote}).Draw(t, "while waiting")
+	asks := []queue.Ask{{Lane: lane, Pick: pick, N: n, Way: way}}
 	if rapid.Bool().Draw(t, "both lanes") {
-		asks = append(asks, queue.Ask{Lane: 3 - lane, Pick: pick, N: n})
+		asks = append(asks, queue.Ask{Lane: 3 - lane, Pick: pick, N: n, Way: way})
 	}
 	taken, err := m.store.Claim(context.Background(), asks)
 	m.must(err)
@@ -178,6 +201,9 @@ func (m *machine) claim(t *rapid.T) {
 		got, want = append(got, taken[i].Events...), append(want, wanted[i].Events...)
 		if taken[i].More != wanted[i].More {
 			t.Fatalf("claimed %+v: more of it: %v, the model has %v", asks[i], taken[i].More, wanted[i].More)
+		}
+		if diff := cmp.Diff(wanted[i].Merged, taken[i].Merged, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("folded by %+v (-model +store):\n%s", asks[i], diff)
 		}
 	}
 	m.same("claimed", want, got)

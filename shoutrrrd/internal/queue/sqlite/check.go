@@ -116,10 +116,10 @@ func repairOnce(ctx context.Context, o Options, before int) (report Report, err 
 
 // refit writes events anew that have in a column what the table does not take, such as
 // nothing. It comes after an examination: what cannot be trusted is a dead letter by
-// then. Of a line of the history, of an origin and of what is remembered of an incident no
-// event depends; they go.
+// then. Of a line of the history, of an origin, of what is remembered of an incident and of
+// what an event tells of others no event depends; they go.
 func (w *writer) refit() error {
-	for _, table := range []string{"log", "lane_log", "incident", "origin", "counted", "failing"} {
+	for _, table := range []string{"log", "lane_log", "incident", "origin", "counted", "failing", "fold"} {
 		unfit, err := w.unfit(table)
 		if err == nil {
 			err = w.exec("DELETE FROM " + table + " WHERE " + unfit)

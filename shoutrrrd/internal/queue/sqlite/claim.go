@@ -30,9 +30,10 @@ func (c *claim) weight() queue.Rank { return weightOf(c.action, c.kind, c.cells.
 func (s *Store) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, error) {
 	taken := make([]queue.Taken, len(asks))
 	err := s.submit(ctx, func(w *writer) error {
-		for i, ask := range asks {
+		left := foldSlice
+		for i := range asks {
 			var err error
-			if taken[i], err = w.claim(ask.Lane, ask.Pick, ask.N); err != nil {
+			if taken[i], err = w.claim(&asks[i], &left); err != nil {
 				return err
 			}
 		}
@@ -44,12 +45,16 @@ func (s *Store) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, err
 	return taken, nil
 }
 
-func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) {
-	found, err := w.candidates(lane, pick, n+1) // one more tells whether there are more
+// claim answers one ask. Left is how many events of chains may be looked at to be folded.
+func (w *writer) claim(ask *queue.Ask, left *int) (taken queue.Taken, err error) {
+	lane, n := ask.Lane, ask.N
+	found, err := w.candidates(lane, ask.Pick, n+1) // one more tells whether there are more
 	if err != nil {
-		return queue.Taken{}, err
+		return taken, err
 	}
-	taken := queue.Taken{More: len(found) > n} // also if one of them is damaged
+	f := folding{way: ask.Way, left: left}
+	defer func() { taken.Merged = f.merged }()
+	taken.More = len(found) > n // also if one of them is damaged
 	if l := w.s.byID[lane]; l != nil {
 		taken.Upstream = l.row.Upstream
 	}
@@ -60,7 +65,8 @@ func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) 
 		case !r.sealed || r.lane != lane || r.state != queue.Ready:
 			mended, err := w.mendIndex("event_ready", queue.Ready, lane, &r.cells)
 			if err != nil || mended { // the next claim finds what is ready
-				return queue.Taken{Events: taken.Events, More: true}, err
+				taken.More = true
+				return taken, err
 			}
 			return queue.Taken{}, &contradiction{of, r.id, "the event's seal is wrong"}
 		case !r.intact(w.keyOf(lane)):
@@ -69,10 +75,21 @@ func (w *writer) claim(lane int64, pick queue.Pick, n int) (queue.Taken, error) 
 			}
 			continue
 		}
+		leaves, err := w.fold(r, &f)
+		if err != nil {
+			return queue.Taken{}, err
+		}
+		if !leaves {
+			taken.More = true
+			continue
+		}
 		w.token++
 		w.setClaim(r.id, claim{token: w.token, cells: r.cells, kind: r.kind, action: r.action, chain: of})
 		e := r.event()
 		e.Claim, e.InFlight = w.token, true
+		if e.Folded, err = w.folded(e.ID); err != nil {
+			return queue.Taken{}, err
+		}
 		taken.Events = append(taken.Events, e)
 	}
 	return taken, nil

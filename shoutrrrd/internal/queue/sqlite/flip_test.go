@@ -43,9 +43,10 @@ func makeSample(t testing.TB) *sample {
 		}
 		p.keys, lanes = append(p.keys, key), append(lanes, l.ID)
 	}
+	accepted := time.Now()
 	put := func(lane int64, pool string, action eventsv2.Action, dedup string, severity queue.Rank) int64 {
 		e := event(lane, action, dedup, severity)
-		e.Summary, e.Source = "summary of "+dedup, "host"
+		e.Summary, e.Source, e.Accepted = "summary of "+dedup, "host", accepted
 		if pool != "" {
 			e.Pool, e.Origin = lanes, lanes[0]
 		}
@@ -81,6 +82,20 @@ func makeSample(t testing.TB) *sample {
 		put(lanes[1], "db", eventsv2.Trigger, fmt.Sprint("pool ", i), queue.Rank(i))
 	}
 	end(lanes[1], queue.Delivered)
+	accepted = time.Now().Add(-time.Hour)
+	for range 2 {
+		put(lanes[0], "", eventsv2.Trigger, "flaps", queue.Info)
+		put(lanes[0], "", eventsv2.Resolve, "flaps", queue.Info)
+	}
+	taken, err := s.Claim(t.Context(), []queue.Ask{{Lane: lanes[0], N: 100, Way: queue.SendOne}})
+	if err != nil || len(taken[0].Merged) != 1 {
+		t.Fatalf("claimed %+v, %v", taken, err)
+	}
+	for _, id := range taken[0].Merged[0].Events {
+		delete(p.live, id)
+	}
+	s.Release(taken[0].Events)
+	accepted = time.Now()
 	for i := range 3 {
 		dedup := fmt.Sprint("chain ", i)
 		put(lanes[0], "", eventsv2.Trigger, dedup, queue.Rank(i))

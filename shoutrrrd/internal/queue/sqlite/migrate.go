@@ -15,7 +15,7 @@ import (
 
 // schemaVersion is written into the file. A later one is refused: an older
 // program does not know what it would break.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // applicationID marks a file as a queue of this program
 // (https://www.sqlite.org/pragma.html#pragma_application_id): "shtr".
@@ -28,6 +28,7 @@ var migrations = map[int]func(context.Context, *writer) error{
 	2: migrateTo3,
 	3: migrateTo4,
 	4: migrateTo5,
+	5: migrateTo6,
 }
 
 // migrate brings the file to the present version, one after the other.
@@ -314,7 +315,7 @@ func (o *version1) chains(ctx context.Context) error {
 // incidents of other keys are those whose last delivered event is no resolve. Of what is
 // queued nobody knows whether it was accepted.
 func migrateTo4(ctx context.Context, w *writer) error {
-	tables := schemaFrom("-- Through which key an incident", "-- What happened to an event beyond") + schemaFrom("CREATE INDEX event_said", "-- A chain is what has not ended")
+	tables := schemaFrom("-- Through which key an incident", "-- What an event tells of pairs") + schemaFrom("CREATE INDEX event_said", "-- A chain is what has not ended")
 	_, err := w.conn.ExecContext(ctx, tables+`
 		INSERT INTO incident SELECT lane, dedup, lane, max(used), 0 FROM sticky WHERE lane IN (SELECT id FROM lane) GROUP BY lane, dedup;
 		INSERT OR IGNORE INTO incident SELECT lane, dedup, lane, ended, 0 FROM (SELECT lane, dedup, action, max(ended) AS ended FROM event INDEXED BY event_done

@@ -172,6 +172,9 @@ func TestMigrationIsCutOff(t *testing.T) {
 	for _, name := range version4Files {
 		cutMigration(t, "v4", name, start, step, version2Events)
 	}
+	for _, name := range version5Files {
+		cutMigration(t, "v5", name, start, step, version5Events)
+	}
 }
 
 func cutMigration(t *testing.T, version, name string, start, step int, want []string) {

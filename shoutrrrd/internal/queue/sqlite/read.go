@@ -116,9 +116,12 @@ func (s *Store) Event(ctx context.Context, id int64) (queue.Event, []queue.Entry
 	if err != nil {
 		return queue.Event{}, nil, err
 	}
-	e := s.eventOf(&r)
-	history, err := s.history(ctx, &e)
-	return e, history, err
+	list := []queue.Event{s.eventOf(&r)}
+	if err := s.withFolded(ctx, list); err != nil {
+		return queue.Event{}, nil, err
+	}
+	history, err := s.history(ctx, &list[0])
+	return list[0], history, err
 }
 
 // history tells what the row says and what the log adds, in order.
@@ -199,6 +202,9 @@ func (s *Store) Events(ctx context.Context, f queue.Filter) (queue.Page, error) 
 	case more:
 		page.Next = end
 	}
+	if err == nil {
+		err = s.withFolded(ctx, page.Events)
+	}
 	if q.all() { // each row that was looked at is on the page
 		page.Read = len(page.Events)
 	}
@@ -214,7 +220,12 @@ func (s *Store) Listed(ctx context.Context, id int64) (queue.Event, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return queue.Event{}, fmt.Errorf("event %d: %w", id, queue.ErrNotFound)
 	}
-	return s.eventOf(&r), err
+	if err != nil {
+		return queue.Event{}, err
+	}
+	list := []queue.Event{s.eventOf(&r)}
+	err = s.withFolded(ctx, list)
+	return list[0], err
 }
 
 // search is a filter as SQL: a window of so many rows and bytes, and what is looked
@@ -407,7 +418,7 @@ func (s *Store) claimed(ctx context.Context, f queue.Filter) (queue.Page, error)
 			page.Events = append(page.Events, e)
 		}
 	}
-	return page, nil
+	return page, s.withFolded(ctx, page.Events)
 }
 
 // maxGroups is more than anybody reads.

@@ -272,12 +272,26 @@ func (w *writer) coalesceAgain(x *again, id chainID, into int64) error {
 		return err
 	}
 	c.n[y.severity]++
-	if err := errors.Join(w.saveChain(&c), w.prioritise(&c), w.leaveEnd(x)); err != nil {
+	if err := errors.Join(w.saveChain(&c), w.prioritise(&c), w.leaveEnd(x), w.tellToo(x.id, into)); err != nil {
 		return err
 	}
 	z := x.cells
 	z.state, z.ended = queue.Dropped, max(1, millis(x.now))
 	return errors.Join(w.write(&z), w.log(x.id, x.now, "coalesced", 0, fmt.Sprintf("into event %d", into), x.by.Who))
+}
+
+// tellToo has an event tell what another one tells that goes into it.
+func (w *writer) tellToo(from, into int64) error {
+	more, err := w.folded(from)
+	if err != nil || more.Pairs == 0 {
+		return err
+	}
+	told, err := w.folded(into)
+	if err != nil {
+		return err
+	}
+	told.Add(more)
+	return w.keepFolded(into, &told)
 }
 
 // leaveEnd takes an event that had ended out of the counts.
@@ -333,6 +347,11 @@ func (w *writer) insertBetween(y *cells, id chainID, before, behind int64, weigh
 		next, err := w.cells(behind, id)
 		if err != nil {
 			return err
+		}
+		if behind == c.head && next.id <= w.s.unsure && !w.stepped[next.id] { // else nothing would say it any more
+			if err := w.log(next.id, w.s.o.Now(), "attempt", 0, "the relay ended while it may have been in flight", ""); err != nil {
+				return err
+			}
 		}
 		next.prev, next.state, next.due = y.id, queue.Blocked, 0
 		if err := w.write(&next); err != nil {

@@ -172,5 +172,8 @@ func (w *writer) delete(id int64) error {
 	if err := w.exec(`DELETE FROM origin WHERE event = ?1`, id); err != nil {
 		return err
 	}
+	if err := w.exec(`DELETE FROM fold WHERE event = ?1`, id); err != nil {
+		return err
+	}
 	return w.exec(`DELETE FROM log WHERE event = ?1`, id)
 }

@@ -36,6 +36,7 @@ type salvage struct {
 	first  bool                     // the file has version 1
 	older  bool                     // its lanes are those of a version before 5
 	sticky bool                     // or 2: it knows incidents of pools alone
+	folds  bool                     // it has what events tell of others
 	keys   map[int64][]eventsv2.Key // that a lane may have, of both copies
 	known  map[int64]bool           // lanes that are taken over
 	rows   map[int64]laneRow        // of lanes whose row is what was written
@@ -74,6 +75,8 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 	x.sticky = err != nil && strings.Contains(err.Error(), "no such table")
 	_, err = old.ExecContext(ctx, "SELECT upstream FROM lane LIMIT 0")
 	x.older = err != nil && strings.Contains(err.Error(), "no such column")
+	_, err = old.ExecContext(ctx, "SELECT seal FROM fold LIMIT 0")
+	x.folds = err == nil
 	x.order, x.columns = orderOf(columns, 2)
 	if x.first {
 		x.order, x.columns = orderOf(columns1, 1)
@@ -442,7 +445,7 @@ func (x *salvage) history(ctx context.Context, event int64) error {
 	if err != nil {
 		return err
 	}
-	if err := x.origin(ctx, event); err != nil {
+	if err := errors.Join(x.origin(ctx, event), x.fold(ctx, event)); err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -466,6 +469,26 @@ func (x *salvage) origin(ctx context.Context, event int64) error {
 		return err
 	}
 	return x.w.noteOrigin(event, lane)
+}
+
+// fold takes over what an event tells of others.
+func (x *salvage) fold(ctx context.Context, event int64) error {
+	if !x.folds {
+		return nil
+	}
+	var told queue.Folded
+	err := x.each(ctx, fmt.Sprint(`SELECT `+foldColumns+` FROM fold WHERE event = `, event), func(scan func(...any) error) error {
+		var f foldRow
+		whole, err := f.scan(scan)
+		if whole {
+			told = f.folded()
+		}
+		return err
+	})
+	if err != nil || told.Pairs == 0 {
+		return err
+	}
+	return x.w.keepFolded(event, &told)
 }
 
 // incidents takes over what is remembered of incidents whose lanes are taken over. What

@@ -1,4 +1,4 @@
--- Version 5. Times are milliseconds since 1970, severities and states the numbers of package queue.
+-- Version 6. Times are milliseconds since 1970, severities and states the numbers of package queue.
 --
 -- What may leave next stands in the row (state 0 is "due head of its chain"), so
 -- that a partial index is the answer. To work it out with NOT EXISTS is a scan of
@@ -143,6 +143,17 @@ CREATE INDEX incident_to   ON incident (lane)   WHERE lane <> origin;
 CREATE TABLE origin (
     event INTEGER PRIMARY KEY,
     lane  INTEGER NOT NULL
+) STRICT;
+
+-- What an event tells of pairs of trigger and resolve that were not sent: how many there
+-- were, whether the pair that it begins itself is among them, and their times, of many the
+-- first and the last ones.
+CREATE TABLE fold (
+    event INTEGER PRIMARY KEY,
+    pairs INTEGER NOT NULL,
+    own   INTEGER NOT NULL CHECK (own IN (0, 1)),
+    spans TEXT NOT NULL, -- [[opened, resolved], …]
+    seal  INTEGER NOT NULL
 ) STRICT;
 
 -- What happened to an event beyond what its row says: attempts that failed, and

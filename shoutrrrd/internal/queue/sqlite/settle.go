@@ -92,6 +92,7 @@ func (w *writer) settle(x *queue.Settlement) error {
 // would send the first one again behind it.
 func (w *writer) end(c *claim, x *queue.Settlement) error {
 	next := c.cells.next
+	delete(w.stepped, c.cells.id)
 	y := c.cells
 	y.state, y.ended, y.attempts, y.status, y.reason = x.State, max(1, millis(x.At)), x.Attempts, x.Status, x.Reason
 	y.prev, y.next = 0, 0
@@ -158,6 +159,9 @@ func (w *writer) stepForward(c *claim, next int64) error {
 		return err
 	}
 	head.state, head.prev, head.priority = queue.Ready, 0, row.priority()
+	if head.id <= w.s.unsure {
+		w.stepped[head.id] = true
+	}
 	if err := w.relocate(&head, row.id.lane); err != nil {
 		return err
 	}

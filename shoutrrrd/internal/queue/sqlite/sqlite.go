@@ -346,7 +346,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, failing: map[string]bool{}, tx: transaction{dirty: map[*laneState]bool{}}}
+	w := &writer{s: s, conn: conn, statements: map[string]*sql.Stmt{}, failing: map[string]bool{}, stepped: map[int64]bool{}, tx: transaction{dirty: map[*laneState]bool{}}}
 	if err := w.prepare(ctx, fresh); err != nil {
 		w.close() // a connection that is in use outlives the Close of its database
 		return nil, err

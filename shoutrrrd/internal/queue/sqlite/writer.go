@@ -71,6 +71,7 @@ type writer struct {
 	unused     chainID         // origin and dedup key up to which forgetUnused has looked
 	leftovers  bool            // what was deleted may still stand in the WAL
 	failing    map[string]bool // upstreams that have accepted nothing since their last failure
+	stepped    map[int64]bool  // events up to the number unsure that have become the head of their chain in this process: nobody has sent them before it
 
 	tx transaction
 }

@@ -1,0 +1,122 @@
+package relay_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
+)
+
+// flaps is the story of alerts that are opened and resolved ten times each, a minute apart,
+// while nothing can be sent; one of them is open at the end, and one was open before.
+func (w *world) flaps(outage, over func()) {
+	w.submit(event{key: 1, severity: queue.Critical, action: eventsv2.Trigger, dedup: "was-open"})
+	w.wait(time.Minute)
+	outage()
+	flapping := []event{
+		{key: 0, severity: queue.Critical, dedup: "critical"}, {key: 1, severity: queue.Warning, dedup: "warning"},
+		{key: 1, severity: queue.Error, dedup: "stays"}, {key: 1, severity: queue.Error, dedup: "was-open"},
+	}
+	for range 10 {
+		for _, action := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve} {
+			for _, e := range flapping {
+				e.action = action
+				w.submit(e)
+			}
+			w.wait(20 * time.Second)
+		}
+	}
+	w.submit(event{key: 1, severity: queue.Error, action: eventsv2.Trigger, dedup: "stays"})
+	w.wait(time.Second)
+	over()
+	w.wait(5 * time.Minute)
+	if n := w.queued(); n > 0 {
+		w.fail("%d events are queued", n)
+	}
+}
+
+// arrivals counts the triggers and the change events of an alert that PagerDuty has taken.
+func (j *judge) arrivals(dedup string) (triggers, notes int) {
+	for id, c := range j.chains {
+		for _, r := range c.records {
+			switch {
+			case len(r.takes) == 0:
+			case id.dedup == dedup && r.action == eventsv2.Trigger:
+				triggers++
+			case id.dedup == "note of "+dedup:
+				notes++
+			}
+		}
+	}
+	return triggers, notes
+}
+
+// Alerts are opened and resolved ten times while their lanes are paused: each is one
+// incident that tells of all, or a change event, or all that was sent, as the setting says.
+// What is open at the end pages, and what was open before is resolved first.
+func TestFlappingWhilePaused(t *testing.T) {
+	for _, c := range []struct {
+		way, dedup      string
+		triggers, notes int
+	}{
+		{"one", "critical", 1, 0}, {"one", "warning", 1, 0}, {"one", "stays", 1, 0}, {"one", "was-open", 3, 0},
+		{"note", "critical", 0, 1}, {"note", "warning", 0, 1}, {"note", "stays", 1, 0}, {"note", "was-open", 2, 1},
+		{"all", "critical", 10, 0}, {"all", "warning", 10, 0}, {"all", "stays", 11, 0}, {"all", "was-open", 11, 0},
+	} {
+		o := options{seed: 1, store: "twin", limit: 120, maxAge: 8 * time.Hour, waiting: c.way}
+		w := flapped(t, o, func(w *world) {
+			w.flaps(func() {
+				w.holdKey(0, 11*time.Minute)
+				w.holdKey(1, 11*time.Minute)
+			}, func() { w.wait(time.Minute) })
+		})
+		if triggers, notes := w.judge.arrivals(c.dedup); triggers != c.triggers || notes != c.notes {
+			t.Errorf("%s: of %s PagerDuty has got %d triggers and %d change events, want %d and %d", c.way, c.dedup, triggers, notes, c.triggers, c.notes)
+		}
+	}
+}
+
+// A host is away for as long, and the first trigger of each alert was tried: that one is
+// sent, and tells of the others.
+func TestFlappingWhileTheHostIsAway(t *testing.T) {
+	for _, way := range []string{"", "one", "note"} {
+		o := options{seed: 1, store: "twin", limit: 120, maxAge: 8 * time.Hour, waiting: way}
+		w := flapped(t, o, func(w *world) {
+			w.flaps(func() { w.hostMood(common, "away") }, func() { w.hostMood(common, "") })
+		})
+		for _, dedup := range []string{"critical", "warning"} {
+			if triggers, notes := w.judge.arrivals(dedup); triggers+notes != 1 {
+				t.Errorf("%q: of %s PagerDuty has got %d triggers and %d change events, want one of them", way, dedup, triggers, notes)
+			}
+		}
+		if w.judge.reached["folded into one that was tried"] == 0 {
+			t.Errorf("%q: nothing was folded into a trigger that was tried", way)
+		}
+	}
+}
+
+func flapped(t *testing.T, o options, story func(*world)) *world {
+	t.Helper()
+	w, verdict := simulate(t, o, story)
+	if verdict != "" {
+		t.Fatal(verdict)
+	}
+	return w
+}
+
+// What waits for a turn for some seconds is no flapping: each event is sent.
+func TestQuickPairsAreSent(t *testing.T) {
+	w := flapped(t, options{seed: 1, store: "twin", limit: 60, maxAge: 8 * time.Hour}, func(w *world) {
+		for range 5 {
+			w.submit(event{key: 1, severity: queue.Error, action: eventsv2.Trigger, dedup: "quick"})
+			w.wait(time.Millisecond)
+			w.submit(event{key: 1, severity: queue.Error, action: eventsv2.Resolve, dedup: "quick"})
+			w.wait(time.Millisecond)
+		}
+		w.wait(time.Minute)
+	})
+	if triggers, _ := w.judge.arrivals("quick"); triggers != 5 || w.judge.reached["folded"] > 0 {
+		t.Errorf("%d triggers have arrived, want 5; %d chains were folded", triggers, w.judge.reached["folded"])
+	}
+}
