@@ -60,8 +60,8 @@ func TestKill(t *testing.T) {
 		upstream.Inject(fault)
 	}
 	dir := t.TempDir()
-	args := []string{"--upstream", upstream.URL(), "--rate", "100000", "--retention", "1m"}
-	const writers, chains = 8, 64 // each chain is delivered one event after the other, so there are many
+	args := []string{"--upstream", upstream.URL(), "--rate", "100000", "--retention", "1m", "--settle-while-waiting", "all"} // each event is awaited
+	const writers, chains = 8, 64                                                                                            // each chain is delivered one event after the other, so there are many
 	stories := make([]*story, chains)
 	for i := range stories {
 		stories[i] = &story{chain: fmt.Sprintf("chain-%d", i)}
@@ -174,7 +174,7 @@ func TestKillAtSystemCall(t *testing.T) {
 	prove.Need(t, "strace")
 	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1, MaxEntries: 1_000_000})
 	dir := t.TempDir()
-	args := []string{"--upstream", upstream.URL(), "--rate", "100000"}
+	args := []string{"--upstream", upstream.URL(), "--rate", "100000", "--settle-while-waiting", "all"}
 	stories := make([]*story, 16)
 	for i := range stories {
 		stories[i] = &story{chain: fmt.Sprintf("chain-%d", i)}

@@ -36,6 +36,19 @@ func (w *world) flaps(outage, over func()) {
 	}
 }
 
+func (w *world) flapsWhilePaused() {
+	w.flaps(func() {
+		w.holdKey(0, 11*time.Minute)
+		w.holdKey(1, 11*time.Minute)
+	}, func() { w.wait(time.Minute) })
+}
+
+func (w *world) flapsWhileAway() {
+	w.flaps(func() { w.hostMood(common, "away") }, func() { w.hostMood(common, "") })
+}
+
+var flapping = options{seed: 1, store: "file", limit: 120, maxAge: 8 * time.Hour, waiting: "one"}
+
 // arrivals counts the triggers and the change events of an alert that PagerDuty has taken.
 func (j *judge) arrivals(dedup string) (triggers, notes int) {
 	for id, c := range j.chains {
@@ -56,23 +69,18 @@ func (j *judge) arrivals(dedup string) (triggers, notes int) {
 // incident that tells of all, or a change event, or all that was sent, as the setting says.
 // What is open at the end pages, and what was open before is resolved first.
 func TestFlappingWhilePaused(t *testing.T) {
-	for _, c := range []struct {
-		way, dedup      string
-		triggers, notes int
-	}{
-		{"one", "critical", 1, 0}, {"one", "warning", 1, 0}, {"one", "stays", 1, 0}, {"one", "was-open", 3, 0},
-		{"note", "critical", 0, 1}, {"note", "warning", 0, 1}, {"note", "stays", 1, 0}, {"note", "was-open", 2, 1},
-		{"all", "critical", 10, 0}, {"all", "warning", 10, 0}, {"all", "stays", 11, 0}, {"all", "was-open", 11, 0},
+	for way, wants := range map[string]map[string][2]int{ // triggers and change events
+		"one":  {"critical": {1, 0}, "warning": {1, 0}, "stays": {1, 0}, "was-open": {3, 0}},
+		"note": {"critical": {0, 1}, "warning": {0, 1}, "stays": {1, 0}, "was-open": {2, 1}},
+		"all":  {"critical": {10, 0}, "warning": {10, 0}, "stays": {11, 0}, "was-open": {11, 0}},
 	} {
-		o := options{seed: 1, store: "twin", limit: 120, maxAge: 8 * time.Hour, waiting: c.way}
-		w := flapped(t, o, func(w *world) {
-			w.flaps(func() {
-				w.holdKey(0, 11*time.Minute)
-				w.holdKey(1, 11*time.Minute)
-			}, func() { w.wait(time.Minute) })
-		})
-		if triggers, notes := w.judge.arrivals(c.dedup); triggers != c.triggers || notes != c.notes {
-			t.Errorf("%s: of %s PagerDuty has got %d triggers and %d change events, want %d and %d", c.way, c.dedup, triggers, notes, c.triggers, c.notes)
+		o := flapping
+		o.store, o.waiting = "twin", way
+		w := flapped(t, o, (*world).flapsWhilePaused)
+		for dedup, want := range wants {
+			if triggers, notes := w.judge.arrivals(dedup); triggers != want[0] || notes != want[1] {
+				t.Errorf("%s: of %s PagerDuty has got %d triggers and %d change events, want %d and %d", way, dedup, triggers, notes, want[0], want[1])
+			}
 		}
 	}
 }
@@ -81,10 +89,9 @@ func TestFlappingWhilePaused(t *testing.T) {
 // sent, and tells of the others.
 func TestFlappingWhileTheHostIsAway(t *testing.T) {
 	for _, way := range []string{"", "one", "note"} {
-		o := options{seed: 1, store: "twin", limit: 120, maxAge: 8 * time.Hour, waiting: way}
-		w := flapped(t, o, func(w *world) {
-			w.flaps(func() { w.hostMood(common, "away") }, func() { w.hostMood(common, "") })
-		})
+		o := flapping
+		o.store, o.waiting = "twin", way
+		w := flapped(t, o, (*world).flapsWhileAway)
 		for _, dedup := range []string{"critical", "warning"} {
 			if triggers, notes := w.judge.arrivals(dedup); triggers+notes != 1 {
 				t.Errorf("%q: of %s PagerDuty has got %d triggers and %d change events, want one of them", way, dedup, triggers, notes)

@@ -144,6 +144,7 @@ func (w *world) read(key eventsv2.Key, body []byte, host string) *request {
 		w.fail("what leaves cannot be read: %v", err)
 	}
 	r := &request{n: e.Payload.CustomDetails.N, tells: e.Payload.CustomDetails.Folded != "", host: host, action: e.Action, dedup: e.Dedup, key: -1}
+	r.tells = r.tells && w.o.plant != "what is folded is not told"
 	for i, k := range w.keys {
 		if k.Equal(key) {
 			r.key = i

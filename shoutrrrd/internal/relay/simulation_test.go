@@ -460,6 +460,9 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		{"one host takes all places", hanging, []string{"has not left within 1 s"}, (*world).hangs},
 		{"what was accepted moves", lostInPool, []string{"PagerDuty has its incident open, or may have"}, (*world).losesAnswers},
 		{"new incidents do not move", pooled, []string{"of its pool from sending it"}, nil},
+		{"what has waited is not folded", flapping, []string{"leaves by itself"}, (*world).flapsWhilePaused},
+		{"what is folded is not told", flapping, []string{"was not told of those"}, (*world).flapsWhilePaused},
+		{"attempts are forgotten", flapping, []string{"was folded into"}, (*world).flapsWhileAway},
 		{"incidents are forgotten", options{store: "file", limit: 60, maxAge: 8 * time.Hour}, []string{"open, want"}, (*world).requeuesInPool},
 	}
 	for _, c := range faults[:prove.Share(t, 6, len(faults), len(faults))] {

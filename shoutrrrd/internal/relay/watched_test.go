@@ -153,6 +153,12 @@ func (s *watched) Claim(ctx context.Context, asks []queue.Ask) ([]queue.Taken, e
 	if err := s.enter("claim"); err != nil {
 		return nil, err
 	}
+	if s.w.o.plant == "what has waited is not folded" {
+		asks = slices.Clone(asks)
+		for i := range asks {
+			asks[i].Way = queue.SendAll
+		}
+	}
 	s.w.order.Lock()
 	taken, err := s.inner.Claim(ctx, asks)
 	s.w.mu.Lock()
@@ -208,10 +214,11 @@ func (s *watched) Settle(ctx context.Context, list []queue.Settlement) ([]error,
 	if s.w.o.plant == "settlements are lost" && s.w.dice(int(list[0].ID), 1).IntN(50) == 0 {
 		kept = list[1:]
 	}
-	if s.w.o.plant == "what was accepted moves" {
+	if s.w.o.plant == "what was accepted moves" || s.w.o.plant == "attempts are forgotten" {
 		kept = slices.Clone(kept)
 		for i := range kept {
 			kept[i].MaybeAccepted = false
+			kept[i].Tried = kept[i].Tried && s.w.o.plant != "attempts are forgotten"
 		}
 	}
 	answers, err := s.inner.Settle(ctx, kept)
