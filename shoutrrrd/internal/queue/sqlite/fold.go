@@ -24,9 +24,10 @@ type waited struct {
 
 // mayFold reports whether what is behind a head that is to be claimed may be folded: it is
 // a trigger that has waited, something is behind it, and PagerDuty has no incident open
-// that the first resolve would end.
+// that the first resolve would end. While the disk takes nothing a claim writes nothing: a
+// page leaves then, and is not to wait for what cannot be kept.
 func (w *writer) mayFold(r *row, way queue.WhileWaiting) (bool, error) {
-	if way == queue.SendAll || r.kind != queue.Alert || r.action != eventsv2.Trigger || r.cells.next == 0 ||
+	if way == queue.SendAll || w.s.failure.Load() != nil || r.kind != queue.Alert || r.action != eventsv2.Trigger || r.cells.next == 0 ||
 		millis(w.s.o.Now())-r.accepted < queue.FoldAfter.Milliseconds() || r.id <= w.s.unsure && !w.stepped[r.id] {
 		return false, nil
 	}

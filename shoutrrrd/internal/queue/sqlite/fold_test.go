@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
+	lib "modernc.org/sqlite/lib"
 )
 
 // leaveAll claims and delivers what is queued in a lane, and tells in which order it leaves.
@@ -292,5 +294,34 @@ func TestFoldIsSalvaged(t *testing.T) {
 		if left := leaveAll(t, s, lane, queue.SendOne); !slices.Equal(left, want) {
 			t.Errorf("after %q there leave %q, want %q", damage, left, want)
 		}
+	}
+}
+
+// A disk that takes nothing keeps no page from leaving: what cannot be folded is sent.
+func TestSickDiskHoldsNoClaim(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	r := newRecorder(t)
+	s := openTest(t, Options{Path: filepath.Join(t.TempDir(), "queue.db"), Now: func() time.Time { return now }, vfs: r.name, disk: r})
+	lane := laneFor(t, s, testKey)
+	flap(t, s, &now, lane, "flaps", 3)
+	e := event(lane, eventsv2.Trigger, "page", queue.Critical)
+	e.Accepted = now
+	mustPut(t, s, e)
+	now = now.Add(time.Hour)
+	r.fail = func(int, opKind) int32 { return lib.SQLITE_FULL }
+	asks := []queue.Ask{{Lane: lane, N: 9, Way: queue.SendOne}}
+	if taken, err := s.Claim(t.Context(), asks); !errors.Is(err, queue.ErrUnavailable) {
+		t.Fatalf("claimed %+v, %v", taken, err)
+	}
+	taken, err := s.Claim(t.Context(), asks)
+	if err != nil || len(taken[0].Events) != 2 || len(taken[0].Merged) > 0 {
+		t.Fatalf("claimed %+v, %v", taken, err)
+	}
+	s.Release(taken[0].Events)
+	r.fail = func(int, opKind) int32 { return 0 }
+	e.DedupKey = "another"
+	mustPut(t, s, e)
+	if left := leaveAll(t, s, lane, queue.SendOne); !slices.Equal(left, []string{"7 trigger page", "8 trigger another", "5 trigger flaps tells of 3", "6 resolve flaps"}) {
+		t.Errorf("there leave %q", left)
 	}
 }
