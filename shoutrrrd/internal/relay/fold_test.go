@@ -15,8 +15,10 @@ func (w *world) flaps(outage, over func()) {
 	w.wait(time.Minute)
 	outage()
 	flapping := []event{
-		{key: 0, severity: queue.Critical, dedup: "critical"}, {key: 1, severity: queue.Warning, dedup: "warning"},
-		{key: 1, severity: queue.Error, dedup: "stays"}, {key: 1, severity: queue.Error, dedup: "was-open"},
+		{key: 0, severity: queue.Critical, dedup: "critical"},
+		{key: 1, severity: queue.Warning, dedup: "warning"},
+		{key: 1, severity: queue.Error, dedup: "stays"},
+		{key: 1, severity: queue.Error, dedup: "was-open"},
 	}
 	for range 10 {
 		for _, action := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve} {
