@@ -30,7 +30,7 @@ func (r Routes) OfLane(l queue.Lane) relay.Route {
 	to := cmp.Or(l.Upstream, found.Upstream)
 	return relay.Route{
 		Name: found.Name, Host: to, Post: r.Client(to), Limit: found.Rate, Start: found.Start, Listed: found.Listed, Pool: found.Pool, Key: found.Key,
-		Way: lane.Way{Stopped: to != found.Upstream, Retiring: found.Retiring && len(r.Settings().Takers(found.Pool)) > 0},
+		Way:          lane.Way{Stopped: to != found.Upstream, Retiring: found.Retiring && len(r.Settings().Takers(found.Pool)) > 0},
 		WhileWaiting: queue.ParseWhileWaiting(found.WhileWaiting),
 	}
 }
