@@ -64,19 +64,19 @@ func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
 		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(l.Key).Name, LaneID: laneID(e.Lane), Fingerprint: l.Key.Fingerprint(), Pool: i.o.Describe(l.Key).Pool,
 		Kind: e.Kind.String(), Action: string(e.Action), DedupKey: e.DedupKey, State: e.State.String(), InFlight: e.InFlight,
 		Severity: e.Severity.String(), Priority: e.Priority.String(),
-		AcceptedAt: Stamp{e.Accepted}, FreshAt: Stamp{e.Fresh}, EndedAt: Stamp{e.Ended},
+		AcceptedAt: i.Stamp(e.Accepted), FreshAt: i.Stamp(e.Fresh), EndedAt: i.Stamp(e.Ended),
 		Attempts: e.Attempts, Repeats: e.Repeats, Repairs: e.Repairs, Status: e.Status, Reason: e.Reason, Summary: e.Summary, Source: e.Source,
 	}
 	if e.State == queue.Waiting {
-		v.DueAt = Stamp{e.Due}
+		v.DueAt = i.Stamp(e.Due)
 	}
 	return v, nil
 }
 
-func told(history []queue.Entry) []Entry {
+func (i *Insight) told(history []queue.Entry) []Entry {
 	entries := make([]Entry, 0, len(history))
 	for _, h := range history {
-		entries = append(entries, Entry{At: Stamp{h.At}, What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
+		entries = append(entries, Entry{At: i.Stamp(h.At), What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
 	}
 	return entries
 }
@@ -219,7 +219,7 @@ func (i *Insight) Event(ctx context.Context, id int64) (FullEvent, error) {
 	if err != nil {
 		return FullEvent{}, fmt.Errorf("read event %d: %w", id, err)
 	}
-	v := FullEvent{Body: json.RawMessage("null"), History: told(history)}
+	v := FullEvent{Body: json.RawMessage("null"), History: i.told(history)}
 	if v.Event, err = i.view(ctx, &e); err != nil {
 		return FullEvent{}, err
 	}

@@ -128,7 +128,7 @@ func TestMessage(t *testing.T) {
 	for i := range 12 {
 		f.Lanes = append(f.Lanes, Lane{Name: fmt.Sprintf("lane-%02d", i), Upstream: "https://events.pagerduty.com", Waiting: 2, Oldest: begin.Add(time.Duration(i) * time.Minute), Why: "500 Internal Server Error"})
 	}
-	m := Judge(nil, f, time.Minute)[0].message("relay-1")
+	m := Judge(nil, f, time.Minute)[0].message("relay-1", itself)
 	if want := "shoutrrrd on relay-1: 24 critical events are not delivered to events.pagerduty.com, the oldest has waited 20 min; 2 critical events were rejected or expired: 500 Internal Server Error"; m.Subject != want {
 		t.Errorf("subject %q", m.Subject)
 	}
@@ -164,11 +164,11 @@ func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
 		if givenUp {
 			o.Rejected, want, subject = 1, "triggered", "is late any more; 1 was given up, see the dead letters"
 		}
-		if err := way.Send(t.Context(), o.message("relay-1")); err != nil {
+		if err := way.Send(t.Context(), o.message("relay-1", itself)); err != nil {
 			t.Fatal(err)
 		}
 		o.Ended = begin.Add(time.Hour)
-		end := o.message("relay-1")
+		end := o.message("relay-1", itself)
 		if err := way.Send(t.Context(), end); err != nil {
 			t.Fatal(err)
 		}
@@ -180,3 +180,5 @@ func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
 		}
 	}
 }
+
+func itself(at time.Time) time.Time { return at }

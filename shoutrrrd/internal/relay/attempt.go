@@ -18,7 +18,7 @@ func (r *Relay) attempt(work context.Context, e queue.Event, to opened) {
 	if e.Kind == queue.Change {
 		post = to.route.Post.PostChange
 	}
-	_, err := post(work, key, wire(key, &e))
+	_, err := post(work, key, r.wire(key, &e))
 	r.ended(work, &e, to.route.Pool, lane.Answered{Err: failure(err)})
 }
 
@@ -55,13 +55,13 @@ func (o *opened) key(e *queue.Event) eventsv2.Key {
 
 // wire returns the bytes that PagerDuty gets. An event that stands for several
 // says so, and has the highest of their severities.
-func wire(key eventsv2.Key, e *queue.Event) []byte {
+func (r *Relay) wire(key eventsv2.Key, e *queue.Event) []byte {
 	body := e.Body
 	if e.Repeats > 0 {
 		if event, err := eventsv2.ParseEvent(body); err == nil { // what the door wrote can be read
 			event.Payload.Severity = e.Severity.Severity()
 			event.Tell("relay_repeats", fmt.Sprintf("%d triggers between %s and %s, this is the latest",
-				e.Repeats+1, e.Accepted.UTC().Format(time.RFC3339), e.Fresh.UTC().Format(time.RFC3339)))
+				e.Repeats+1, r.o.Date(e.Accepted).UTC().Format(time.RFC3339), r.o.Date(e.Fresh).UTC().Format(time.RFC3339)))
 			body = event.AppendJSON(nil)
 		}
 	}

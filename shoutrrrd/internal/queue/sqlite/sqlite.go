@@ -74,6 +74,10 @@ type Options struct {
 	// Now gives the time. Defaults to time.Now.
 	Now func() time.Time
 
+	// Clock gives the time, in place of Now, and goes on from one process to the next by what
+	// the file keeps of it. nil: the times of two processes have nothing to do with each other.
+	Clock Clock
+
 	// OnReady is called after a commit that made an event ready, and must not
 	// block nor call the store.
 	OnReady func(lane int64, rank queue.Rank)
@@ -132,6 +136,9 @@ func (o *Options) complete() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Clock != nil {
+		o.Now = o.Clock.Now
 	}
 	if o.OnReady == nil {
 		o.OnReady = func(int64, queue.Rank) {}
