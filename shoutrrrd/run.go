@@ -242,6 +242,7 @@ func (d *program) open(ctx context.Context) error {
 		return failed(exitMachine, err)
 	}
 	d.reportSalvage()
+	d.reportDate()
 	d.take(d.inheriting(d.settings.Load()))
 	d.relay = relay.New(relay.Options{
 		Store: d.store, Now: d.clock.Now, Gaps: d.clock.Gaps, Date: d.clock.Date, Route: d.routes.OfLane, Other: d.routes.Other, Trusted: d.trusted, Log: d.log,
@@ -253,6 +254,15 @@ func (d *program) open(ctx context.Context) error {
 	d.notifier = d.newNotifier()
 	d.hears.Store(d.relay)
 	return nil
+}
+
+// reportDate says that the clock may be wrong. Events leave all the same; but tokens may end
+// at another time than they should, and certificates count as not valid yet.
+func (d *program) reportDate() {
+	now := d.clock.Date(d.clock.Now())
+	if latest := d.clock.Latest(); latest.Sub(now) >= time.Minute {
+		d.log.Warn("the date is earlier than when the last process ended; is the clock of this machine right?", "date", now.UTC().Format(time.RFC3339), "was", latest.UTC().Format(time.RFC3339))
+	}
 }
 
 // serve makes the doors.
