@@ -182,3 +182,24 @@ func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
 }
 
 func itself(at time.Time) time.Time { return at }
+
+// When the wall clock is set while an outage lasts, the message has the dates of the new one,
+// how long something has waited stays true, and the outage keeps its name.
+func TestMessageHasDates(t *testing.T) {
+	began := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	o := Outage{
+		Upstream: "https://events.pagerduty.com", Began: began, Seen: began.Add(time.Minute), Called: began.Add(time.Minute),
+		lanes: []Lane{{Name: "db", Waiting: 1, Oldest: began}}, at: began.Add(5 * time.Minute),
+	}
+	before := o.message("relay-1", itself)
+	after := o.message("relay-1", func(at time.Time) time.Time { return at.AddDate(10, 0, 0) })
+	if want := began.AddDate(10, 0, 0); !after.Began.Equal(want) || !after.Oldest.Equal(want) || !after.Lanes[0].Oldest.Equal(want) {
+		t.Errorf("it has the dates %s, %s and %s", after.Began, after.Oldest, after.Lanes[0].Oldest)
+	}
+	if after.Outage != before.Outage || after.Subject != before.Subject {
+		t.Errorf("%q %q became %q %q", before.Outage, before.Subject, after.Outage, after.Subject)
+	}
+	if !o.lanes[0].Oldest.Equal(began) {
+		t.Error("the outage itself has changed")
+	}
+}
