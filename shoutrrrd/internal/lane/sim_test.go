@@ -70,7 +70,7 @@ type world struct {
 	line    *clock.Line   // the process's time
 	wrong   time.Duration // the date that the machine shows less the right one
 	booted  time.Time     // when it has begun anew
-	boots   int
+	boot    string        // its name
 	routes  map[int64]*route
 	failing bool // the store cannot be written
 	stuck   []lane.Settle
@@ -112,7 +112,7 @@ func newWorld(t tb, o options) *world {
 		l, _ := w.store.Lane(context.Background(), key)
 		w.routes[l.ID] = &route{host: hosts[i%len(hosts)], limit: o.limit, start: o.start}
 	}
-	w.booted = w.now
+	w.booted, w.boot = w.now, "boot"
 	w.resume("")
 	w.start(false)
 	return w

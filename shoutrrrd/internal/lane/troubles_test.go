@@ -47,7 +47,7 @@ func (w *world) wall() time.Time { return w.line.Now() }
 
 // clocks are those of the machine, a [clock.Clock].
 func (w *world) clocks() clock.Reading {
-	return clock.Reading{Wall: w.now.Add(w.wrong), Boot: w.now.Sub(w.booted) + time.Second, ID: fmt.Sprint("boot ", w.boots)}
+	return clock.Reading{Wall: w.now.Add(w.wrong), Boot: w.now.Sub(w.booted) + time.Second, ID: w.boot}
 }
 
 // resume begins a process's time, where the last one's was by its mark.
@@ -84,7 +84,7 @@ func (w *world) restart(unclean bool) {
 	before, wrong, mark := w.wall(), w.wrong, w.line.Mark()
 	if w.o.people && w.random.IntN(4) == 0 {
 		w.setClock()
-		w.booted, w.boots = w.now, w.boots+1
+		w.booted, w.boot = w.now, fmt.Sprint("boot of ", w.now)
 	}
 	w.resume(mark)
 	w.check.restarted(unclean, w.wall().Sub(before), w.wrong-wrong)

@@ -16,16 +16,19 @@ type machine struct {
 	slept  time.Duration // how long it was suspended, in all
 	booted time.Time     // by the right date
 	boots  int
+	id     string // of the boot
 }
 
-func newMachine(wrong time.Duration) *machine { return &machine{wrong: wrong, booted: time.Now()} }
+func newMachine(wrong time.Duration) *machine {
+	return &machine{wrong: wrong, booted: time.Now(), id: "boot 0"}
+}
 
 // read is a [clock.Clock].
 func (m *machine) read() clock.Reading {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	right := m.right()
-	return clock.Reading{Wall: right.Add(m.wrong), Boot: right.Sub(m.booted) + time.Second, ID: fmt.Sprint("boot ", m.boots)}
+	return clock.Reading{Wall: right.Add(m.wrong), Boot: right.Sub(m.booted) + time.Second, ID: m.id}
 }
 
 // right is the right date. The caller holds mu.
@@ -51,6 +54,7 @@ func (m *machine) reboot(wrong time.Duration) {
 	defer m.mu.Unlock()
 	m.wrong, m.booted = wrong, m.right()
 	m.boots++
+	m.id = fmt.Sprint("boot ", m.boots)
 }
 
 // suspend lets a time pass in which no timer runs.
