@@ -14,6 +14,7 @@ import (
 	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/settings"
@@ -99,8 +100,8 @@ func newRestore(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		by := queue.By{Who: operator(sys.getenv), Why: "restored from the backup " + filepath.Base(args[0]), At: time.Now()}
-		r, err := sqlite.Restore(cmd.Context(), args[0], sqlite.Options{Path: s.Queue, Listed: func(key eventsv2.Key) bool { return s.Lookup(key).Listed }}, by, show)
+		by := queue.By{Who: operator(sys.getenv), Why: "restored from the backup " + filepath.Base(args[0])}
+		r, err := sqlite.Restore(cmd.Context(), args[0], sqlite.Options{Path: s.Queue, Clock: clock.NewLine(clock.System), Listed: func(key eventsv2.Key) bool { return s.Lookup(key).Listed }}, by, show)
 		if err != nil {
 			return failed(fileStatus(err), fmt.Errorf("nothing was restored: %w", err))
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/containrrr/shoutrrr/internal/redact"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func newFsck(sys *system) *cobra.Command {
 			}
 			return keys
 		}
-		report, err := sqlite.Check(cmd.Context(), sqlite.Options{Path: s.Queue, Keys: keys}, repair)
+		report, err := sqlite.Check(cmd.Context(), sqlite.Options{Path: s.Queue, Clock: clock.NewLine(clock.System), Keys: keys}, repair)
 		switch {
 		case errors.Is(err, queue.ErrLocked):
 			return failed(exitTaken, err)

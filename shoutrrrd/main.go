@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/mattn/go-isatty"
 )
 
@@ -23,6 +24,7 @@ type system struct {
 	stderr     io.Writer
 	hangups    <-chan os.Signal
 	isTerminal func(stream any) bool
+	clock      clock.Clock // nil: this machine's
 }
 
 // gcPercent lets the heap grow to five times of what lives. That is a few

@@ -17,7 +17,7 @@ func (d *program) insight() *insight.Insight {
 		Store: d.store, Statuses: d.relay.Statuses, Status: d.relay.Status, Prospect: d.relay.Prospect, Upstreams: d.relay.Upstreams, Describe: d.describe, Accepting: d.accepting,
 		Hide: d.secrets.Hide, Calls: d.calls,
 		Config: func() insight.Loaded { return *d.loaded.Load() },
-		Now:    d.clock.Now, Started: d.clock.wall, Version: version(),
+		Now:    d.clock.Now, Started: d.clock.Now(), Date: d.clock.Date, Version: version(),
 	})
 }
 
@@ -26,7 +26,7 @@ func (d *program) calls() []insight.Call {
 	var calls []insight.Call
 	for _, c := range d.notifier.Calls() {
 		calls = append(calls, insight.Call{
-			Upstream: c.Upstream, At: insight.Stamp{Time: c.At}, By: append([]string{}, c.By...), Failing: append([]string{}, c.Failing...),
+			Upstream: c.Upstream, At: insight.Stamp{Time: d.clock.Date(c.At)}, By: append([]string{}, c.By...), Failing: append([]string{}, c.Failing...),
 		})
 	}
 	return calls
@@ -44,7 +44,9 @@ func (d *program) atTheDoor(r intake.Result) {
 
 // settled counts how events end, and attempts.
 func (d *program) settled(lane string, e queue.Event, x queue.Settlement) {
-	d.meter.Settled(lane, e, x)
+	dated, end := e, x
+	dated.Accepted, end.At = d.clock.Date(e.Accepted), d.clock.Date(x.At)
+	d.meter.Settled(lane, dated, end)
 	d.outages.noteOutcome(&e, &x)
 	switch {
 	case x.State == queue.Delivered:

@@ -35,7 +35,7 @@ const maxReasons = 10_000
 func (d *program) newNotifier() *notify.Notifier {
 	d.outages = &outages{d: d, reasons: map[int64]string{}}
 	n := notify.New(notify.Options{
-		Source: d.outages, Relay: machine(), Book: d.settings.Load().Queue + ".notify", Log: d.log, Now: d.clock.Now, Hide: d.shown,
+		Source: d.outages, Relay: machine(), Book: d.settings.Load().Queue + ".notify", Log: d.log, Now: d.clock.Now, Date: d.clock.Date, Hide: d.shown,
 		Tried: func(way string, stage notify.Stage, err error) { d.meter.Notified(way, string(stage), err == nil) },
 	})
 	configure(n, d.settings.Load())
@@ -202,7 +202,7 @@ func (o *outages) why(l queue.Lane, count queue.Count, status lane.Status) strin
 	o.mu.Lock()
 	reason := o.reasons[l.ID]
 	o.mu.Unlock()
-	words := outlook.Why(status, count, outlook.Name{Lane: found.Name, Upstream: cmp.Or(l.Upstream, found.Upstream), By: l.HeldBy.Who}, now)
+	words := outlook.Why(status, count, outlook.Name{Lane: found.Name, Upstream: cmp.Or(l.Upstream, found.Upstream), By: l.HeldBy.Who, Date: o.d.clock.Date}, now)
 	switch {
 	case words == "":
 		return o.d.shown(reason)

@@ -18,6 +18,7 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/access"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/admin"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/console"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/door"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/insight"
@@ -78,7 +79,7 @@ type program struct {
 	// secrets are the integration keys that the relay knows: those of the settings and those of its lanes. Logs, pages
 	// and answers hide them.
 	secrets  *redact.Set
-	clock    *clock
+	clock    *clock.Line // all times of the relay but those that people see
 	settings atomic.Pointer[settings.Settings]
 	clients  clients
 	routes   routes.Routes // where events go, by the present settings
@@ -103,16 +104,19 @@ type program struct {
 }
 
 func newProgram(sys *system, from *sources, s *settings.Settings) *program {
-	level, secrets := &slog.LevelVar{}, &redact.Set{}
+	level, secrets, read := &slog.LevelVar{}, &redact.Set{}, sys.clock
+	if read == nil {
+		read = clock.System
+	}
 	remember(secrets, s)
 	d := &program{
-		sys: sys, from: from, log: newLogger(sys, s, level, secrets), level: level, secrets: secrets, clock: newClock(),
+		sys: sys, from: from, log: newLogger(sys, s, level, secrets), level: level, secrets: secrets, clock: clock.NewLine(read),
 		auth: door.NewAuthenticator(), meter: admin.NewMeter(version()), trend: trend.New(),
 	}
 	warn(d.log, s)
 	d.settings.Store(s)
-	d.loaded.Store(&insight.Loaded{At: d.clock.wall})
-	d.meter.Reloaded(d.clock.wall, nil)
+	d.loaded.Store(&insight.Loaded{At: time.Now()})
+	d.meter.Reloaded(time.Now(), nil)
 	return d
 }
 
@@ -238,9 +242,10 @@ func (d *program) open(ctx context.Context) error {
 		return failed(exitMachine, err)
 	}
 	d.reportSalvage()
+	d.reportDate()
 	d.take(d.inheriting(d.settings.Load()))
 	d.relay = relay.New(relay.Options{
-		Store: d.store, Now: d.clock.Now, Route: d.routes.OfLane, Other: d.routes.Other, Trusted: d.trusted, Log: d.log,
+		Store: d.store, Now: d.clock.Now, Gaps: d.clock.Gaps, Date: d.clock.Date, Route: d.routes.OfLane, Other: d.routes.Other, Trusted: d.trusted, Log: d.log,
 		MaxAge:    func() time.Duration { return d.settings.Load().MaxAge },
 		Retention: func() time.Duration { return d.settings.Load().Retention },
 		Seed:      uint64(time.Now().UnixNano()),
@@ -250,6 +255,15 @@ func (d *program) open(ctx context.Context) error {
 	d.notifier = d.newNotifier()
 	d.hears.Store(d.relay)
 	return nil
+}
+
+// reportDate says that the clock may be wrong. Events leave all the same; but tokens may end
+// at another time than they should, and certificates count as not valid yet.
+func (d *program) reportDate() {
+	now := d.clock.Date(d.clock.Now())
+	if latest := d.clock.Latest(); latest.Sub(now) >= time.Minute {
+		d.log.Warn("the date is earlier than when the last process ended; is the clock of this machine right?", "date", now.UTC().Format(time.RFC3339), "was", latest.UTC().Format(time.RFC3339))
+	}
 }
 
 // serve makes the doors.
@@ -269,13 +283,17 @@ func (d *program) serve(on *listening) error {
 		WebConfig: s.WebConfig, Log: d.log,
 	})
 	d.auth.Replace(credentials(s))
+	d.auth.GoBy(d.clock.Latest)
 	d.auth.Watch(door.NewFailures(d.log, d.meter.FailedSignIn))
 	d.told = d.insight()
 	sessions := door.NewSessions(d.auth, d.clock.Now)
-	deeds := &ops.Ops{Store: d.store, Holder: d.relay, Pools: d.routes.Pools, Heirs: d.routes.Heirs, Name: d.laneName, Alias: d.routes.OfAlias, Log: d.log, Changed: d.told.Changed}
+	deeds := &ops.Ops{
+		Store: d.store, Holder: d.relay, Pools: d.routes.Pools, Heirs: d.routes.Heirs, Name: d.laneName, Alias: d.routes.OfAlias,
+		Log: d.log, At: d.clock.At, Changed: d.told.Changed,
+	}
 	d.console = console.New(console.Options{
 		Insight: d.told, Trend: d.trend, Store: d.store, Ops: deeds, Sessions: sessions,
-		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now,
+		Front: on.front.Addr(), FrontTLS: s.WebConfig != "", Log: d.log, Now: d.clock.Now, Date: d.clock.Date,
 	})
 	second, err := admin.New(admin.Options{
 		Insight: d.told, Store: d.store, Ops: deeds, Auth: d.auth, Sessions: sessions, Meter: d.meter, Log: d.log,
@@ -382,17 +400,6 @@ func remember(secrets *redact.Set, s *settings.Settings) {
 		secrets.Add(key)
 	}
 }
-
-// clock gives a time that is the wall clock's at the start and then goes by the
-// monotonic clock: a wall clock that is set back does not move it.
-type clock struct{ wall, start time.Time }
-
-func newClock() *clock {
-	now := time.Now()
-	return &clock{wall: now.Round(0), start: now}
-}
-
-func (c *clock) Now() time.Time { return c.wall.Add(time.Since(c.start)) }
 
 // listening are the sockets of the listeners.
 type listening struct{ front, admin net.Listener }

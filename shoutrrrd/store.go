@@ -17,7 +17,7 @@ import (
 func (d *program) storeOptions() sqlite.Options {
 	s := d.settings.Load()
 	return sqlite.Options{
-		Path: s.Queue, MaxQueued: s.MaxQueued, MaxDead: s.MaxDead, MaxDeadBytes: s.MaxDeadBytes, MaxLanes: s.MaxLanes, Now: d.clock.Now,
+		Path: s.Queue, MaxQueued: s.MaxQueued, MaxDead: s.MaxDead, MaxDeadBytes: s.MaxDeadBytes, MaxLanes: s.MaxLanes, Clock: d.clock,
 		MaxDisk:    func() int64 { return d.settings.Load().MaxDisk },
 		Listed:     func(key eventsv2.Key) bool { return isListed(d.settings.Load(), key) },
 		Configured: d.routes.Configured,

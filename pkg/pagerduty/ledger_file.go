@@ -36,6 +36,10 @@ const sweepAt = 256
 // something to write, readable by its owner alone.
 func OpenFileLedger(dir string) *FileLedger { return &FileLedger{dir: dir} }
 
+// keptOld is how many incidents of over 30 days stay in the folder, and are not listed: the
+// clock may be wrong by years, and then set right.
+const keptOld = 200
+
 // Open implements [Ledger]. Files that cannot be read as an incident are passed
 // over: they must not stop an acknowledge. The incidents come in the order in
 // which they were last triggered.
@@ -47,7 +51,7 @@ func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the state folder: %w", err)
 	}
-	var open []Incident
+	var open, old []Incident
 	for _, file := range files {
 		path := filepath.Join(l.dir, file.Name())
 		in, ok := readIncident(file, path)
@@ -55,12 +59,17 @@ func (l *FileLedger) Open(now time.Time) ([]Incident, error) {
 		case !ok:
 			sweepAbandoned(file, path, now)
 		case now.Sub(in.Triggered) >= ledgerLife:
-			_ = os.Remove(path) // another process may have been quicker
+			old = append(old, in)
 		default:
 			open = append(open, in)
 		}
 	}
-	sort.Slice(open, func(i, j int) bool { return open[i].Triggered.Before(open[j].Triggered) })
+	for _, list := range [][]Incident{open, old} {
+		sort.Slice(list, func(i, j int) bool { return list[i].Triggered.Before(list[j].Triggered) })
+	}
+	for _, in := range old[:max(0, len(old)-keptOld)] {
+		_ = l.Remove(in.KeyID, in.DedupKey) // a file that stays does no harm
+	}
 	return open, nil
 }
 

@@ -174,7 +174,7 @@ func TestFileLedgerPassesOverWhatItCannotRead(t *testing.T) {
 	openKeys(t, l, time.Now().Add(31*24*time.Hour))
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
 	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
-	if len(left) != 6 || len(hidden) != 0 {
+	if len(left) != 7 || len(hidden) != 0 {
 		t.Errorf("left are %v and %v", left, hidden)
 	}
 }
@@ -190,8 +190,28 @@ func TestFileLedgerSweepsOldFiles(t *testing.T) {
 	if err := l.Put(Incident{KeyID: "k", DedupKey: "new", Triggered: ledgerStart.Add(31 * 24 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	if files, _ := os.ReadDir(dir); len(files) != 1 {
+	if files, _ := os.ReadDir(dir); len(files) != keptOld+1 {
 		t.Errorf("%d files are left", len(files))
+	}
+	if got := openKeys(t, l, ledgerStart.Add(31*24*time.Hour)); got != "k/new" {
+		t.Errorf("open are %q", got)
+	}
+}
+
+// A clock that is ten years ahead lists nothing, and forgets nothing: when it is set right,
+// what is open is known. One that is behind lists all.
+func TestFileLedgerWithAWrongClock(t *testing.T) {
+	l := OpenFileLedger(t.TempDir())
+	if err := l.Put(Incident{KeyID: "k", DedupKey: "open", Triggered: ledgerStart}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		years int
+		want  string
+	}{{10, ""}, {0, "k/open"}, {-10, "k/open"}} {
+		if got := openKeys(t, l, ledgerStart.AddDate(c.years, 0, 0)); got != c.want {
+			t.Errorf("%d years ahead: %q, want %q", c.years, got, c.want)
+		}
 	}
 }
 

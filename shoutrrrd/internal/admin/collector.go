@@ -146,7 +146,7 @@ func (c *collector) pages(ctx context.Context, gauge func(*prometheus.Desc, floa
 	for _, u := range snapshot.Upstreams() {
 		gauge(descUpstream, number01(u.Failing()), u.Name)
 		if at := u.Record.Accepted; !at.IsZero() {
-			gauge(descAcceptedAt, float64(at.UnixMilli())/1000, u.Name)
+			gauge(descAcceptedAt, float64(c.door.o.Insight.Stamp(at).UnixMilli())/1000, u.Name)
 		}
 	}
 }

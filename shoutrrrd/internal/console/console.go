@@ -40,7 +40,9 @@ type Options struct {
 	Front    net.Addr
 	FrontTLS bool
 	Log      *slog.Logger
-	Now      func() time.Time
+	// Now gives the relay's time, and Date makes a date of it, which is what people see.
+	Now  func() time.Time
+	Date func(time.Time) time.Time
 }
 
 // Console is the pages. It is an http.Handler behind the admin listener's guards,
@@ -174,7 +176,7 @@ func (c *Console) page(ctx context.Context, r request, maker func(context.Contex
 		return nil, err
 	}
 	v := &view{
-		Here: r.path, Status: status, Viewer: r.viewer, Now: c.o.Now(), Refresh: true,
+		Here: r.path, Status: status, Viewer: r.viewer, Now: c.date(), Refresh: true,
 		Alarm: status.Headline.State == outlook.NotLeaving || status.OldestCritical != nil && *status.OldestCritical > alarmAfter.Seconds(),
 	}
 	if r.query != "" {

@@ -73,7 +73,7 @@ func newSiteOn(t *testing.T, seen func(*sqlite.Store) insight.Store) *site {
 	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	s.console = New(Options{
 		Insight: told, Trend: s.trend, Store: s.store, Sessions: door.NewSessions(s.auth, clock),
-		Front: &net.TCPAddr{IP: net.IPv4zero, Port: 8686}, Log: log, Now: clock,
+		Front: &net.TCPAddr{IP: net.IPv4zero, Port: 8686}, Log: log, Now: clock, Date: func(at time.Time) time.Time { return at },
 		Ops: &ops.Ops{
 			Store: s.store, Holder: holder{s.store}, Pools: func([]queue.Lane) [][]int64 { return nil }, Heirs: func([]queue.Lane) map[int64]int64 { return nil }, Name: func(id int64) string { return fmt.Sprint("lane ", id) },
 			Alias: func(context.Context, string) (queue.Lane, error) { return queue.Lane{}, queue.ErrNotFound }, Log: log, Changed: told.Changed,

@@ -79,6 +79,9 @@ func one(n int, singular, plural string) string {
 	return count(n) + " " + plural
 }
 
+// date is the present one.
+func (c *Console) date() time.Time { return c.o.Date(c.o.Now()) }
+
 // moment is a point in time, with its date if that is not today's. The script puts it into
 // the zone of whoever looks; without it the page says UTC. The exact one shows on hover.
 func (c *Console) moment(s insight.Stamp) template.HTML {
@@ -86,7 +89,7 @@ func (c *Console) moment(s insight.Stamp) template.HTML {
 		return ""
 	}
 	at, shown := s.UTC(), "15:04:05 UTC"
-	if at.Format(time.DateOnly) != c.o.Now().UTC().Format(time.DateOnly) {
+	if at.Format(time.DateOnly) != c.date().UTC().Format(time.DateOnly) {
 		shown = "2006-01-02 " + shown
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-at>%s</time>`,
@@ -100,14 +103,14 @@ func (c *Console) age(s insight.Stamp) template.HTML {
 	}
 	at := s.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-age>%s</time>`,
-		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(c.o.Now().Sub(at).Seconds())))
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(c.date().Sub(at).Seconds())))
 }
 
 // until is how long something is away; the script counts it down.
 func (c *Console) until(s insight.Stamp) template.HTML {
 	at := s.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-until>%s</time>`,
-		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(at.Sub(c.o.Now()).Seconds())))
+		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(at.Sub(c.date()).Seconds())))
 }
 
 // eventsURL is the list that a filter makes.

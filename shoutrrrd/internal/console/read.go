@@ -341,7 +341,7 @@ func (c *Console) failed(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (c *Console) problem(w http.ResponseWriter, r *http.Request, status int, text string) {
-	v := &view{Page: "problem", Title: http.StatusText(status), Here: r.URL.EscapedPath(), Viewer: viewerOf(r), Now: c.o.Now(), Body: text}
+	v := &view{Page: "problem", Title: http.StatusText(status), Here: r.URL.EscapedPath(), Viewer: viewerOf(r), Now: c.date(), Body: text}
 	if told, err := c.o.Insight.Status(r.Context()); err == nil {
 		v.Status = told
 		v.Alarm = told.Headline.State == outlook.NotLeaving

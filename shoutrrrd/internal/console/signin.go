@@ -16,7 +16,7 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) writeSignIn(w http.ResponseWriter, r *http.Request, status int, body signInBody) {
-	v := &view{Page: "signin", Title: "sign in", Here: "/signin", Now: c.o.Now(), Body: body}
+	v := &view{Page: "signin", Title: "sign in", Here: "/signin", Now: c.date(), Body: body}
 	v.Status.Accepting = true // nothing is told to those who have not signed in
 	c.write(w, r, status, v)
 }

@@ -53,7 +53,7 @@ func IdentityOf(ctx context.Context) (Identity, bool) {
 // Authenticator knows the bearers. Its zero value knows nobody.
 type Authenticator struct {
 	credentials atomic.Pointer[[]Credential]
-	now         func() time.Time // the wall clock, nil for the system's
+	now         func() time.Time // the date by which tokens expire, nil for the system's
 	failures    *Failures        // of those who gave a wrong token; nil: they are not noted
 }
 
@@ -63,6 +63,10 @@ func NewAuthenticator(credentials ...Credential) *Authenticator {
 	a.Replace(credentials)
 	return a
 }
+
+// GoBy says by which date tokens expire. It must not go back: a wall clock that is set back
+// would let in again whose token has expired. It is called before the first request.
+func (a *Authenticator) GoBy(date func() time.Time) { a.now = date }
 
 // Watch has failures noted. It is called before the first request.
 func (a *Authenticator) Watch(failures *Failures) { a.failures = failures }

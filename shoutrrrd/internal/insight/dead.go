@@ -53,7 +53,7 @@ func (i *Insight) Dead(ctx context.Context) ([]Group, error) {
 		rate := max(1, standing.Status.Learned, standing.Status.Limit)
 		views = append(views, Group{
 			ID: groupID(g), Lane: standing.Named.Name, LaneID: laneID(g.Lane), Fingerprint: l.Key.Fingerprint(), State: g.State.String(), Status: g.Status, Reason: g.Reason,
-			Count: g.Count, Critical: g.Critical, OldestAt: Stamp{g.Oldest}, Takes: Seconds(time.Duration(g.Count) * time.Minute / time.Duration(rate)), Of: g,
+			Count: g.Count, Critical: g.Critical, OldestAt: i.Stamp(g.Oldest), Takes: Seconds(time.Duration(g.Count) * time.Minute / time.Duration(rate)), Of: g,
 		})
 	}
 	return views, nil

@@ -79,16 +79,16 @@ func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
 		ID: strconv.FormatInt(e.ID, 10), Lane: i.o.Describe(l.Key).Name, LaneID: laneID(e.Lane), Fingerprint: l.Key.Fingerprint(), Pool: i.o.Describe(l.Key).Pool,
 		Kind: e.Kind.String(), Action: string(e.Action), DedupKey: e.DedupKey, State: e.State.String(), InFlight: e.InFlight,
 		Severity: e.Severity.String(), Priority: e.Priority.String(),
-		AcceptedAt: Stamp{e.Accepted}, FreshAt: Stamp{e.Fresh}, EndedAt: Stamp{e.Ended},
+		AcceptedAt: i.Stamp(e.Accepted), FreshAt: i.Stamp(e.Fresh), EndedAt: i.Stamp(e.Ended),
 		Attempts: e.Attempts, Repeats: e.Repeats, Repairs: e.Repairs, Status: e.Status, Reason: e.Reason, Summary: e.Summary, Source: e.Source,
 	}
 	if e.State == queue.Waiting {
-		v.DueAt = Stamp{e.Due}
+		v.DueAt = i.Stamp(e.Due)
 	}
 	if e.Folded.Pairs > 0 {
 		v.Folded = &Folded{Pairs: e.Folded.Pairs, Own: e.Folded.Own, Times: []Opened{}}
 		for _, s := range e.Folded.Spans {
-			v.Folded.Times = append(v.Folded.Times, Opened{Stamp{s.Opened}, Stamp{s.Resolved}})
+			v.Folded.Times = append(v.Folded.Times, Opened{i.Stamp(s.Opened), i.Stamp(s.Resolved)})
 		}
 	}
 	if teller := e.ToldBy(); teller != 0 {
@@ -97,10 +97,10 @@ func (i *Insight) view(ctx context.Context, e *queue.Event) (Event, error) {
 	return v, nil
 }
 
-func told(history []queue.Entry) []Entry {
+func (i *Insight) told(history []queue.Entry) []Entry {
 	entries := make([]Entry, 0, len(history))
 	for _, h := range history {
-		entries = append(entries, Entry{At: Stamp{h.At}, What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
+		entries = append(entries, Entry{At: i.Stamp(h.At), What: h.What, Status: h.Status, Text: h.Text, Who: h.Who})
 	}
 	return entries
 }
@@ -243,7 +243,7 @@ func (i *Insight) Event(ctx context.Context, id int64) (FullEvent, error) {
 	if err != nil {
 		return FullEvent{}, fmt.Errorf("read event %d: %w", id, err)
 	}
-	v := FullEvent{Body: json.RawMessage("null"), History: told(history)}
+	v := FullEvent{Body: json.RawMessage("null"), History: i.told(history)}
 	if v.Event, err = i.view(ctx, &e); err != nil {
 		return FullEvent{}, err
 	}

@@ -122,5 +122,5 @@ func (i *Insight) LaneHistory(ctx context.Context, name string) ([]Entry, error)
 	if err != nil {
 		return nil, fmt.Errorf("read the lane's history: %w", err)
 	}
-	return told(entries), nil
+	return i.told(entries), nil
 }

@@ -49,16 +49,16 @@ type Named struct {
 
 // Loaded says how the configuration was read last.
 type Loaded struct {
-	At  time.Time // of the one that is in force
+	At  time.Time // the date at which the one came that is in force
 	Err error     // of a later one that was wrong; nil if there was none
 }
 
 // Call is that help was called for an outage that lasts.
 type Call struct {
 	Upstream string   `json:"upstream"` // "" for the relay's own queue
-	At       Stamp    `json:"at"`
-	By       []string `json:"by"`      // ways that were told
-	Failing  []string `json:"failing"` // ways that could not be told yet
+	At       Stamp    `json:"at"`       // a date
+	By       []string `json:"by"`       // ways that were told
+	Failing  []string `json:"failing"`  // ways that could not be told yet
 }
 
 // Options says where what is told comes from. All of it is required but for Calls.
@@ -83,9 +83,12 @@ type Options struct {
 	Calls func() []Call
 	// Accepting returns why the relay accepts no critical event, nil if it does.
 	Accepting func() error
-	Now       func() time.Time
-	Started   time.Time
-	Version   string
+	// Now gives the relay's time, Started is one, and all that store and scheduler say has it.
+	Now     func() time.Time
+	Started time.Time
+	// Date makes a date of it, which is what people see. Defaults to the time itself.
+	Date    func(time.Time) time.Time
+	Version string
 }
 
 // Insight tells how the relay stands.
@@ -105,6 +108,9 @@ type Insight struct {
 
 // New returns the insight into a relay.
 func New(o Options) *Insight {
+	if o.Date == nil {
+		o.Date = func(at time.Time) time.Time { return at }
+	}
 	i := &Insight{o: o}
 	// The times are those of 10,000 lanes and 100,000 events on 2 cores.
 	for _, s := range []*shared[Snapshot]{&i.snapshot, &i.everything} {
@@ -137,6 +143,9 @@ var ErrNoLane = errors.New("there is no such lane; GET /api/lanes lists them, a 
 
 // Stamp is a time as people see it.
 type Stamp struct{ time.Time }
+
+// Stamp is the date of a time of the relay's.
+func (i *Insight) Stamp(at time.Time) Stamp { return Stamp{i.o.Date(at)} }
 
 // MarshalJSON writes RFC 3339, in UTC with milliseconds.
 func (s Stamp) MarshalJSON() ([]byte, error) {

@@ -120,7 +120,7 @@ func (i *Insight) Lanes(ctx context.Context, s LaneSelection) (LaneList, error) 
 			list.Next = strconv.FormatInt(last, 10)
 			break
 		}
-		list.Lanes = append(list.Lanes, one.view(now))
+		list.Lanes = append(list.Lanes, i.standing(&one, now))
 		last = one.Lane.ID
 	}
 	return list, nil

@@ -63,11 +63,11 @@ type Failing struct {
 	Error    string       `json:"last_error"`
 }
 
-func failing(r lane.Record) *Failing {
+func (i *Insight) failing(r lane.Record) *Failing {
 	if r.Failures == 0 {
 		return nil
 	}
-	return &Failing{Since: Stamp{r.Since}, Failures: r.Failures, Kind: r.Kind, Status: r.Status, Error: r.Why}
+	return &Failing{Since: i.Stamp(r.Since), Failures: r.Failures, Kind: r.Kind, Status: r.Status, Error: r.Why}
 }
 
 // Severities are numbers by severity.
@@ -98,16 +98,16 @@ type By struct {
 // Usual is what is used of the limit where no answer of PagerDuty's has taught otherwise.
 func (l Lane) Usual() int { return cmp.Or(l.Start, l.Limit) }
 
-func (s Standing) view(now time.Time) Lane {
+func (i *Insight) standing(s *Standing, now time.Time) Lane {
 	w := s.Count.Waiting
 	v := Lane{
 		ID: laneID(s.Lane.ID), Name: s.Named.Name, Fingerprint: s.Lane.Key.Fingerprint(), Pool: s.Named.Pool, Upstream: s.Named.Upstream,
-		Condition: s.Status.Condition, Text: s.text(now), Words: outlook.Words(s.Status, s.name(), now), Until: Stamp{s.Status.Until},
+		Condition: s.Status.Condition, Text: i.text(s, now), Words: outlook.Words(s.Status, i.nameOf(s), now), Until: i.Stamp(s.Status.Until),
 		Limit: s.Status.Limit, Learned: s.Status.Learned, Used: s.Status.Used,
 		InFlight: s.Status.InFlight, Throttled: s.Status.Throttled, Attempts: s.Status.Attempts,
 		Waiting:   Severities{w[queue.Critical], w[queue.Error], w[queue.Warning], w[queue.Info]},
 		Queued:    s.Count.Total(),
-		OldestAt:  Stamp{s.Count.Oldest},
+		OldestAt:  i.Stamp(s.Count.Oldest),
 		Delivered: s.Count.Delivered, Refused: s.Count.Refused, Expired: s.Count.Expired,
 		KeyRefused: s.Status.KeyRefused, InTrouble: s.InTrouble(),
 	}
@@ -120,7 +120,7 @@ func (s Standing) view(now time.Time) Lane {
 	if empty, ok := s.Forecast(now); ok {
 		v.EmptyIn = new(Seconds(empty))
 	}
-	v.Cause = s.Page.Cause(s.name())
+	v.Cause = s.Page.Cause(i.nameOf(s))
 	if v.Unknown = s.Page.Reason; s.Page.Known() {
 		v.TimeToPage = new(Seconds(s.Page.Late))
 	}
@@ -137,18 +137,18 @@ func (s Standing) view(now time.Time) Lane {
 		v.Open = new(s.Open)
 		v.Removable = s.removable()
 	}
-	v.Failing = failing(s.Status.Record)
+	v.Failing = i.failing(s.Status.Record)
 	if s.Status.Condition == lane.Unreachable {
-		v.Failing = failing(s.Status.Upstream.Record)
+		v.Failing = i.failing(s.Status.Upstream.Record)
 	}
 	if s.Lane.Held {
-		v.HeldBy = &By{Who: s.Lane.HeldBy.Who, Why: s.Lane.HeldBy.Why, At: Stamp{s.Lane.HeldBy.At}}
+		v.HeldBy = &By{Who: s.Lane.HeldBy.Who, Why: s.Lane.HeldBy.Why, At: i.Stamp(s.Lane.HeldBy.At)}
 	}
 	return v
 }
 
-func (s Standing) name() outlook.Name {
-	return outlook.Name{Lane: s.Named.Name, Upstream: s.Named.Upstream, By: s.Lane.HeldBy.Who}
+func (i *Insight) nameOf(s *Standing) outlook.Name {
+	return outlook.Name{Lane: s.Named.Name, Upstream: s.Named.Upstream, By: s.Lane.HeldBy.Who, Date: i.o.Date}
 }
 
 // Forecast is when nothing waits any more, if that can be told.
@@ -163,9 +163,9 @@ func (s Standing) Forecast(now time.Time) (time.Duration, bool) {
 }
 
 // text says what the lane does, for people.
-func (s Standing) text(now time.Time) string {
-	at := outlook.Clock(now, s.Status.Until)
-	words := outlook.Words(s.Status, s.name(), now)
+func (i *Insight) text(s *Standing, now time.Time) string {
+	clock := func(at time.Time) string { return outlook.Clock(i.o.Date(now), i.o.Date(at)) }
+	at, words := clock(s.Status.Until), outlook.Words(s.Status, i.nameOf(s), now)
 	switch s.Status.Condition {
 	case lane.Paused:
 		if by := s.Lane.HeldBy; by.Who != "" && by.Why != "" {
@@ -179,7 +179,7 @@ func (s Standing) text(now time.Time) string {
 		return words + "; the next attempt is at " + at + s.retires()
 	case lane.Failing:
 		r := s.Status.Record
-		words = fmt.Sprintf("%s; since %s, %s: %s", words, outlook.Clock(now, r.Since), times(r.Failures), r.Why)
+		words = fmt.Sprintf("%s; since %s, %s: %s", words, clock(r.Since), times(r.Failures), r.Why)
 	case lane.AtLimit:
 		if !s.Status.Together {
 			words += fmt.Sprintf(": %d of %d events have left in the last 60 s", s.Status.Used, s.Status.Learned)
@@ -222,10 +222,10 @@ func times(n int) string {
 	return fmt.Sprintf("%d attempts", n)
 }
 
-func views(all []Standing, now time.Time) []Lane {
+func (i *Insight) standings(all []Standing, now time.Time) []Lane {
 	list := make([]Lane, 0, len(all))
-	for _, s := range all {
-		list = append(list, s.view(now))
+	for at := range all {
+		list = append(list, i.standing(&all[at], now))
 	}
 	return list
 }
@@ -251,7 +251,7 @@ func (i *Insight) stands(ctx context.Context, id int64) (Lane, error) {
 	}
 	s := snapshot.of(l)
 	i.name(&s)
-	return s.view(i.o.Now()), nil
+	return i.standing(&s, i.o.Now()), nil
 }
 
 // Status is the relay at a glance.
@@ -302,7 +302,7 @@ type Trouble struct {
 	Next     Stamp  `json:"next,omitzero"`
 }
 
-func viewOf(h outlook.Headline) Headline {
+func (i *Insight) viewOf(h outlook.Headline) Headline {
 	v := Headline{
 		State: h.State, Sentence: h.Sentence, Why: h.Why, Unknown: h.Page.Reason, Critical: h.Critical, Stuck: h.Stuck, Lanes: h.Lanes, Paused: h.Paused,
 		Failing: make([]Trouble, 0, len(h.Failing)),
@@ -311,7 +311,7 @@ func viewOf(h outlook.Headline) Headline {
 		v.Waited = new(Seconds(h.Waited))
 	}
 	for _, t := range h.Failing {
-		v.Failing = append(v.Failing, Trouble{Upstream: t.Upstream, Lanes: t.Lanes, Failed: t.Failed, Since: Stamp{t.Since}, Failures: t.Failures, Cause: t.Cause, Error: t.Last, Next: Stamp{t.Next}})
+		v.Failing = append(v.Failing, Trouble{Upstream: t.Upstream, Lanes: t.Lanes, Failed: t.Failed, Since: i.Stamp(t.Since), Failures: t.Failures, Cause: t.Cause, Error: t.Last, Next: i.Stamp(t.Next)})
 	}
 	return v
 }
@@ -357,11 +357,11 @@ func (i *Insight) StatusLate(ctx context.Context, lateAfter time.Duration) (Stat
 	}
 	shown, totals := snapshot.Shown(), snapshot.Totals
 	v := Status{
-		Version: i.o.Version, StartedAt: Stamp{i.o.Started}, Now: Stamp{now}, Accepting: true,
+		Version: i.o.Version, StartedAt: i.Stamp(i.o.Started), Now: i.Stamp(now), Accepting: true,
 		Queued: totals.Queued.Total(), Dead: totals.DeadLetters.Rejected + totals.DeadLetters.Expired,
 		Help:        help,
 		Quarantined: append([]string{}, i.o.Store.Quarantined()...),
-		Config:      Config{LoadedAt: Stamp{config.At}}, Totals: totals, Lanes: views(shown, now),
+		Config:      Config{LoadedAt: Stamp{config.At}}, Totals: totals, Lanes: i.standings(shown, now),
 		NotShown: NotShown{Lanes: totals.Lanes - len(shown), InTrouble: totals.InTrouble - len(snapshot.Trouble)},
 	}
 	u := i.o.Store.Usage()
@@ -377,7 +377,7 @@ func (i *Insight) StatusLate(ctx context.Context, lateAfter time.Duration) (Stat
 		v.Accepting, v.Reason = false, err.Error()
 	}
 	h := i.headline(snapshot, lateAfter)
-	if v.Headline = viewOf(h); h.Page.Known() {
+	if v.Headline = i.viewOf(h); h.Page.Known() {
 		v.TimeToPage = new(Seconds(h.Page.Late))
 	}
 	if !snapshot.oldestCritical.IsZero() {

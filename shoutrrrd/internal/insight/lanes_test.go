@@ -10,6 +10,7 @@ import (
 
 func TestLaneTexts(t *testing.T) {
 	until := time.Date(2026, 3, 4, 14, 3, 20, 0, time.UTC)
+	relay := New(Options{})
 	held := queue.Lane{Held: true, HeldBy: queue.By{Who: "ana", Why: "maintenance"}}
 	for _, tt := range []struct {
 		lane   queue.Lane
@@ -28,7 +29,7 @@ func TestLaneTexts(t *testing.T) {
 		{held, lane.Status{Condition: lane.Paused}, "paused by ana: maintenance"},
 		{queue.Lane{Held: true}, lane.Status{Condition: lane.Paused}, "paused by an operator"},
 	} {
-		if got := (Standing{Lane: tt.lane, Status: tt.status, Named: Named{Upstream: "https://up"}}).text(until.Add(-time.Minute)); got != tt.want {
+		if got := relay.text(&Standing{Lane: tt.lane, Status: tt.status, Named: Named{Upstream: "https://up"}}, until.Add(-time.Minute)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.status.Condition, got, tt.want)
 		}
 	}

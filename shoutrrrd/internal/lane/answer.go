@@ -166,6 +166,12 @@ func (c *Core) answered(now time.Time, in Answered) {
 		}
 	}
 	l.active = latest(l.active, x.Due)
+	switch v := judge(in.Err); {
+	case x.State.Ended():
+		delete(l.had, in.ID)
+	case v == serverError, v == lost:
+		c.tried(now, l, &f.event)
+	}
 	if f.event.Priority == queue.Critical && !x.State.Ended() {
 		l.paged = latest(l.paged, latest(now, x.Due))
 	}

@@ -45,7 +45,6 @@ type checker struct {
 	down     map[string]bool
 	hosts    map[string]*hostSeen
 	blind    time.Time // until then it does not know how many slots the core holds
-	latest   time.Time // that a process's clock has shown
 	reached  map[string]int
 }
 
@@ -136,7 +135,7 @@ func (c *checker) sent(e queue.Event) {
 	if e.Kind == queue.Alert && e.Action != eventsv2.Trigger {
 		most += time.Hour
 	}
-	if age := c.w.wall().Sub(e.Fresh); age > most {
+	if age := c.w.line.Gaps().Measured(e.Fresh, c.w.wall()); age > most {
 		c.w.fatalf("event %d left when it was %s old", e.ID, age)
 	}
 	if e.Kind == queue.Change {
@@ -419,8 +418,9 @@ func (c *checker) settled(e queue.Event, x queue.Settlement) {
 	}
 }
 
-// restarted sees the process end: what was in flight may still arrive.
-func (c *checker) restarted(unclean bool, skewed time.Duration) {
+// restarted sees the process end: what was in flight may still arrive. The next process takes
+// it to be so much later, and the date was set by so much.
+func (c *checker) restarted(unclean bool, later, set time.Duration) {
 	c.reached["restart"]++
 	clear(c.inFlight)
 	clear(c.flying)
@@ -440,22 +440,20 @@ func (c *checker) restarted(unclean bool, skewed time.Duration) {
 		p.tried = c.w.now // the core takes that for granted
 		p.others = true   // it judges by what it knows of the window now: the shorter waits are allowed
 		p.rejected = time.Time{}
-		if skewed != 0 {
-			p.until = time.Time{} // it is a time of a clock that is wrong
+		if later > 0 {
+			p.until = time.Time{} // it ends earlier
 		}
 	}
-	if before := c.w.wall().Add(-skewed); before.After(c.latest) {
-		c.latest = before
-	}
-	// Deliveries of the future count as of now.
-	if unclean || skewed != 0 || c.w.wall().Before(c.latest) {
+	if unclean || later > 0 {
 		c.blind = c.w.now.Add(time.Minute)
 	}
-	if skewed > 0 { // to the new process all that was accepted is an hour old
-		c.reached["clock forward"]++
+	if later > 0 { // all that was accepted is older than it is, perhaps by years
 		clear(c.times)
 	}
-	if skewed < 0 {
+	if set > 0 {
+		c.reached["clock forward"]++
+	}
+	if set < 0 {
 		c.reached["clock back"]++
 	}
 }

@@ -68,6 +68,7 @@ type Core struct {
 	stopping bool
 	quiet    time.Time // when an attempt last started or ended, or nothing was due
 	ended    time.Time // when an attempt last ended, or none was in flight
+	gaps     queue.Gaps
 	trace    trace
 	unproven map[string]bool // upstreams that the last process has seen fail, and that have accepted nothing since
 	broken   map[string]bool // faults of this package that were logged already
@@ -130,9 +131,11 @@ func (c *Core) share() {
 // Input is something that happened.
 type Input interface{ isInput() }
 
-// Began: the process begins. It is the first input, if anything has to be said: the
-// upstreams that had accepted nothing since their last failure when the last process ended.
-type Began struct{ Failing []string }
+// Began: the process begins. It is the first input, if anything has to be said.
+type Began struct {
+	Failing []string   // upstreams that had accepted nothing since their last failure when the last process ended
+	Gaps    queue.Gaps // the parts of the time before now that nobody has measured
+}
 
 // Opened: a lane has something queued, or the configuration names it. The core need
 // not know any other.
@@ -241,6 +244,9 @@ type TryEvent struct{ ID int64 }
 // not be kept; or it can again.
 type Storage struct{ Failing bool }
 
+// Suspended: the machine was suspended, and timers stood still.
+type Suspended struct{}
+
 // Tick: the time of [Core.Next] has come.
 type Tick struct{}
 
@@ -262,6 +268,7 @@ func (Hold) isInput()       {}
 func (Try) isInput()        {}
 func (TryEvent) isInput()   {}
 func (Storage) isInput()    {}
+func (Suspended) isInput()  {}
 func (Tick) isInput()       {}
 func (Stop) isInput()       {}
 
@@ -381,6 +388,7 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 		for _, name := range in.Failing {
 			c.unproven[name] = true
 		}
+		c.gaps = in.Gaps
 	case Opened:
 		c.open(now, in)
 	case Forgotten:
@@ -419,6 +427,8 @@ func (c *Core) Step(now time.Time, in Input) []Decision {
 		c.tryAgain(now, func(one *hedge) bool { return one.id == in.ID })
 	case Storage:
 		c.failing = in.Failing
+	case Suspended: // what is due leaves now; that nothing has for hours is nobody's fault
+		c.quiet, c.ended = now, now
 	case Tick:
 		c.tick(now)
 	case Stop:

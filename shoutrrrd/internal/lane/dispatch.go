@@ -353,7 +353,8 @@ func (c *Core) received(now time.Time, a ask, t Taken) {
 	}
 	started := 0
 	for _, e := range t.Events {
-		if c.tooOld(now, &e) {
+		if c.tooOld(now, l, &e) {
+			delete(l.had, e.ID)
 			c.settle(now, l, queue.Settlement{
 				ID: e.ID, Claim: e.Claim, State: queue.Expired, At: now, Attempts: e.Attempts, Status: e.Status,
 				Reason: "older than " + c.o.MaxAge.String() + " before it could leave",
@@ -465,15 +466,33 @@ func (c *Core) settle(now time.Time, l *lane, x queue.Settlement) {
 	c.decide(now, Settle{l.stored.ID, x})
 }
 
-func (c *Core) tooOld(now time.Time, e *queue.Event) bool {
-	limit := c.o.MaxAge
-	if limit <= 0 {
+// tooOld reports whether an event has expired: it was measured to be too old, or the dates of
+// several boots say so and its upstream has had it since this process began. One of those
+// dates may be wrong by years, and the event seconds old.
+func (c *Core) tooOld(now time.Time, l *lane, e *queue.Event) bool {
+	limit := c.maxAge(e)
+	if limit <= 0 || now.Sub(e.Fresh) <= limit {
 		return false
 	}
-	if e.Action != "" && e.Action != "trigger" {
-		limit += resolveGrace
+	return l.had[e.ID] || c.gaps.Measured(e.Fresh, now) > limit
+}
+
+// maxAge is how old an event may be; 0 for any age.
+func (c *Core) maxAge(e *queue.Event) time.Duration {
+	if c.o.MaxAge > 0 && e.Action != "" && e.Action != "trigger" {
+		return c.o.MaxAge + resolveGrace
 	}
-	return now.Sub(e.Fresh) > limit
+	return c.o.MaxAge
+}
+
+// tried notes that an upstream has had an event which is too old by dates alone.
+func (c *Core) tried(now time.Time, l *lane, e *queue.Event) {
+	if limit := c.maxAge(e); limit > 0 && now.Sub(e.Fresh) > limit {
+		if l.had == nil {
+			l.had = map[int64]bool{}
+		}
+		l.had[e.ID] = true
+	}
 }
 
 // due reports whether something could leave now and has not: the store has not

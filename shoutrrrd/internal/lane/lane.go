@@ -71,10 +71,11 @@ type lane struct {
 	rejectedUntil time.Time // PagerDuty rejects the key: the next probe
 	stalled       time.Time // the store could not answer for this lane: it is not asked before then
 
-	empty  int       // claims in a row that gave nothing, although there may be more
-	record record    // of the attempts
-	alarm  time.Time // when it is looked at again
-	stats  Status    // of which only the totals are used
+	had    map[int64]bool // events that are too old by dates alone and that its upstream has had, see [Core.tooOld]; at most those that wait to be sent again
+	empty  int            // claims in a row that gave nothing, although there may be more
+	record record         // of the attempts
+	alarm  time.Time      // when it is looked at again
+	stats  Status         // of which only the totals are used
 }
 
 // flight is an attempt that has not been answered.
@@ -104,7 +105,7 @@ func (c *Core) open(now time.Time, in Opened) {
 	c.attach(now, l, in.Host)
 	c.enroll(l, in.Pool)
 	for _, a := range in.Recent {
-		l.holdAny(now, earlier(a.At, in.Began)) // a later one is from before the clock was set back
+		l.holdAny(now, earlier(a.At, in.Began)) // a later one is of a wrong clock, in a file of an earlier version
 	}
 	if in.Unclean {
 		for range l.unknown(in) {
@@ -145,7 +146,7 @@ func (c *Core) newLane(now time.Time, in Opened) *lane {
 		grown: now, active: now, opened: now, took: len(in.Recent) > 0,
 	}
 	l.limit, l.start = limits(in.Limit, in.Start)
-	// A pause outlives a restart, but not a clock that was set back by a day.
+	// A pause outlives a restart; in a file of an earlier version it may be one of a wrong clock.
 	if latest := now.Add(maxPause); l.stored.PausedUntil.After(latest) {
 		l.stored.PausedUntil = latest
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
@@ -66,7 +67,10 @@ type world struct {
 	life    int // number of the current process
 	store   *queuetest.Model
 	hints   []lane.Arrived
-	skew    time.Duration // of the process's clock
+	line    *clock.Line   // the process's time
+	wrong   time.Duration // the date that the machine shows less the right one
+	booted  time.Time     // when it has begun anew
+	boot    string        // its name
 	routes  map[int64]*route
 	failing bool // the store cannot be written
 	stuck   []lane.Settle
@@ -108,6 +112,8 @@ func newWorld(t tb, o options) *world {
 		l, _ := w.store.Lane(context.Background(), key)
 		w.routes[l.ID] = &route{host: hosts[i%len(hosts)], limit: o.limit, start: o.start}
 	}
+	w.booted, w.boot = w.now, "boot"
+	w.resume("")
 	w.start(false)
 	return w
 }
@@ -156,6 +162,7 @@ func (w *world) start(unclean bool) {
 	w.hints = nil
 	w.unclean = unclean
 	w.begun = w.wall()
+	w.step(lane.Began{Gaps: w.line.Gaps()})
 	w.recent, _ = w.store.Recent(context.Background(), w.wall().Add(-time.Minute))
 	counts, _ := w.store.Counts(context.Background())
 	w.waited = map[int64]int{}
@@ -224,7 +231,7 @@ func (w *world) settleDown() {
 	}
 	if at, ok := w.core.Next(); ok && !at.Equal(w.tickAt) {
 		w.tickAt = at
-		w.inLife(at.Add(-w.skew), func() {
+		w.inLife(at.Add(w.now.Sub(w.wall())), func() {
 			w.tickAt = time.Time{}
 			w.step(lane.Tick{})
 		})
@@ -384,7 +391,7 @@ func (w *world) wakeUp(at time.Time) {
 		return
 	}
 	w.wakeAt = at
-	w.inLife(at.Add(-w.skew), func() {
+	w.inLife(at.Add(w.now.Sub(w.wall())), func() {
 		if w.wakeAt.Equal(at) {
 			w.wake()
 		}

@@ -2,8 +2,10 @@ package lane_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
@@ -41,10 +43,27 @@ func (r *route) rate(learned int) int {
 }
 
 // wall is what the process takes for the time.
-func (w *world) wall() time.Time { return w.now.Add(w.skew) }
+func (w *world) wall() time.Time { return w.line.Now() }
 
-// live lets the process end now and then, mostly without warning, and sometimes
-// with a clock that is wrong by an hour after that.
+// clocks are those of the machine, a [clock.Clock].
+func (w *world) clocks() clock.Reading {
+	return clock.Reading{Wall: w.now.Add(w.wrong), Boot: w.now.Sub(w.booted) + time.Second, ID: w.boot}
+}
+
+// resume begins a process's time, where the last one's was by its mark.
+func (w *world) resume(mark string) {
+	w.line = clock.NewLine(w.clocks)
+	w.line.Resume(mark)
+}
+
+// setClock makes the date of the machine a right one, or a wrong one.
+func (w *world) setClock() {
+	const years = 10 * 365 * 24 * time.Hour
+	w.wrong = []time.Duration{-years, -time.Hour, 0, time.Hour, years}[w.random.IntN(5)]
+}
+
+// live lets the process end now and then, mostly without warning, and sometimes the
+// machine begins anew, with a date that may be wrong by years.
 func (w *world) live() {
 	if w.quiet || !w.o.restarts {
 		return
@@ -62,11 +81,13 @@ func (w *world) live() {
 }
 
 func (w *world) restart(unclean bool) {
-	skew := w.skew
+	before, wrong, mark := w.wall(), w.wrong, w.line.Mark()
 	if w.o.people && w.random.IntN(4) == 0 {
-		w.skew = []time.Duration{-time.Hour, 0, time.Hour}[w.random.IntN(3)]
+		w.setClock()
+		w.booted, w.boot = w.now, fmt.Sprint("boot of ", w.now)
 	}
-	w.check.restarted(unclean, w.skew-skew)
+	w.resume(mark)
+	w.check.restarted(unclean, w.wall().Sub(before), w.wrong-wrong)
 	w.start(unclean)
 }
 
@@ -74,6 +95,9 @@ func (w *world) restart(unclean bool) {
 func (w *world) operate() {
 	if w.quiet {
 		return
+	}
+	if w.random.IntN(4) == 0 { // while the process runs: nothing happens
+		w.setClock()
 	}
 	id := 1 + w.random.Int64N(int64(w.o.keys))
 	switch w.random.IntN(4) {

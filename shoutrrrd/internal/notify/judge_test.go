@@ -128,7 +128,7 @@ func TestMessage(t *testing.T) {
 	for i := range 12 {
 		f.Lanes = append(f.Lanes, Lane{Name: fmt.Sprintf("lane-%02d", i), Upstream: "https://events.pagerduty.com", Waiting: 2, Oldest: begin.Add(time.Duration(i) * time.Minute), Why: "500 Internal Server Error"})
 	}
-	m := Judge(nil, f, time.Minute)[0].message("relay-1")
+	m := Judge(nil, f, time.Minute)[0].message("relay-1", itself)
 	if want := "shoutrrrd on relay-1: 24 critical events are not delivered to events.pagerduty.com, the oldest has waited 20 min; 2 critical events were rejected or expired: 500 Internal Server Error"; m.Subject != want {
 		t.Errorf("subject %q", m.Subject)
 	}
@@ -164,11 +164,11 @@ func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
 		if givenUp {
 			o.Rejected, want, subject = 1, "triggered", "is late any more; 1 was given up, see the dead letters"
 		}
-		if err := way.Send(t.Context(), o.message("relay-1")); err != nil {
+		if err := way.Send(t.Context(), o.message("relay-1", itself)); err != nil {
 			t.Fatal(err)
 		}
 		o.Ended = begin.Add(time.Hour)
-		end := o.message("relay-1")
+		end := o.message("relay-1", itself)
 		if err := way.Send(t.Context(), end); err != nil {
 			t.Fatal(err)
 		}
@@ -178,5 +178,28 @@ func TestWhatWasGivenUpStaysAnIncident(t *testing.T) {
 		if !strings.HasSuffix(end.Subject, subject) {
 			t.Errorf("%q", end.Subject)
 		}
+	}
+}
+
+func itself(at time.Time) time.Time { return at }
+
+// When the wall clock is set while an outage lasts, the message has the dates of the new one,
+// how long something has waited stays true, and the outage keeps its name.
+func TestMessageHasDates(t *testing.T) {
+	began := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	o := Outage{
+		Upstream: "https://events.pagerduty.com", Began: began, Seen: began.Add(time.Minute), Called: began.Add(time.Minute),
+		lanes: []Lane{{Name: "db", Waiting: 1, Oldest: began}}, at: began.Add(5 * time.Minute),
+	}
+	before := o.message("relay-1", itself)
+	after := o.message("relay-1", func(at time.Time) time.Time { return at.AddDate(10, 0, 0) })
+	if want := began.AddDate(10, 0, 0); !after.Began.Equal(want) || !after.Oldest.Equal(want) || !after.Lanes[0].Oldest.Equal(want) {
+		t.Errorf("it has the dates %s, %s and %s", after.Began, after.Oldest, after.Lanes[0].Oldest)
+	}
+	if after.Outage != before.Outage || after.Subject != before.Subject {
+		t.Errorf("%q %q became %q %q", before.Outage, before.Subject, after.Outage, after.Subject)
+	}
+	if !o.lanes[0].Oldest.Equal(began) {
+		t.Error("the outage itself has changed")
 	}
 }

@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,9 +40,11 @@ type InLane struct {
 }
 
 // message says how an outage stands.
-func (o *Outage) message(relay string) Message {
+func (o *Outage) message(relay string, date func(time.Time) time.Time) Message {
+	id := o.id(relay)
+	o = o.dated(date)
 	m := Message{
-		Status: string(o.stage()), Relay: relay, Upstream: o.Upstream, Outage: o.id(relay),
+		Status: string(o.stage()), Relay: relay, Upstream: o.Upstream, Outage: id,
 		Began: o.Began.UTC(), Rejected: o.Rejected, Expired: o.Expired, Why: o.Why, Lanes: []InLane{},
 	}
 	if !o.Ended.IsZero() {
@@ -60,6 +63,17 @@ func (o *Outage) message(relay string) Message {
 	m.Subject = fmt.Sprintf("shoutrrrd on %s: %s", relay, o.headline(&m))
 	m.Text = o.text(&m)
 	return m
+}
+
+// dated is the outage with dates in the place of the relay's times. The name of the outage
+// stays that of the times: the wall clock may be set while it lasts.
+func (o *Outage) dated(date func(time.Time) time.Time) *Outage {
+	d := *o
+	d.Began, d.Quiet, d.at, d.lanes = date(o.Began), date(o.Quiet), date(o.at), slices.Clone(o.lanes)
+	for i := range d.lanes {
+		d.lanes[i].Oldest = date(d.lanes[i].Oldest)
+	}
+	return &d
 }
 
 // id names the outage for whoever gets its messages. It is made of what a restart finds

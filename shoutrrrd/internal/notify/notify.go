@@ -30,8 +30,10 @@ type Options struct {
 	Relay  string // name of this machine
 	Book   string // path of the file that keeps what was told
 	Log    *slog.Logger
-	// Now is the clock of the queue.
-	Now func() time.Time
+	// Now is the clock of the queue, and Date makes a date of its times. That defaults to the
+	// time itself.
+	Now  func() time.Time
+	Date func(time.Time) time.Time
 	// Hide makes a text of others one line that may be shown.
 	Hide func(string) string
 	// Tried is called after each attempt to tell a way, for metrics. Defaults to nothing.
@@ -70,6 +72,9 @@ type looked struct {
 func New(o Options) *Notifier {
 	if o.Tried == nil {
 		o.Tried = func(string, Stage, error) {}
+	}
+	if o.Date == nil {
+		o.Date = func(at time.Time) time.Time { return at }
 	}
 	return &Notifier{
 		o: o, kick: make(chan struct{}, 1), looks: make(chan looked, 1), saves: make(chan struct{}, 1),
@@ -283,7 +288,7 @@ func (n *Notifier) report(before []Outage) {
 			continue
 		}
 		signal(n.saves)
-		m := o.message(n.o.Relay)
+		m := o.message(n.o.Relay, n.o.Date)
 		switch stage {
 		case Firing:
 			n.o.Log.Error("calling for help", "outage", m.Outage, "what", o.headline(&m))

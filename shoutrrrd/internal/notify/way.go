@@ -103,7 +103,7 @@ func (n *Notifier) due(w Way) (Message, Stage, bool) {
 	for i := range n.book {
 		o := &n.book[i]
 		if stage := o.stage(); stage != "" && w.watches(o.Upstream) && o.Told[w.Name] != stage {
-			return o.message(n.o.Relay), stage, true
+			return o.message(n.o.Relay, n.o.Date), stage, true
 		}
 	}
 	return Message{}, "", false

@@ -51,6 +51,8 @@ type Ops struct {
 	Name  func(lane int64) string
 	Alias func(ctx context.Context, alias string) (queue.Lane, error)
 	Log   *slog.Logger
+	// At makes a time of the queue's of a date that an operator gives. Defaults to the date.
+	At func(time.Time) time.Time
 	// Changed is called when something was done.
 	Changed func()
 }

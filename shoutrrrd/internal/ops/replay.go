@@ -12,8 +12,8 @@ import (
 // Period is the time in which PagerDuty has accepted what is to be sent again: it has
 // reported that it dropped events which it had accepted.
 type Period struct {
-	Since, Until time.Time
-	Lane         int64 // 0 for all
+	Since, Until time.Time // dates
+	Lane         int64     // 0 for all
 }
 
 // Plan is what a replay would send.
@@ -29,6 +29,9 @@ var ErrTooMany = fmt.Errorf("more than %d events were delivered in that time; na
 // if no trigger did, that resolve alone, as its incident may be open. A change event goes
 // again in any case.
 func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
+	if o.At != nil {
+		p.Since, p.Until = o.At(p.Since), o.At(p.Until)
+	}
 	sent, err := o.Store.Sent(ctx, p.Since, p.Until, p.Lane, MaxEvents+1)
 	if err != nil {
 		return Plan{}, err

@@ -39,6 +39,8 @@ type Name struct {
 	Lane     string // alias or fingerprint
 	Upstream string
 	By       string // who has paused it; "" if nobody did, or did not say
+	// Date makes a date of a time of the relay's; nil: it is one.
+	Date func(time.Time) time.Time
 }
 
 // Relay is what is known of the whole relay.

@@ -25,7 +25,7 @@ func Words(s lane.Status, of Name, now time.Time) string {
 	case lane.KeyRejected:
 		return "key rejected: " + because(KeyRejected, s.Record)
 	case lane.Throttled:
-		return "rate limited until " + Clock(now, s.Until)
+		return "rate limited until " + Clock(of.date(now), of.date(s.Until))
 	case lane.Failing:
 		return "failing: " + because(Failing, s.Record)
 	case lane.AtLimit:
@@ -57,7 +57,15 @@ func Why(s lane.Status, count queue.Count, of Name, now time.Time) string {
 	return Of(s, count, now).Staying().Cause(of)
 }
 
-// Clock is a time with its zone, and with its date if that is not today's.
+// date makes a date of a time of the relay's.
+func (of Name) date(at time.Time) time.Time {
+	if of.Date == nil {
+		return at
+	}
+	return of.Date(at)
+}
+
+// Clock is a date with its zone, and with its date if that is not today's.
 func Clock(now, at time.Time) string {
 	now, at = now.UTC(), at.UTC()
 	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {

@@ -170,6 +170,16 @@ func (f *Folded) Add(other Folded) {
 	}
 }
 
+// Dated returns the same with dates in place of the queue's times.
+func (f *Folded) Dated(date func(time.Time) time.Time) Folded {
+	dated := *f
+	dated.Spans = make([]Span, len(f.Spans))
+	for i, s := range f.Spans {
+		dated.Spans[i] = Span{date(s.Opened), date(s.Resolved)}
+	}
+	return dated
+}
+
 // times lists when that was, with the zone.
 func (f *Folded) times() string {
 	var b strings.Builder

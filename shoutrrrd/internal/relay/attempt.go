@@ -18,7 +18,7 @@ func (r *Relay) attempt(work context.Context, e queue.Event, to opened) {
 	if e.Kind == queue.Change {
 		post = to.route.Post.PostChange
 	}
-	_, err := post(work, key, wire(key, &e))
+	_, err := post(work, key, wire(key, &e, r.o.Date))
 	r.ended(work, &e, to.route.Pool, lane.Answered{Err: failure(err)})
 }
 
@@ -55,11 +55,11 @@ func (o *opened) key(e *queue.Event) eventsv2.Key {
 
 // wire returns the bytes that PagerDuty gets. An event that stands for several says so, and
 // has the highest of their severities.
-func wire(key eventsv2.Key, e *queue.Event) []byte {
+func wire(key eventsv2.Key, e *queue.Event, date func(time.Time) time.Time) []byte {
 	body := e.Body
 	if e.Kind == queue.Alert && (e.Repeats > 0 || e.Folded.Pairs > 0) {
 		if event, err := eventsv2.ParseEvent(body); err == nil { // what the door wrote can be read
-			tell(&event, e)
+			tell(&event, e, date)
 			body = event.AppendJSON(nil)
 		}
 	}
@@ -68,22 +68,23 @@ func wire(key eventsv2.Key, e *queue.Event) []byte {
 
 // tell puts into an event what it stands for: into its details, or if there is no room for
 // any, into its summary.
-func tell(event *eventsv2.Event, e *queue.Event) {
+func tell(event *eventsv2.Event, e *queue.Event, date func(time.Time) time.Time) {
 	p := &event.Payload
 	p.Severity = e.Severity.Severity()
 	if e.Repeats > 0 {
 		event.Tell("relay_repeats", fmt.Sprintf("%d triggers between %s and %s, this is the latest",
-			e.Repeats+1, e.Accepted.UTC().Format(time.RFC3339), e.Fresh.UTC().Format(time.RFC3339)))
+			e.Repeats+1, date(e.Accepted).UTC().Format(time.RFC3339), date(e.Fresh).UTC().Format(time.RFC3339)))
 	}
 	if e.Folded.Pairs == 0 {
 		return
 	}
-	event.Tell(queue.FoldedName, e.Folded.String())
+	told := e.Folded.Dated(date)
+	event.Tell(queue.FoldedName, told.String())
 	if len(p.CustomDetails) > 0 || p.DetailsText != "" {
 		return
 	}
 	was := p.Summary
-	p.Summary = e.Folded.InSummary(was)
+	p.Summary = told.InSummary(was)
 	if len(event.AppendJSON(nil)) > eventsv2.MaxEventBytes-roomForKey {
 		p.Summary = was
 	}

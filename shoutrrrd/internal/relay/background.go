@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -115,12 +116,13 @@ func (r *Relay) lanesOf(host string) (ids []int64) {
 const incidentLife = 30 * 24 * time.Hour
 
 // purgeAll deletes what is older than the retention, in slices, so that a new
-// event never waits behind a large one.
+// event never waits behind a large one. Only what was measured counts: what is deleted does
+// not come back when a wrong date is set right.
 func (r *Relay) purgeAll(ctx context.Context) {
 	for wait(ctx, purgeEvery) {
 		for {
-			now, retention := r.o.Now(), r.o.Retention()
-			n, err := r.o.Store.Purge(ctx, now.Add(-retention), now.Add(-max(retention, incidentLife)), purgeSlice)
+			now, gaps, retention := r.o.Now(), r.o.Gaps(), r.o.Retention()
+			n, err := r.o.Store.Purge(ctx, gaps.Back(now, retention), gaps.Back(now, max(retention, incidentLife)), purgeSlice)
 			if err != nil && ctx.Err() == nil {
 				r.o.Log.Warn("cannot delete old events", "error", err)
 			}
@@ -128,6 +130,22 @@ func (r *Relay) purgeAll(ctx context.Context) {
 				break
 			}
 		}
+	}
+}
+
+// clockEvery is how often it is looked whether the machine was suspended: timers stand still
+// meanwhile, and what is due leaves within that time.
+const clockEvery = 5 * time.Second
+
+// watchClock looks for what has become due while the machine was suspended.
+func (r *Relay) watchClock(ctx context.Context) {
+	for last := r.o.Now(); wait(ctx, clockEvery); {
+		now := r.o.Now()
+		if now.Sub(last) >= 2*clockEvery {
+			r.inputs.put(lane.Suspended{})
+			wake(r.woken)
+		}
+		last = now
 	}
 }
 

@@ -28,7 +28,7 @@ func newCopies(work context.Context) copies {
 // after that, and is not to meet a copy that is on its way.
 func (r *Relay) attemptTwice(work context.Context, e queue.Event, to opened, c copies) {
 	key := to.key(&e)
-	first, second := to.route.Post.Twice(key, wire(key, &e))
+	first, second := to.route.Post.Twice(key, wire(key, &e, r.o.Date))
 	defer c.cancel()
 	begin := func(attempt func(context.Context) (eventsv2.Receipt, error)) <-chan *eventsv2.Error {
 		ended := make(chan *eventsv2.Error, 1)

@@ -159,7 +159,7 @@ func TestOperatorTriesWhatHangs(t *testing.T) {
 				w.judge.tried = time.Now()
 				other := w.judge.records[2].lane
 				w.mu.Unlock()
-				by := queue.By{Who: "ana", Why: "it hangs", At: w.wall()}
+				by := queue.By{Who: "ana", Why: "it hangs", At: w.now()}
 				if err := w.life.relay.TryEvent(context.Background(), 3, by); err != nil {
 					w.fail("%v", err)
 				}

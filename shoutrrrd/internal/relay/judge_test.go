@@ -42,6 +42,7 @@ type judge struct {
 	queued      map[int64]*record // all that has not ended
 	flying      map[int64]*record // those of which an attempt is in flight
 	tried       time.Time         // the last time that an operator had something tried
+	woke        time.Time         // the last time that the machine was awake again
 	reached     map[string]int
 	forecasts   forecasts
 
@@ -67,6 +68,9 @@ type record struct {
 	latest   int       // its number, the last one if others were coalesced into it
 	kept     time.Time // or coalesced, or requeued
 	requeued time.Time // by an operator; zero if it was not
+	dated    time.Time // the right date of that
+	boot     int       // of the machine, in which that was
+	had      int       // the life in which its upstream last had it and said nothing of it
 	alone    bool      // no other event of its chain was undelivered
 	tries    int       // attempts, since it was requeued
 	ended    bool
@@ -308,14 +312,14 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 			j.w.fail("event %d was coalesced into %d, which cannot take it", n, placed.ID)
 			return
 		}
-		r.latest, r.kept = n, time.Now()
+		r.latest, r.kept, r.dated, r.boot = n, time.Now(), j.w.machine.date(), j.w.machine.boot()
 		r.severity = min(r.severity, sent.severity)
 		return
 	}
 	j.places += placeStep
 	r := &record{
 		id: placed.ID, chain: chainID{j.w.serviceOf(sent.key), sent.dedup}, action: sent.action, severity: sent.severity, lane: placed.Lane,
-		place: j.places, latest: n, kept: time.Now(), takes: map[int]int{},
+		place: j.places, latest: n, kept: time.Now(), dated: j.w.machine.date(), boot: j.w.machine.boot(), takes: map[int]int{},
 	}
 	if sent.action == "" {
 		r.chain.dedup = fmt.Sprint("change ", placed.ID)
@@ -395,6 +399,9 @@ func (j *judge) departed(r *request) {
 	if way := x.way; way != "" && way != r.host {
 		j.w.fail("event %d of key %d goes to %s, it was accepted for %s: %s", x.id, r.key, r.host, way, j.story(j.chain(x.chain)))
 	}
+	if age := j.w.machine.date().Sub(x.dated); x.boot == j.w.machine.boot() && age > j.maxAge(x)+time.Second {
+		j.w.fail("event %d leaves %s after it was accepted, its age may be %s", x.id, age, j.maxAge(x))
+	}
 	if ways := j.ways[r.key]; ways != nil && !ways[r.host] {
 		j.w.fail("event %d of key %d goes to %s, which the configuration has never named for that key", x.id, r.key, r.host)
 	}
@@ -424,7 +431,7 @@ func (j *judge) again(x *record, r *request) {
 	switch waited := time.Since(x.left); {
 	case r.action == "" || !critical:
 		j.w.fail("event %d (%s, %s) leaves a second time, and is no critical alert", x.id, r.action, x.severity)
-	case waited < 3*time.Second-time.Millisecond:
+	case waited < 3*time.Second-time.Millisecond && !j.woke.After(x.left):
 		j.w.fail("event %d leaves a second time %s after the first", x.id, waited)
 	case !l.held.IsZero() && time.Since(l.held) > 2*time.Second:
 		j.w.fail("event %d left a second time, by a lane that has been paused for %s", x.id, time.Since(l.held))
@@ -444,7 +451,7 @@ func (j *judge) cancelled(r *request, l *life) {
 	}
 	j.reached["given up twice"]++
 	second := r.copies.second
-	if silent := time.Since(second); second.IsZero() || silent < 3*time.Second-time.Millisecond {
+	if silent := time.Since(second); second.IsZero() || silent < 3*time.Second-time.Millisecond && !j.woke.After(second) {
 		j.w.fail("a copy of event %d was given up when the second one had been in flight for %s", r.n, silent)
 	}
 	h := j.host(r.host)
@@ -607,6 +614,9 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	if show(j.onsets[r.key], r.began, err); err == nil || err.Status != 429 && !err.Rejected {
 		show(h.onsets, r.began, err)
 	}
+	if err != nil && (err.Status >= 500 || err.Status == 408 || err.Status == 0 && err.Sent && !errors.Is(err.Err, context.Canceled)) {
+		x.had = j.w.life.n
+	}
 	x.maybe = x.maybe || err != nil && err.Status != 429 && !err.Rejected
 	if err == nil && r.began.After(h.answered) {
 		h.answered = r.began
@@ -665,10 +675,37 @@ func (j *judge) settled(s queue.Settlement) {
 	if s.State == queue.Delivered && x.tells && !x.hasTold {
 		j.w.fail("event %d was settled as delivered, and PagerDuty was not told of those that it stands for", x.id)
 	}
-	if age := time.Since(x.kept); s.State == queue.Expired && age < j.w.o.maxAge-3*time.Hour {
-		j.w.fail("event %d has expired %s after it was accepted, its age may be %s", x.id, age, j.w.o.maxAge)
+	if s.State == queue.Expired {
+		j.expired(x)
 	}
 	j.end(x, s.State)
+}
+
+// maxAge is how old an event may be.
+func (j *judge) maxAge(x *record) time.Duration {
+	if x.action != "" && x.action != eventsv2.Trigger {
+		return j.w.o.maxAge + time.Hour
+	}
+	return j.w.o.maxAge
+}
+
+// expired sees an event given up as too old. Within one boot that is exact, whatever the wall
+// clock has shown; after another boot the date may be wrong, and the upstream had it first.
+func (j *judge) expired(x *record) {
+	age := j.w.machine.date().Sub(x.dated)
+	switch {
+	case age >= j.maxAge(x)-time.Millisecond:
+	case x.boot == j.w.machine.boot():
+		j.w.fail("event %d has expired %s after it was accepted, its age may be %s", x.id, age, j.maxAge(x))
+	case j.w.life == nil || x.had != j.w.life.n:
+		j.w.fail("event %d has expired by a date, %s after it was accepted, and its upstream has not had it in this process", x.id, age)
+	default:
+		j.reached["expired by a date"]++
+		return
+	}
+	if x.boot != j.w.machine.boot() && x.had != j.w.life.n && j.w.machine.date().Sub(j.w.machine.bootedAt()) < j.maxAge(x) {
+		j.w.fail("event %d has expired %s after it was accepted, its upstream has not had it in this process, and the machine runs for %s", x.id, age, j.w.machine.date().Sub(j.w.machine.bootedAt()))
+	}
 }
 
 // moved sees the store move a chain of which nothing may have been accepted.
@@ -745,6 +782,7 @@ func (j *judge) requeued(a queue.Requeued) {
 			return
 		}
 		into.latest, into.kept, into.severity = max(into.latest, x.latest), time.Now(), min(into.severity, x.severity)
+		into.dated, into.boot = j.w.machine.date(), j.w.machine.boot()
 		for n, id := range j.idOf {
 			if id == a.ID {
 				j.idOf[n] = a.Into
@@ -767,6 +805,7 @@ func (j *judge) requeued(a queue.Requeued) {
 	}
 	x.way, j.queued[x.id] = "", x
 	x.ended, x.kept, x.requeued, x.tries, x.failed, x.lane = false, time.Now(), time.Now(), 1, nil, a.Lane
+	x.dated, x.boot, x.had = j.w.machine.date(), j.w.machine.boot(), 0
 }
 
 // placeAgain is the place of an event that is sent once more: before what came later and

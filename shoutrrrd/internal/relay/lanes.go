@@ -39,7 +39,7 @@ func (r *Relay) begin(ctx context.Context) error {
 	if err != nil {
 		r.o.Log.Warn("cannot read which upstreams have failed", "error", err)
 	}
-	r.step(ctx, lane.Began{Failing: failing})
+	r.step(ctx, lane.Began{Failing: failing, Gaps: r.o.Gaps()})
 	waits := map[int64]queue.Count{}
 	var order [4][]int64
 	for _, count := range counts {
@@ -365,7 +365,7 @@ func (r *Relay) tell(t lane.Tell) {
 		attrs = append(attrs, "why", t.Why)
 	}
 	if !t.Till.IsZero() {
-		attrs = append(attrs, "until", t.Till.UTC().Format(time.RFC3339))
+		attrs = append(attrs, "until", r.o.Date(t.Till).UTC().Format(time.RFC3339))
 	}
 	level := slog.LevelWarn
 	switch t.What {

@@ -129,6 +129,8 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 	switch {
 	case row.Upstream != upstream, j.directed(lane.key).After(kept.Add(-time.Second)):
 		return "its upstream is not configured"
+	case j.woke.Add(10 * time.Second).After(kept): // timers stood still, and it is looked after that every 5 s
+		return "a suspended machine"
 	case l.began.After(kept), l.blind && l.began.Add(61*time.Second).After(kept):
 		return "a new process"
 	case j.w.disk.troubled(kept.Add(-2500 * time.Millisecond)):
@@ -141,7 +143,7 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 		return "pace"
 	case !row.KeyRefused.IsZero(), lane.rejected.After(kept):
 		return "rejected key"
-	case j.w.wall().Before(row.PausedUntil), row.Pauses > 0, lane.limited.Add(5 * time.Second).After(kept):
+	case j.w.now().Before(row.PausedUntil), row.Pauses > 0, lane.limited.Add(5 * time.Second).After(kept):
 		return "rate limited"
 	case used >= rate-reserve && critical >= reserve, len(recent(lane.arrivals)) > reserve:
 		return "window"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/intake"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -28,6 +29,7 @@ type life struct {
 	w        *world
 	n        int
 	began    time.Time
+	line     *clock.Line
 	blind    bool // it does not know all of what was sent in the minute before it
 	store    *watched
 	relay    *relay.Relay
@@ -92,22 +94,19 @@ func (l *life) take(s *settings.Settings) {
 // start begins a process.
 func (w *world) start(blind bool) {
 	w.lives++
-	if w.wall().Before(w.latest) {
-		w.setBack, blind = true, true // what was delivered in its future counts as if it were now
-	}
-	l := &life{w: w, n: w.lives, began: time.Now(), blind: blind, killed: make(chan struct{}), ended: make(chan struct{})}
+	l := &life{w: w, n: w.lives, began: time.Now(), line: clock.NewLine(w.clocks()), blind: blind, killed: make(chan struct{}), ended: make(chan struct{})}
 	l.settings.Store(w.load())
 	l.store = &watched{w: w, life: l}
 	log := slog.New(&ear{w: w})
 	l.from = routes.Routes{Settings: l.settings.Load, Lane: l.store.Lane, Client: func(upstream string) relay.Poster { return poster{l, upstream} }}
 	from := l.from
 	l.relay = relay.New(relay.Options{
-		Store: l.store, Now: w.wall, Route: from.OfLane, Log: log, Other: from.Other, Seed: w.o.seed + uint64(w.lives), Capacity: w.o.capacity,
+		Store: l.store, Now: l.line.Now, Gaps: l.gaps, Date: l.line.Date, Route: from.OfLane, Log: log, Other: from.Other, Seed: w.o.seed + uint64(w.lives), Capacity: w.o.capacity,
 		MaxAge:    func() time.Duration { return l.settings.Load().MaxAge },
 		Retention: func() time.Duration { return l.settings.Load().Retention },
 	})
 	l.relay.Break(w.o.plant)
-	l.door = intake.New(intake.Options{Store: l.store, Route: from.OfKey, Log: log, Now: w.wall, TryRejected: l.relay.TryRejectedKey, CanSend: l.relay.CanSend})
+	l.door = intake.New(intake.Options{Store: l.store, Route: from.OfKey, Log: log, Now: l.line.Now, TryRejected: l.relay.TryRejectedKey, CanSend: l.relay.CanSend})
 	if err := l.open(); err != nil {
 		w.fail("the queue cannot be opened: %v", err)
 		return
@@ -127,6 +126,25 @@ func (w *world) start(blind bool) {
 	}()
 }
 
+// clocks are those of the machine, as a process reads them.
+func (w *world) clocks() clock.Clock {
+	if w.o.plant != "the wall clock is the time" {
+		return w.machine.read
+	}
+	return func() clock.Reading {
+		r := w.machine.read()
+		r.Boot = r.Wall.Sub(w.begun.Add(-100 * 365 * 24 * time.Hour))
+		return r
+	}
+}
+
+func (l *life) gaps() queue.Gaps {
+	if l.w.o.plant == "dates decide" {
+		return nil
+	}
+	return l.line.Gaps()
+}
+
 func (l *life) open() (err error) {
 	w := l.w
 	listed := func(key eventsv2.Key) bool { return w.o.store == "twin" || l.settings.Load().Lookup(key).Listed }
@@ -135,7 +153,9 @@ func (l *life) open() (err error) {
 		if l.blind {
 			w.model.Crashed()
 		}
-		w.model.Shorten(w.wall().Add(time.Minute))
+		l.line.Resume(w.mark)
+		w.line = l.line
+		w.model.Shorten(w.now().Add(time.Minute))
 		w.model.OnReady, w.model.Configured = l.ready, l.from.Configured
 		l.store.inner = &locked{model: w.model, clean: !l.blind}
 		return nil
@@ -143,11 +163,13 @@ func (l *life) open() (err error) {
 	if w.model != nil {
 		w.model.Configured = l.from.Configured
 		w.model.Restart()
-		w.model.Shorten(cut(w.wall()).Add(time.Minute))
 	}
-	l.store.inner, err = openFile(queueFile(w.dir), w.wall, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, configured: l.from.Configured, forget: l.forgotten, report: w.judge.incident, setBack: w.setBack, merged: &w.merged, hangs: w.o.disk}, w.model)
-	if err == nil && w.model != nil && !l.store.inner.Clean() {
-		w.model.Crashed()
+	l.store.inner, err = openFile(queueFile(w.dir), l.line, l.ready, bounds{lanes: w.o.maxLanes, listed: listed, configured: l.from.Configured, forget: l.forgotten, report: w.judge.incident, merged: &w.merged, hangs: w.o.disk}, w.model)
+	if w.line = l.line; err == nil && w.model != nil {
+		w.model.Shorten(cut(w.now()).Add(time.Minute))
+		if !l.store.inner.Clean() {
+			w.model.Crashed()
+		}
 	}
 	return err
 }
@@ -232,9 +254,7 @@ func (w *world) stop() bool {
 
 // over notes that there is no process.
 func (w *world) over() {
-	if w.wall().After(w.latest) {
-		w.latest = w.wall()
-	}
+	w.mark = w.line.Mark()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life = nil

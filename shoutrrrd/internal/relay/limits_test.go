@@ -163,7 +163,7 @@ func TestTryNow(t *testing.T) {
 				patience := 2 * time.Second
 				if do == nil {
 					patience = 15 * time.Minute
-				} else if err := do(w, l.ID, queue.By{Who: "ana", At: w.wall()}); err != nil {
+				} else if err := do(w, l.ID, queue.By{Who: "ana", At: w.now()}); err != nil {
 					w.fail("%v", err)
 				}
 				if w.wait(patience); w.queued() > 0 {
@@ -196,7 +196,7 @@ func TestTryRetrying(t *testing.T) {
 			w.mu.Lock()
 			broken = false
 			w.mu.Unlock()
-			by := queue.By{Who: "ana", At: w.wall()}
+			by := queue.By{Who: "ana", At: w.now()}
 			var err error
 			if l, known := w.life.store.Lane(context.Background(), w.keys[1]); whole && known == nil {
 				err = w.life.relay.Try(context.Background(), l.ID, by)

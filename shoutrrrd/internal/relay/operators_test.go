@@ -168,7 +168,7 @@ func (w *world) hold(lane int64, held bool) {
 		w.in(time.Minute, func() { w.hold(lane, held) })
 		return
 	}
-	by := queue.By{Who: "ana", Why: "work", At: w.wall()}
+	by := queue.By{Who: "ana", Why: "work", At: w.now()}
 	do := life.relay.Unhold
 	if held {
 		do = life.relay.Hold

@@ -27,6 +27,7 @@ type upstream struct {
 	account int            // what all keys together may send in any 60 s; 0 for no limit
 	all     []time.Time    // what was taken of all keys in the last minute
 	arrived map[string]int // requests, by host
+	got     map[int]int    // how often it was taken, by the number of the event
 }
 
 // request is one attempt as it arrives.
@@ -73,7 +74,7 @@ type reply struct {
 }
 
 func newUpstream(w *world) *upstream {
-	return &upstream{w: w, moods: map[string]string{}, keys: map[int]string{}, taken: map[int][]time.Time{}, truth: w.o.truth, tries: map[int]int{}, again: map[int]time.Duration{}, brown: map[string]int{}, arrived: map[string]int{}}
+	return &upstream{w: w, moods: map[string]string{}, keys: map[int]string{}, taken: map[int][]time.Time{}, truth: w.o.truth, tries: map[int]int{}, again: map[int]time.Duration{}, brown: map[string]int{}, arrived: map[string]int{}, got: map[int]int{}}
 }
 
 var (
@@ -180,6 +181,7 @@ func (p poster) attempt(ctx context.Context, r *request) *eventsv2.Error {
 		}
 		reply := w.up.receive(r)
 		if reply.taken {
+			w.up.got[r.n]++
 			w.judge.taken(r, reply.err)
 		}
 		w.mu.Unlock()
@@ -297,6 +299,7 @@ func (u *upstream) body(r *request, chance int, after time.Duration) (reply, boo
 
 func (u *upstream) take(key int) {
 	u.taken[key] = append(u.recent(key), time.Now())
+
 	u.all = append(u.recentOfAll(), time.Now())
 }
 

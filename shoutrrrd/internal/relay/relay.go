@@ -70,7 +70,12 @@ type Options struct {
 	Store Store
 	// Now has to be steady: a clock that is set back while the relay runs would
 	// keep waiting events from their time, and the window from moving.
-	Now   func() time.Time
+	Now func() time.Time
+	// Gaps are the parts of that time that nobody has measured. Defaults to none.
+	Gaps func() queue.Gaps
+	// Date makes a date of a time that Now gives, for people: the wall clock may have been
+	// set meanwhile. Defaults to the time itself.
+	Date  func(time.Time) time.Time
 	Route func(queue.Lane) Route
 	Log   *slog.Logger
 	// Other returns another lane of the event's pool that could take it, 0 if there
@@ -139,6 +144,12 @@ func New(o Options) *Relay {
 	if o.Trusted == nil {
 		o.Trusted = func(int64) bool { return false }
 	}
+	if o.Gaps == nil {
+		o.Gaps = func() queue.Gaps { return nil }
+	}
+	if o.Date == nil {
+		o.Date = func(at time.Time) time.Time { return at }
+	}
 	if o.Other == nil {
 		o.Other = func(context.Context, string, queue.Event) int64 { return 0 }
 	}
@@ -182,6 +193,7 @@ func (r *Relay) Run(ctx context.Context, grace time.Duration) error {
 	helpers.Go(func() { r.wakeAll(ctx) })
 	helpers.Go(func() { r.hastenAll(ctx) })
 	helpers.Go(func() { r.purgeAll(ctx) })
+	helpers.Go(func() { r.watchClock(ctx) })
 	r.loop(ctx, work)
 	r.drain(work, stopWork, grace)
 	r.settlements.close() // what is in it is still settled

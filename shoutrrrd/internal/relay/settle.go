@@ -164,7 +164,7 @@ func (r *Relay) log(s *settling) {
 	case queue.Refused, queue.Expired:
 		r.o.Log.Error(s.x.State.String(), append(attrs, "why", s.x.Reason)...)
 	case queue.Waiting:
-		r.o.Log.Warn("will be sent again", append(attrs, "why", s.x.Reason, "at", s.x.Due.UTC().Format(time.RFC3339Nano))...)
+		r.o.Log.Warn("will be sent again", append(attrs, "why", s.x.Reason, "at", r.o.Date(s.x.Due).UTC().Format(time.RFC3339Nano))...)
 	default:
 		r.o.Log.Debug("not sent", append(attrs, "why", s.x.Reason)...)
 	}

@@ -16,7 +16,7 @@ import (
 
 var ordinary = options{
 	length: 24 * time.Hour, every: 20 * time.Second, store: "file", limit: 60, truth: 60, maxAge: 3 * time.Hour, capacity: 64,
-	troubles: true, bodies: true, lives: true, operators: true, disk: true,
+	troubles: true, bodies: true, lives: true, operators: true, disk: true, clocks: true, suspends: true,
 }
 
 // A month of an unkind world, over the real store: nothing that was accepted is lost,
@@ -34,7 +34,7 @@ func TestMonth(t *testing.T) {
 		t.Fatal(verdict)
 	}
 	for _, rare := range []string{
-		"storm", "coalesced", "killed", "stopped", "clock set", "paused", "reload", "requeue", "drop", "disk fails", "disk hangs", "disk failed once",
+		"storm", "coalesced", "killed", "stopped", "clock set", "rebooted", "suspended", "paused", "reload", "requeue", "drop", "disk fails", "disk hangs", "disk failed once",
 		"429", "rejected key", "lost answer", "taken twice", "critical", "log: upstream down", "log: upstream up", "log: limit lowered",
 		"log: integration key refused", "log: integration key accepted again", "disliked: cursed", "disliked: poison", "disliked: hanging", "ended as refused", "ended as expired",
 		"host away", "host lossy", "host sick", "host slow", "host walled", "host elsewhere", "host hanging",
@@ -101,7 +101,7 @@ func drawn(seed uint64) options {
 		o.strangers, o.maxLanes = 300, 200
 		o.severe = random.IntN(2) == 0
 	}
-	o.pools = one()
+	o.pools, o.clocks, o.suspends = one(), one(), one()
 	o.waiting = []string{"one", "note", "all"}[random.IntN(3)]
 	// A queue that only grows tests nothing.
 	o.every = max(o.every, 3*time.Minute/time.Duration(cmp.Or(o.limit, 120)))
@@ -419,6 +419,26 @@ func (w *world) losesAnswers() {
 	w.wait(10 * time.Minute)
 }
 
+var dated = options{seed: 1, store: "file", limit: 60, maxAge: 8 * time.Hour}
+
+// outlastsADate is the story of five events that wait for their upstream while the date
+// becomes wrong by ten years.
+func (w *world) outlastsADate(reboots bool) {
+	w.hostMood(common, "away")
+	w.series(0, "alert", eventsv2.Trigger, 5)
+	w.wait(time.Minute)
+	if reboots {
+		w.kill()
+		w.machine.reboot(tenYears)
+		w.start(true)
+	} else {
+		w.machine.set(tenYears)
+	}
+	w.wait(3 * time.Minute)
+	w.hostMood(common, "")
+	w.wait(time.Minute)
+}
+
 var hanging = options{seed: 1, length: 40 * time.Minute, every: 30 * time.Second, store: "file", limit: 300, maxAge: 8 * time.Hour, capacity: 8}
 
 var strangers = options{seed: 1, length: 2 * time.Minute, every: 2 * time.Second, store: "file", limit: 60, maxAge: time.Hour, strangers: 1000}
@@ -442,6 +462,8 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		want  []string // one of them
 		more  func(*world)
 	}{
+		{"dates decide", dated, []string{"has expired by a date"}, func(w *world) { w.outlastsADate(true) }},
+		{"the wall clock is the time", dated, []string{"its age may be"}, func(w *world) { w.outlastsADate(false) }},
 		{"one settlement blocks all", calm, []string{"has not left within 1 s", "are still queued"}, nil},
 		{"announcements are lost", calm, []string{"has not left within 1 s", "are still queued"}, nil},
 		{"one chain opens the breaker", calm, []string{"has opened although only the chains"}, nil},
@@ -465,7 +487,7 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		{"attempts are forgotten", flapping, []string{"was folded into"}, (*world).flapsWhileAway},
 		{"incidents are forgotten", options{store: "file", limit: 60, maxAge: 8 * time.Hour}, []string{"open, want"}, (*world).requeuesInPool},
 	}
-	for _, c := range faults[:prove.Share(t, 6, len(faults), len(faults))] {
+	for _, c := range faults[:prove.Share(t, 8, len(faults), len(faults))] {
 		t.Run(c.plant, func(t *testing.T) {
 			o := c.o
 			o.plant = c.plant

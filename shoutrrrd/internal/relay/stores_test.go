@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/sqlite"
@@ -49,18 +50,17 @@ type bounds struct {
 	forget     func([]queue.Lane)
 	report     func(sqlite.Incident)
 
-	setBack bool         // see twin
-	merged  *atomic.Bool // see twin
-	hangs   bool         // see twin
+	merged *atomic.Bool // see twin
+	hangs  bool         // see twin
 }
 
 // openFile opens the real store, with or without the model beside it.
-func openFile(path string, now func() time.Time, ready func(int64, queue.Rank), b bounds, model *queuetest.Model) (store, error) {
-	o := sqlite.Options{Path: path, Now: now, OnReady: ready, MaxLanes: b.lanes, Listed: b.listed, Configured: b.configured, OnForget: b.forget, Report: b.report}
+func openFile(path string, now *clock.Line, ready func(int64, queue.Rank), b bounds, model *queuetest.Model) (store, error) {
+	o := sqlite.Options{Path: path, Clock: now, OnReady: ready, MaxLanes: b.lanes, Listed: b.listed, Configured: b.configured, OnForget: b.forget, Report: b.report}
 	if model == nil {
 		return sqlite.Open(context.Background(), o)
 	}
-	t := &twin{model: model, tokens: map[int64]uint64{}, setBack: b.setBack, merged: b.merged, hangs: b.hangs}
+	t := &twin{model: model, tokens: map[int64]uint64{}, merged: b.merged, hangs: b.hangs}
 	o.OnReady = func(lane int64, rank queue.Rank) {
 		t.note(&t.announced, lane)
 		ready(lane, rank)
@@ -291,8 +291,7 @@ type twin struct {
 	model     *queuetest.Model
 	tokens    map[int64]uint64 // of the model's claims, by event
 	merged    *atomic.Bool     // an event was requeued into a later one, which has its time since then
-	setBack   bool             // a clock was set back: numbers are not in the order of times any more
-	hangs     bool             // nor where the disk hangs: of events that come meanwhile a later one may be kept first
+	hangs     bool             // where the disk hangs numbers are not in the order of times: of events that come meanwhile a later one may be kept first
 	announced map[int64]bool   // lanes of the request in hand, by the store
 	expected  map[int64]bool   // and by the model
 	notes     sync.Mutex
@@ -409,7 +408,7 @@ func (t *twin) Overview(ctx context.Context, named []int64, others int) (queue.O
 	defer t.mu.Unlock()
 	got, err := t.file.Overview(ctx, named, others)
 	compared := queue.Overview{Total: got.Total, Lanes: slices.Clone(got.Lanes)}
-	if t.setBack || t.hangs || t.merged != nil && t.merged.Load() { // the store takes the head with the smallest number for the oldest one
+	if t.hangs || t.merged != nil && t.merged.Load() { // the store takes the head with the smallest number for the oldest one
 		ages := map[int64]queue.Count{}
 		counts, _ := t.model.Counts(ctx)
 		for _, c := range counts {
@@ -586,9 +585,8 @@ func (t *twin) Recent(ctx context.Context, since time.Time) (map[int64][]queue.A
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	got, err := t.file.Recent(ctx, cut(since))
-	if want, _ := t.model.Recent(ctx, cut(since)); !t.setBack { // the store keeps of lost answers those of a minute, by its clock
-		t.same("what was delivered", want, got)
-	}
+	want, _ := t.model.Recent(ctx, cut(since))
+	t.same("what was delivered", want, got)
 	return got, err
 }
 

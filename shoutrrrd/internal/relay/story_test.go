@@ -235,6 +235,12 @@ func simulate(t *testing.T, o options, more ...func(*world)) (w *world, verdict 
 		if o.lives {
 			w.in(w.some(2*time.Hour), w.live)
 		}
+		if o.clocks {
+			w.in(w.some(time.Hour), w.setClock)
+		}
+		if o.suspends {
+			w.in(w.some(time.Hour), w.sleep)
+		}
 		if o.operators {
 			w.in(w.some(time.Hour), w.operate)
 			w.in(w.some(time.Hour), w.rekey)

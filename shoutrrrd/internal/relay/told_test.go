@@ -70,7 +70,7 @@ func (f *forecasts) verdict() string {
 // say is what the relay says of a lane.
 func (s *watched) say(id int64) outlook.Page {
 	status, count, _ := s.ask(id)
-	return outlook.Of(status, count, s.w.wall())
+	return outlook.Of(status, count, s.w.now())
 }
 
 // ask returns what the relay knows of a lane.
@@ -114,7 +114,7 @@ func (s *watched) tell(placed queue.Placed) {
 		status.Frees = slices.Clone(status.Frees)
 		status.Frees[len(status.Frees)-1]--
 	}
-	f := &forecast{at: time.Now(), status: status, count: count, page: outlook.Of(status, count, s.w.wall())}
+	f := &forecast{at: time.Now(), status: status, count: count, page: outlook.Of(status, count, s.w.now())}
 	if s.w.o.plant == "the headline says at once" {
 		f.page = outlook.Page{}
 	}
@@ -137,9 +137,6 @@ func (s *watched) tell(placed queue.Placed) {
 func (j *judge) atOnce(by *record, f *forecast) {
 	if !f.page.Known() || f.page.Late >= outlook.AtOnce {
 		return
-	}
-	if j.w.setBack {
-		return // the store takes what was accepted in its future for new
 	}
 	for _, x := range j.undelivered {
 		if x.lane == by.lane && !x.moved && !j.chain(x.chain).spoiled && time.Since(x.kept) >= outlook.Overdue {
@@ -210,6 +207,8 @@ func (j *judge) unforeseen(x *record, f *forecast) string {
 		return "a new process"
 	case j.chain(x.chain).spoiled:
 		return "damaged"
+	case j.woke.Add(10 * time.Second).After(f.at):
+		return "a suspended machine"
 	case meanwhile(x.requeued), meanwhile(was.paused), meanwhile(seen.paused), limit != nil && meanwhile(limit.changed), !f.page.Known() && was.resumed.After(f.at):
 		return "an operator"
 	case j.w.disk.troubled(f.at):
@@ -373,7 +372,7 @@ func TestToldAfterKillInPause(t *testing.T) {
 		w.start(true)
 		w.wait(200 * time.Millisecond)
 		l, _ := w.life.store.Lane(context.Background(), w.keys[1])
-		until := l.PausedUntil.Sub(w.wall())
+		until := l.PausedUntil.Sub(w.now())
 		if page := w.life.store.say(l.ID); !page.Known() || page.Late < until || page.Late > until+5*time.Second {
 			w.fail("the pause lasts for %s, and the relay says %s %q of the next page", until, page.Late, page.Reason)
 		}

@@ -114,8 +114,8 @@ func (w *world) repairDisk() {
 	w.disk.failing, w.disk.hanging = false, nil
 }
 
-// live lets the process end, mostly without a warning, and a new one begin, whose clock
-// is wrong by an hour now and then.
+// live lets the process end, mostly without a warning, and a new one begin. Now and then the
+// machine begins anew as well.
 func (w *world) live() {
 	if w.quiet {
 		return
@@ -128,22 +128,63 @@ func (w *world) live() {
 		w.kill()
 		w.note("killed")
 	}
-	skew := w.skew
-	if w.script.IntN(4) == 0 {
-		skew = []time.Duration{-time.Hour, 0, time.Hour}[w.script.IntN(3)]
-	}
+	reboots := w.script.IntN(4) == 0
 	w.in(time.Second+w.some(time.Minute), func() {
 		if w.life != nil { // peace came first
 			return
 		}
-		blind := !clean || skew != w.skew
-		if skew != w.skew {
-			w.note("clock set")
+		if reboots {
+			w.machine.reboot(w.wrongBy())
+			w.note("rebooted")
 		}
-		w.skew = skew
-		w.start(blind)
+		w.start(!clean || reboots)
 		w.in(time.Minute+w.some(8*time.Hour), w.live)
 	})
+}
+
+// wrongBy is how far a date may be off.
+func (w *world) wrongBy() time.Duration {
+	const years = 10 * 365 * 24 * time.Hour
+	if !w.o.clocks {
+		return 0
+	}
+	return []time.Duration{-years, -time.Hour, 0, 0, time.Hour, years}[w.script.IntN(6)]
+}
+
+// setClock sets the wall clock of the machine while the process runs. Nothing else happens.
+func (w *world) setClock() {
+	if w.quiet {
+		return
+	}
+	w.machine.set(w.wrongBy())
+	w.note("clock set")
+	w.in(w.some(time.Hour), w.setClock)
+}
+
+// sleep suspends the machine, now and then.
+func (w *world) sleep() {
+	if w.quiet {
+		return
+	}
+	w.suspend(2*time.Minute + w.some(2*time.Hour))
+	w.in(w.some(2*time.Hour), w.sleep)
+}
+
+// suspend lets a time pass, at least a minute, in which the machine does nothing.
+func (w *world) suspend(long time.Duration) {
+	w.machine.suspend(long)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.judge.reached["suspended"]++
+	w.judge.woke = time.Now()
+	clear(w.up.taken) // it is not within a minute
+	w.up.all = nil
+	for _, l := range w.judge.lanes {
+		l.ends, l.criticals, l.arrivals = nil, nil, nil
+	}
+	for _, h := range w.judge.hosts {
+		h.starts, h.ends, h.failing = nil, nil, time.Time{}
+	}
 }
 
 // spoil has a row of the file go bad below the store, as a bad disk does.

@@ -184,7 +184,7 @@ func (s *watched) shorten(ctx context.Context, t *queue.Taken) {
 		return
 	}
 	e := t.Events[0]
-	x := queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Refused, At: s.w.wall(), Reason: "damaged"}
+	x := queue.Settlement{ID: e.ID, Claim: e.Claim, State: queue.Refused, At: s.w.now(), Reason: "damaged"}
 	if answers, err := s.inner.Settle(ctx, []queue.Settlement{x}); err == nil && answers[0] == nil {
 		s.w.mu.Lock()
 		s.w.judge.settled(x)
@@ -429,4 +429,4 @@ func (s *watched) drop(id int64) {
 	}
 }
 
-func (s *watched) by() queue.By { return queue.By{Who: "ana", Why: "a decision", At: s.w.wall()} }
+func (s *watched) by() queue.By { return queue.By{Who: "ana", Why: "a decision", At: s.w.now()} }

@@ -44,7 +44,7 @@ func TestWhatIsToldOfOthers(t *testing.T) {
 				body += fmt.Sprintf(`,{"href":"https://example.com/%0*d","text":"t"}]`, room-40, 1)
 			}
 			e := queue.Event{Kind: queue.Alert, Action: eventsv2.Trigger, DedupKey: "a", Severity: queue.Critical, Body: []byte(body + "}"), Folded: told}
-			got := relay.Wire(key, &e)
+			got := relay.Wire(key, &e, func(at time.Time) time.Time { return at })
 			var read struct {
 				Payload struct{ Summary, Severity string }
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/clock"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
 )
@@ -42,7 +43,9 @@ type options struct {
 	capacity  int           // attempts at once; 0 for the default
 	maxAge    time.Duration //
 	waiting   string        // settle_while_waiting; "" for the default
-	skew      time.Duration // of the first process's clock
+	wrong     time.Duration // how far the date is off at first
+	clocks    bool          // the wall clock is set now and then, also where the machine begins anew
+	suspends  bool          // the machine is suspended now and then
 	plant     string        // a fault, for the judge to find
 }
 
@@ -76,10 +79,10 @@ type world struct {
 	joined  map[int]string // services of keys that a story puts into another pool
 	life    *life
 	lives   int
-	skew    time.Duration // of the process's clock, in the present life
-	latest  time.Time     // that the clock of a process has shown
-	merged  atomic.Bool   // an event was requeued into a later one
-	setBack bool          // a process has begun with an earlier time
+	merged  atomic.Bool // an event was requeued into a later one
+	machine *machine
+	line    *clock.Line // the time of the process, or of the last one
+	mark    string      // of the clock, as the last process has left it; of the model alone, as the file keeps its own
 	going   sync.WaitGroup
 
 	order sync.Mutex // of what the store takes in: held around a Put or Requeue and its note
@@ -142,11 +145,12 @@ func (w *world) serviceOf(key int) string {
 func (w *world) listed() int { return len(services) + w.o.crowd }
 
 func newWorld(t testing.TB, o options) *world {
-	w := &world{o: o, dir: memoryDir(t), script: rand.New(rand.NewPCG(o.seed, 1)), begun: time.Now(), skew: o.skew, config: standard(o.limit)}
+	w := &world{o: o, dir: memoryDir(t), script: rand.New(rand.NewPCG(o.seed, 1)), begun: time.Now(), machine: newMachine(o.wrong), config: standard(o.limit)}
+	w.line = clock.NewLine(w.machine.read)
 	w.config.waiting = o.waiting
 	if o.store != "file" {
 		w.model = queuetest.NewModel()
-		w.model.Now = w.wall
+		w.model.Now = w.now
 	}
 	for i := range o.crowd {
 		w.config.keys = append(w.config.keys, keyLine{fmt.Sprint("crowd-", i), len(services) + i, o.limit, ""})
@@ -186,8 +190,8 @@ func (w *world) verdict() string {
 	return ""
 }
 
-// wall is what the process takes for the time.
-func (w *world) wall() time.Time { return time.Now().Add(w.skew) }
+// now is what the process takes for the time.
+func (w *world) now() time.Time { return w.line.Now() }
 
 func (w *world) some(most time.Duration) time.Duration {
 	return time.Duration(w.script.Int64N(int64(most)) + 1)

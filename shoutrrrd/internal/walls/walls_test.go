@@ -27,6 +27,7 @@ const (
 // its tests: its own packages below internal/, and those of the root module.
 var walls = map[string][]string{
 	"internal/queue":           {root + "/pkg/eventsv2"}, // for the key, which hides itself
+	"internal/clock":           {"internal/queue"},
 	"internal/queue/sqlite":    {"internal/queue", root + "/pkg/eventsv2"},
 	"internal/queue/queuetest": {"internal/queue", root + "/pkg/eventsv2"},
 	"internal/lane":            {"internal/queue", root + "/pkg/eventsv2"},
@@ -47,7 +48,7 @@ var walls = map[string][]string{
 	"internal/routes":          {"internal/intake", "internal/lane", "internal/queue", "internal/relay", "internal/settings", root + "/pkg/eventsv2"},
 	"internal/walls":           {},
 	"": {
-		"internal/access", "internal/admin", "internal/console", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/notify", "internal/ops", "internal/outlook", "internal/queue", "internal/queue/sqlite", "internal/relay", "internal/routes", "internal/share",
+		"internal/access", "internal/admin", "internal/clock", "internal/console", "internal/door", "internal/insight", "internal/intake", "internal/lane", "internal/notify", "internal/ops", "internal/outlook", "internal/queue", "internal/queue/sqlite", "internal/relay", "internal/routes", "internal/share",
 		"internal/settings", "internal/trend", "internal/unit", root + "/internal/redact", root + "/pagerdutytest", root + "/pkg/eventsv2",
 	},
 }

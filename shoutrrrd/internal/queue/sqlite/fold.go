@@ -151,7 +151,8 @@ func (w *writer) settleFold(c *chain, list []waited, plan *queue.Fold) (queue.Me
 			return merged, err
 		}
 	}
-	if err := errors.Join(w.keepFolded(merged.Teller, &told), w.log(merged.Teller, now, "folded", 0, told.String(), "")); err != nil {
+	dated := told.Dated(w.s.o.Date)
+	if err := errors.Join(w.keepFolded(merged.Teller, &told), w.log(merged.Teller, now, "folded", 0, dated.String(), "")); err != nil {
 		return merged, err
 	}
 	if !plan.Note {
@@ -252,7 +253,8 @@ func (w *writer) insertNote(c *chain, latest int64, told *queue.Folded, most que
 	if r.lane == c.id.lane {
 		e.Key = of.Key
 	}
-	e.Summary, e.Body = of.Note(told, most, now)
+	dated := told.Dated(w.s.o.Date)
+	e.Summary, e.Body = of.Note(&dated, most, w.s.o.Date(now))
 	placed, err := w.insert(&e, c.id.lane, queue.Ready, queue.Info, 0)
 	return placed.ID, err
 }

@@ -67,6 +67,9 @@ func (w *writer) prepare(ctx context.Context, fresh bool) error {
 	if err == nil {
 		err = w.checkPages(ctx)
 	}
+	if err == nil { // before anything is written that has a time
+		err = w.resumeClock()
+	}
 	if err == nil {
 		err = w.readMeta(ctx)
 	}
@@ -323,7 +326,7 @@ func (w *writer) readTotals(ctx context.Context) error {
 	return w.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(`+boundedSize+`), 0) FROM event INDEXED BY event_least WHERE state IN (5, 6)`).Scan(num(&w.s.dead), num(&w.s.deadBytes))
 }
 
-// shortenWaits keeps a clock that was set back from holding an event for an hour;
+// shortenWaits keeps a wrong clock of an earlier version from holding an event for years;
 // what a server asked for, it can ask for again.
 func (w *writer) shortenWaits(context.Context) error {
 	latest := millis(w.s.o.Now().Add(longestWait))

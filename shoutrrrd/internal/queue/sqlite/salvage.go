@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -84,7 +85,14 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 	if x.pages, err = pagesOf(ctx, old); err != nil {
 		return fmt.Errorf("read %s: %w", x.report.File, err)
 	}
-	return w.transact(func() error {
+	if clock := w.s.o.Clock; clock != nil { // what is taken over has its times
+		var mark string
+		if err := old.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?1", clockMeta).Scan(&mark); err == nil {
+			clock.Resume(mark)
+			w.marked = time.Time{}
+		}
+	}
+	err = w.transact(func() error {
 		if err := x.readLanes(ctx); err != nil {
 			return err
 		}
@@ -106,6 +114,10 @@ func (s *Store) salvage(ctx context.Context, w *writer, damaged string) error {
 		w.tx.announce = nil // the scheduler is not there yet; it looks for what is queued when it begins
 		return errors.Join(w.setMeta("salvaged", x.report.File), w.setMeta("salvage", string(text)))
 	})
+	if err == nil { // of an earlier file, or one whose mark is lost, a time may be any
+		err = w.shortenWaits(ctx)
+	}
+	return err
 }
 
 // readLanes reads both copies of the keys. What cannot be read of one, the other

@@ -74,6 +74,14 @@ type Options struct {
 	// Now gives the time. Defaults to time.Now.
 	Now func() time.Time
 
+	// Date makes a date of a time of the queue, for texts that people read. Defaults to the
+	// time itself.
+	Date func(at time.Time) time.Time
+
+	// Clock gives time and date, in place of Now and Date, and goes on from one process to the next by what
+	// the file keeps of it. nil: the times of two processes have nothing to do with each other.
+	Clock Clock
+
 	// OnReady is called after a commit that made an event ready, and must not
 	// block nor call the store.
 	OnReady func(lane int64, rank queue.Rank)
@@ -132,6 +140,12 @@ func (o *Options) complete() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Date == nil {
+		o.Date = func(at time.Time) time.Time { return at }
+	}
+	if o.Clock != nil {
+		o.Now, o.Date = o.Clock.Now, o.Clock.Date
 	}
 	if o.OnReady == nil {
 		o.OnReady = func(int64, queue.Rank) {}

@@ -50,6 +50,9 @@ func (w *writer) transact(do func() error) error {
 			err = w.saveLanes()
 		}
 		if err == nil {
+			err = w.keepMark(false)
+		}
+		if err == nil {
 			err = w.exec("COMMIT")
 		}
 		if err != nil {

@@ -70,6 +70,7 @@ type writer struct {
 	internal   int             // requests in a row that the data made fail
 	unused     chainID         // origin and dedup key up to which forgetUnused has looked
 	leftovers  bool            // what was deleted may still stand in the WAL
+	marked     time.Time       // when the mark of the clock was kept last
 	failing    map[string]bool // upstreams that have accepted nothing since their last failure
 	stepped    map[int64]bool  // events up to the number unsure that have become the head of their chain in this process: nobody has sent them before it
 
@@ -359,7 +360,7 @@ func (w *writer) finish() {
 					return err
 				}
 			}
-			return errors.Join(w.setMeta(walMeta, walMoved), w.setMeta("clean", "yes"))
+			return errors.Join(w.setMeta(walMeta, walMoved), w.setMeta("clean", "yes"), w.keepMark(true))
 		})
 		w.s.unfinished = err != nil
 		w.checkpoint(0)

@@ -1,61 +1,13 @@
 package relay_test
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strings"
-	"testing"
 	"time"
 
-	"github.com/containrrr/shoutrrr/internal/prove"
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
-
-// knownFailure is a world in which the relay does what it should not, and which is not
-// repaired yet.
-type knownFailure struct {
-	name  string
-	fails string // what goes wrong, for people
-	want  string // what the judge says of it
-	skew  time.Duration
-	limit int // 0 for 60
-	story func(*world)
-}
-
-// knownFailures are to become fewer. A change that repairs one of them takes it off this
-// list: the test fails until that is done. New ones do not belong here; repair them.
-var knownFailures = []knownFailure{
-	{
-		name:  "a process whose clock was wrong by days",
-		fails: "What it has accepted expires at the next start, without a single attempt.",
-		want:  "has expired",
-		skew:  -100 * time.Hour,
-		story: func(w *world) {
-			w.hostMood(common, "away")
-			w.series(0, "alert", eventsv2.Trigger, 5)
-			w.wait(time.Minute)
-			w.kill()
-			w.skew = 0
-			w.start(true)
-			w.wait(time.Minute)
-		},
-	},
-}
-
-func TestKnownFailuresStillFail(t *testing.T) {
-	prove.NoRace(t)
-	for _, k := range knownFailures {
-		t.Run(k.name, func(t *testing.T) {
-			_, verdict := simulate(t, options{seed: 1, store: "file", limit: cmp.Or(k.limit, 60), maxAge: 8 * time.Hour, skew: k.skew}, k.story)
-			if !strings.Contains(verdict, k.want) {
-				t.Errorf("this does not fail any more as it is known to (%s) Take it off the list if it is repaired. The judge said %q, want %q", k.fails, verdict, k.want)
-			}
-			t.Log(verdict)
-		})
-	}
-}
 
 // wait lets time pass, unless the judge has found something.
 func (w *world) wait(d time.Duration) {

@@ -1,0 +1,10 @@
+package clock
+
+import "testing"
+
+func BenchmarkNow(b *testing.B) {
+	l := NewLine(System)
+	for b.Loop() {
+		l.Now()
+	}
+}

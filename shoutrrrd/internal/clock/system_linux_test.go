@@ -1,0 +1,32 @@
+package clock
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// System gives what the boot clock gives, also after the wall clock or a suspend has moved.
+func TestSystemReadsTheBootClock(t *testing.T) {
+	t.Cleanup(func() { sampled.Store(nil) })
+	for _, before := range []*sampling{nil, {moved: 100 * time.Hour, ahead: -100 * time.Hour, id: "x"}, {moved: -time.Hour}} {
+		sampled.Store(before)
+		for range 3 {
+			var least, most unix.Timespec
+			if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &least); err != nil {
+				t.Skip(err)
+			}
+			r := System()
+			if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &most); err != nil {
+				t.Skip(err)
+			}
+			if slack := time.Duration(most.Nano()-least.Nano()) + noMove; r.Boot < time.Duration(least.Nano())-slack || r.Boot > time.Duration(most.Nano())+slack {
+				t.Errorf("it says %s, the boot clock %s to %s", r.Boot, time.Duration(least.Nano()), time.Duration(most.Nano()))
+			}
+			if r.ID != boot() {
+				t.Errorf("the boot is %q", r.ID)
+			}
+		}
+	}
+}
