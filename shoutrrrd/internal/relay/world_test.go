@@ -150,7 +150,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.config.waiting = o.waiting
 	if o.store != "file" {
 		w.model = queuetest.NewModel()
-		w.model.Now = w.now
+		w.model.Now, w.model.Date = w.now, func(at time.Time) time.Time { return w.line.Date(at) }
 	}
 	for i := range o.crowd {
 		w.config.keys = append(w.config.keys, keyLine{fmt.Sprint("crowd-", i), len(services) + i, o.limit, ""})

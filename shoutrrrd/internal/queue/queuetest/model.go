@@ -22,9 +22,10 @@ type Model struct {
 	OnReady func(lane int64, rank queue.Rank)
 
 	// MaxLanes bounds the lanes, as a store does for keys that the configuration does not
-	// name; 0 for no bound. Now gives the time.
+	// name; 0 for no bound. Now gives the time, and Date makes a date of it.
 	MaxLanes int
 	Now      func() time.Time
+	Date     func(at time.Time) time.Time
 	// Configured is what the configuration says of a key.
 	Configured func(eventsv2.Key) queue.Configured
 
@@ -62,7 +63,7 @@ type stuck struct {
 func NewModel() *Model {
 	return &Model{
 		OnReady: func(int64, queue.Rank) {},
-		Now:     time.Now, Configured: func(eventsv2.Key) queue.Configured { return queue.Configured{} },
+		Now:     time.Now, Date: func(at time.Time) time.Time { return at }, Configured: func(eventsv2.Key) queue.Configured { return queue.Configured{} },
 		order: map[int64]int{}, use: map[int64]laneUse{}, done: map[int64][]queue.Entry{}, opened: map[incident]stuck{}, origin: map[int64]int64{}, claims: map[int64]uint64{}, counts: map[int64][]queue.Acceptance{}, failing: map[string]bool{}, stepped: map[int64]bool{}, tried: map[int64]bool{},
 	}
 }

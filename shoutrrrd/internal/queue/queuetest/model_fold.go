@@ -91,7 +91,8 @@ func (m *Model) note(of *queue.Event, lane int64, told *queue.Folded, most queue
 	e := &queue.Event{
 		ID: m.lastID, Lane: lane, Key: of.Key, Kind: queue.Change, Severity: queue.Info, Accepted: now, Fresh: now, Source: of.Source,
 	}
-	e.Summary, e.Body = of.Note(told, most, now)
+	dated := told.Dated(m.Date)
+	e.Summary, e.Body = of.Note(&dated, most, m.Date(now))
 	m.events = append(m.events, e)
 	m.place(e)
 	return e
