@@ -21,7 +21,7 @@ const punctual = 2 * time.Second
 // page it looks whether it was in time, and it has no other excuse.
 type limited struct {
 	*world
-	pages   []time.Time // when they came, in the last minute
+	pages   []time.Time // when they came, as far back as the next one is judged by them
 	learned time.Time   // when the relay has met a limit below 120, with the minute that it needs; zero if it has not
 	late    int         // pages that came before that
 	n       int
@@ -43,17 +43,25 @@ func (l *limited) fill() {
 
 // page sends a critical event, and looks after it.
 func (l *limited) page() {
-	for len(l.pages) > 0 && time.Since(l.pages[0]) > 62*time.Second { // a minute from their answers on
+	came := time.Now()
+	for len(l.pages) > 0 && came.Sub(l.pages[0]) > 2*time.Minute {
 		l.pages = l.pages[1:]
 	}
-	l.pages = append(l.pages, time.Now())
+	l.pages = append(l.pages, came)
 	l.n++
-	dedup, before, came := fmt.Sprint("page-", l.n), len(l.pages), time.Now()
+	dedup := fmt.Sprint("page-", l.n)
 	l.submit(event{key: 1, severity: queue.Critical, action: eventsv2.Trigger, dedup: dedup})
 	l.in(punctual, func() {
 		reserve := 120 / 10
 		if l.up.truth < 120 { // what was learned of less may be a tenth below it
 			reserve = max(1, l.up.truth*9/10/10)
+		}
+		// Those of a group come at once, and any of them may leave last: all of it counts.
+		share := 0
+		for _, other := range l.pages {
+			if !other.After(came) && came.Sub(other) <= 62*time.Second { // a minute from their answers on
+				share++
+			}
 		}
 		l.mu.Lock()
 		taken, met := l.judge.isTaken(dedup), l.judge.reached["429"]
@@ -62,11 +70,11 @@ func (l *limited) page() {
 			l.learned = came.Add(2 * time.Minute)
 		}
 		switch {
-		case taken, before > reserve:
+		case taken, share > reserve:
 		case l.up.truth < 120 && (l.learned.IsZero() || came.Before(l.learned)):
 			l.late++
 		default:
-			l.fail("%s was accepted %s ago and has not been accepted by PagerDuty, which takes %d in a minute; %d pages came in the minute before: %+v", dedup, punctual, l.up.truth, before, l.life.relay.Statuses())
+			l.fail("%s was accepted %s ago and has not been accepted by PagerDuty, which takes %d in a minute; %d pages came in the minute that ended with it: %+v", dedup, punctual, l.up.truth, share, l.life.relay.Statuses())
 		}
 	})
 }
