@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ProxyFromEnvironment is the proxy of a request as [http.ProxyFromEnvironment] finds
@@ -80,14 +82,19 @@ func (v proxyVariables) check(to *url.URL) error {
 	return &unreadableProxyError{name}
 }
 
-// isReadableProxy reports whether net/http reads the value as it is meant. An @ behind the host
-// shows that the host is a piece of the password: that held one of / # ?.
+// isReadableProxy reports whether net/http reads the value as it is meant. What holds // has a
+// scheme. An @ behind the host shows that the host is a piece of the password: that held one of / # ?.
 func isReadableProxy(value string) bool {
-	u, err := url.Parse(value)
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return false
+	}
+	full := value
+	if !strings.Contains(value, "//") {
+		full = "http://" + value
+	}
+	u, err := url.Parse(full)
 	if err != nil || !isProxyScheme(u.Scheme) {
-		if u, err = url.Parse("http://" + value); err != nil {
-			return false
-		}
+		return false
 	}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err != nil && (host == "" || strings.ContainsFunc(host, isNoHostLetter)) {
@@ -105,9 +112,12 @@ func isProxyScheme(scheme string) bool {
 }
 
 // isNoHostLetter reports whether a name of a host has no such character. Names of other alphabets
-// have letters beyond ASCII.
+// have letters beyond ASCII. What is not UTF-8 is here as utf8.RuneError.
 func isNoHostLetter(r rune) bool {
-	return r < 0x80 && !isAlphanumeric(byte(r)) && !strings.ContainsRune("-._", r)
+	if r < utf8.RuneSelf {
+		return !isAlphanumeric(byte(r)) && !strings.ContainsRune("-._", r)
+	}
+	return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r)
 }
 
 // isDirect reports whether a host is reached without a proxy, by the rules of net/http.
