@@ -109,7 +109,7 @@ tokens[0]         ana, operator                                                 
 		t.Errorf("status %d, stderr %q, -want +got:\n%s", status, stderr, diff)
 	}
 
-	if err := os.Chmod(path, 0o644); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o644), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = command(t, dir, nil, "check", "-c", path, "--json")
