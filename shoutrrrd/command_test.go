@@ -136,6 +136,30 @@ tokens[0]         ana, operator                                                 
 	}
 }
 
+// A proxy variable that cannot be read is told with what it should be, whole and with nothing of what it is.
+func TestCheckProxyVariable(t *testing.T) {
+	t.Parallel()
+	status, _, stderr := command(t, t.TempDir(), []string{"HTTPS_PROXY=http://svc:50%off@proxy.example:3128"}, "check")
+	if status != exitConfig {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"HTTPS_PROXY cannot be read", "user:password@host:port", "%40 %2F %23 %3F %25"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is missing in %q", want, stderr)
+		}
+	}
+	for _, piece := range []string{"svc", "off", "50", "proxy.example"} {
+		if strings.Contains(stderr, piece) {
+			t.Errorf("%q is in %q", piece, stderr)
+		}
+	}
+	// Nor is an error cut that names hosts.
+	status, _, stderr = command(t, t.TempDir(), []string{"HTTP_PROXY=http://svc:secret@proxy.example:3128"}, "check", "--upstream", "http://relay.internal:8686")
+	if status != exitConfig || !strings.Contains(stderr, "add relay.internal to NO_PROXY") || strings.Contains(stderr, "secret") {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+}
+
 // The sample is a file that check takes.
 func TestCheckSample(t *testing.T) {
 	t.Parallel()

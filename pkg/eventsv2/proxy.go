@@ -41,7 +41,8 @@ func (e *plainProxyError) Error() string {
 type unreadableProxyError struct{ name string }
 
 func (e *unreadableProxyError) Error() string {
-	return e.name + " cannot be read: it is http://user:password@host:port without quotes, with @ / # ? % of the password written as %40 %2F %23 %3F %25"
+	// user:password@ does not stand behind //: what hides passwords would hide it.
+	return e.name + " cannot be read: write http://host:port without quotes; with a login, user:password@host:port behind the //, and in it @ / # ? % as %40 %2F %23 %3F %25"
 }
 
 // proxyVariables are what the environment says of proxies.
