@@ -14,6 +14,7 @@ type Again struct {
 	Delivered bool      // delivered events too; else rejected, expired and discarded ones alone
 	Pools     [][]int64 // the lanes of each pool, as they are configured now
 	By        By
+	Preview   bool // nothing is done: the answers say which of them would be left because they are outdated
 }
 
 // PoolOf returns the lanes of the pool that a lane belongs to, none if it belongs to none.
