@@ -110,7 +110,7 @@ tokens[0]         ana, operator                                                 
 		t.Errorf("status %d, stderr %q, -want +got:\n%s", status, stderr, diff)
 	}
 
-	if err := os.Chmod(path, 0o644); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o644), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = command(t, dir, nil, "check", "-c", path, "--json")
@@ -134,6 +134,30 @@ tokens[0]         ana, operator                                                 
 	}
 	if _, _, stderr = command(t, dir, nil, "check", "-c", path); !strings.HasPrefix(stderr, "shoutrrrd: warning: every user") {
 		t.Errorf("stderr %q", stderr)
+	}
+}
+
+// A proxy variable that cannot be read is told with what it should be, whole and with nothing of what it is.
+func TestCheckProxyVariable(t *testing.T) {
+	t.Parallel()
+	status, _, stderr := command(t, t.TempDir(), []string{"HTTPS_PROXY=http://svc:50%off@proxy.example:3128"}, "check")
+	if status != exitConfig {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"HTTPS_PROXY cannot be read", "user:password@host:port", "%40 %2F %23 %3F %25"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is missing in %q", want, stderr)
+		}
+	}
+	for _, piece := range []string{"svc", "off", "50", "proxy.example"} {
+		if strings.Contains(stderr, piece) {
+			t.Errorf("%q is in %q", piece, stderr)
+		}
+	}
+	// Nor is an error cut that names hosts.
+	status, _, stderr = command(t, t.TempDir(), []string{"HTTP_PROXY=http://svc:secret@proxy.example:3128"}, "check", "--upstream", "http://relay.internal:8686")
+	if status != exitConfig || !strings.Contains(stderr, "add relay.internal to NO_PROXY") || strings.Contains(stderr, "secret") {
+		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 }
 

@@ -21,6 +21,9 @@ import (
 func installed(t *testing.T) (root string, environ []string) {
 	t.Helper()
 	root = t.TempDir()
+	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil { // the user of the service has to enter it
+		t.Fatal(err)
+	}
 	for _, folder := range []string{"etc/systemd/system", "usr/bin", "bin"} {
 		if err := os.MkdirAll(filepath.Join(root, folder), 0o755); err != nil {
 			t.Fatal(err)
@@ -160,6 +163,12 @@ func TestCheckAsTheService(t *testing.T) {
 	}
 	if status, _, stderr := command(t, root, environ, "check", "--as-service"); status != exitConfig || !strings.Contains(stderr, "chmod o+r") {
 		t.Errorf("a file that the service cannot read: status %d, %s", status, stderr)
+	}
+	if err := errors.Join(os.Chmod(settings, 0o644), os.Chmod(filepath.Dir(settings), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := command(t, root, environ, "check", "--as-service"); status != exitConfig || !strings.Contains(stderr, "cannot enter the folder") || !strings.Contains(stderr, "chmod o+x") {
+		t.Errorf("a file in a folder that the service cannot enter: status %d, %s", status, stderr)
 	}
 	if status, _, stderr := command(t, t.TempDir(), []string{"SYSTEMD_UNIT_PATH=" + t.TempDir()}, "check", "--as-service"); status != exitConfig || !strings.Contains(stderr, "shoutrrrd.service") {
 		t.Errorf("without a unit: status %d, %s", status, stderr)

@@ -69,6 +69,7 @@ func TestQueueTakenAway(t *testing.T) {
 			data, err := os.ReadFile(path)
 			return errors.Join(err, os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path))
 		},
+		"the file is emptied":         func(path string) error { return os.Truncate(path, 0) },
 		"its folder has another name": func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old") },
 	} {
 		t.Run(name, func(t *testing.T) {

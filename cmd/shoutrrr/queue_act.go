@@ -78,7 +78,7 @@ func newDeed(sys *system, what deed, cmd *cobra.Command) *cobra.Command {
 			return b.all(cmd.Context(), filter)
 		}
 		if len(args) > 1 {
-			return b.runMany(cmd.Context(), args) // one call: the relay puts them in the order in which it accepted them
+			return b.runMany(cmd.Context(), args)
 		}
 		return b.run(cmd.Context(), args)
 	}

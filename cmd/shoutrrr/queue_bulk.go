@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,9 +63,11 @@ type bulkAnswer struct {
 	} `json:"left"`
 }
 
-// runMany does it to several events, a call for each two thousand. The ids are in the order
-// in which the relay has accepted them, or fewer than one call takes.
+// runMany does it to several events, a call for each two thousand. The relay puts those of one
+// call in the order in which it has accepted them, so all are put in it before they are divided.
 func (b *bulk) runMany(ctx context.Context, ids []string) error {
+	ids = slices.SortedFunc(slices.Values(ids), byNumber)
+	ids = slices.CompactFunc(ids, func(a, b string) bool { return byNumber(a, b) == 0 })
 	live := !b.json && b.sys.isTerminal(b.sys.stderr)
 	var sum bulkAnswer
 	for some := range slices.Chunk(ids, atOnce) {
@@ -87,6 +90,12 @@ func (b *bulk) runMany(ctx context.Context, ids []string) error {
 		}
 	}
 	return b.sum(&sum, len(ids))
+}
+
+// byNumber compares numbers by their value: eventID has looked at them.
+func byNumber(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // name says why some events were left.

@@ -87,6 +87,11 @@ func relayURL(named, address string) (*url.URL, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
+	if err == nil {
+		if _, no := eventsv2.ParseKey(u.Hostname()); no == nil { // it would be looked up in the DNS
+			return nil, failf(exitConfig, "%s is no URL of a relay: its host is an integration key; give one such as %s", named, relayAddress)
+		}
+	}
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, failf(exitConfig, "%s is no URL of a relay: give one such as %s", named, relayAddress)

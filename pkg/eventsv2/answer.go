@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,6 +37,34 @@ func reasonOf(header http.Header, answer []byte, key Key) string {
 func isEncoded(header http.Header) bool {
 	encoding := header.Get("Content-Encoding")
 	return encoding != "" && !strings.EqualFold(encoding, "identity")
+}
+
+// form is what an answer is that is not PagerDuty's, as an error says it.
+type form string
+
+const (
+	formUnknown form = "what is not PagerDuty's answer"
+	formEmpty   form = "nothing"
+	formJSON    form = "JSON that is not PagerDuty's"
+	formPage    form = "a web page"
+	formText    form = "text that is not PagerDuty's"
+)
+
+// formOf looks at the answer before what is said of it: many call JSON a page.
+func formOf(header http.Header, answer []byte) form {
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	answer = trimAnswer(answer)
+	switch {
+	case isEncoded(header):
+		return formUnknown
+	case len(answer) == 0:
+		return formEmpty
+	case answer[0] == '{' || answer[0] == '[':
+		return formJSON
+	case isPage(answer) || media == "text/html":
+		return formPage
+	}
+	return formText
 }
 
 func trimAnswer(answer []byte) []byte {

@@ -128,25 +128,31 @@ func TestPages(t *testing.T) {
 	const page = "\ufeff\n <!DOCTYPE html><title>Access denied</title>"
 	tests := []struct {
 		status      int
-		body        string
+		media, body string
 		intercepted bool
+		says        string
 	}{
-		{200, page, true},
-		{201, page, true},
-		{403, page, true},
-		{401, page, true},
-		{400, page, true},
-		{503, page, false},
-		{403, `{"message":"forbidden"}`, true},
-		{403, "forbidden", true},
-		{403, "", true},
+		{200, "text/html", page, true, "answers 200 with a web page: Access denied"},
+		{201, "text/html", page, true, "answers 201 with a web page: Access denied"},
+		{403, "text/html", page, true, "answers 403 with a web page: Access denied"},
+		{401, "text/html", page, true, "answers 401 with a web page: Access denied"},
+		{400, "text/plain", page, true, "answers 400 with a web page: Access denied"},
+		{503, "text/html", page, false, "cannot take the event now (503): Access denied"},
+		{403, "application/json", `{"message":"forbidden"}`, true, "answers 403 with JSON that is not PagerDuty's: forbidden"},
+		{403, "text/html", `{"message":"forbidden"}`, true, "answers 403 with JSON that is not PagerDuty's: forbidden"},
+		{403, "text/html", "forbidden", true, "answers 403 with a web page: forbidden"},
+		{403, "text/plain", "forbidden", true, "answers 403 with text that is not PagerDuty's: forbidden"},
+		{403, "text/html", "", true, "answers 403 with nothing;"},
 	}
 	for _, tt := range tests {
-		s := newServer(t, false, answerWith(tt.status, "text/html", tt.body))
+		s := newServer(t, false, answerWith(tt.status, tt.media, tt.body))
 		_, err := newClient(t, s).Post(context.Background(), mustKey(t, testKey), []byte(`{}`))
 		var failed *Error
 		if !errors.As(err, &failed) || failed.Status != tt.status || failed.Intercepted() != tt.intercepted || !failed.Temporary() {
 			t.Errorf("%d %q: got %#v, want intercepted %v, temporary", tt.status, tt.body, err, tt.intercepted)
+		}
+		if !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%d %q: it says %q, want %q", tt.status, tt.body, err, tt.says)
 		}
 	}
 }

@@ -60,6 +60,7 @@ type Error struct {
 	Err error
 
 	host  string
+	form  form          // of the answer
 	limit time.Duration // of the attempt, if that has ended it
 }
 
@@ -148,6 +149,7 @@ func refusal(resp *http.Response, answer []byte, key Key, host string) *Error {
 		Sent:       resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout,
 		Rejected:   isRejection(resp.StatusCode, answer),
 		host:       host,
+		form:       formOf(resp.Header, answer),
 	}
 	if e.redirected() {
 		e.Message = redirection(resp, key)

@@ -1,6 +1,7 @@
 package eventsv2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (e *Error) tellAnswer() (what, next string) {
 	case e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed, e.Status == http.StatusGone:
 		return e.reasoned(host + " does not offer the Events API v2"), "check the host and the port"
 	case e.Intercepted():
-		return e.reasoned("something else answers in place of " + host), "check the host and the port, and have the proxy or firewall before it let the events pass"
+		return e.because(fmt.Sprintf("%s answers %d with %s", host, e.Status, cmp.Or(e.form, formUnknown))), "check the host and the port, and have the proxy or firewall before it let the events pass"
 	}
 	return e.reasoned(host + " refused the event"), "correct the event before you send it again"
 }
@@ -83,7 +84,11 @@ func (e *Error) arrived(advice string) string {
 
 // reasoned appends the status and the server's reason.
 func (e *Error) reasoned(what string) string {
-	what = fmt.Sprintf("%s (%d)", what, e.Status)
+	return e.because(fmt.Sprintf("%s (%d)", what, e.Status))
+}
+
+// because appends the server's reason.
+func (e *Error) because(what string) string {
 	if e.Message == "" {
 		return what
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ProxyFromEnvironment is the proxy of a request as [http.ProxyFromEnvironment] finds
@@ -39,7 +41,8 @@ func (e *plainProxyError) Error() string {
 type unreadableProxyError struct{ name string }
 
 func (e *unreadableProxyError) Error() string {
-	return e.name + " cannot be read: it is http://user:password@host:port without quotes, with @ / # ? % of the password written as %40 %2F %23 %3F %25"
+	// user:password@ does not stand behind //: what hides passwords would hide it.
+	return e.name + " cannot be read: write http://host:port without quotes; with a login, user:password@host:port behind the //, and in it @ / # ? % as %40 %2F %23 %3F %25"
 }
 
 // proxyVariables are what the environment says of proxies.
@@ -80,14 +83,19 @@ func (v proxyVariables) check(to *url.URL) error {
 	return &unreadableProxyError{name}
 }
 
-// isReadableProxy reports whether net/http reads the value as it is meant. An @ behind the host
-// shows that the host is a piece of the password: that held one of / # ?.
+// isReadableProxy reports whether net/http reads the value as it is meant. What holds // has a
+// scheme. An @ behind the host shows that the host is a piece of the password: that held one of / # ?.
 func isReadableProxy(value string) bool {
-	u, err := url.Parse(value)
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return false
+	}
+	full := value
+	if !strings.Contains(value, "//") {
+		full = "http://" + value
+	}
+	u, err := url.Parse(full)
 	if err != nil || !isProxyScheme(u.Scheme) {
-		if u, err = url.Parse("http://" + value); err != nil {
-			return false
-		}
+		return false
 	}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err != nil && (host == "" || strings.ContainsFunc(host, isNoHostLetter)) {
@@ -105,9 +113,12 @@ func isProxyScheme(scheme string) bool {
 }
 
 // isNoHostLetter reports whether a name of a host has no such character. Names of other alphabets
-// have letters beyond ASCII.
+// have letters beyond ASCII. What is not UTF-8 is here as utf8.RuneError.
 func isNoHostLetter(r rune) bool {
-	return r < 0x80 && !isAlphanumeric(byte(r)) && !strings.ContainsRune("-._", r)
+	if r < utf8.RuneSelf {
+		return !isAlphanumeric(byte(r)) && !strings.ContainsRune("-._", r)
+	}
+	return r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r)
 }
 
 // isDirect reports whether a host is reached without a proxy, by the rules of net/http.

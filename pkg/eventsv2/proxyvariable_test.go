@@ -3,8 +3,11 @@ package eventsv2
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A proxy variable that cannot be read is told, without any of it, and never gone past.
@@ -31,7 +34,16 @@ func TestProxyVariables(t *testing.T) {
 		{"?", "http://user:12?Pass@proxy.example:3128", "", "https://events.pagerduty.com", false},
 		{"quotes", `"http://proxy.example:3128"`, "", "https://events.pagerduty.com", false},
 		{"another scheme", "ftp://proxy.example", "", "https://events.pagerduty.com", false},
+		{"another scheme in capitals", "HTTP://proxy.example:3128", "", "https://events.pagerduty.com", true},
+		{"an unknown scheme", "htp://proxy.example", "", "https://events.pagerduty.com", false},
+		{"a scheme behind a path", "proxy.example/http://", "", "https://events.pagerduty.com", false},
+		{"a scheme without its colon", "http//proxy.example:3128", "", "https://events.pagerduty.com", false},
 		{"a space", "http://proxy example:3128", "", "https://events.pagerduty.com", false},
+		{"a space that looks like one", "http://proxy.example\u00a0", "", "https://events.pagerduty.com", false},
+		{"a line feed", "http://proxy.example:3128\n", "", "https://events.pagerduty.com", false},
+		{"a control character beyond ASCII", "http://proxy.example\u0085", "", "https://events.pagerduty.com", false},
+		{"Latin-1", "http://pr\xf3xy.example:3128", "", "https://events.pagerduty.com", false},
+		{"Latin-1, encoded", "http://pr%f3xy.example:3128", "", "https://events.pagerduty.com", false},
 		{"no host", "http://:3128", "", "https://events.pagerduty.com", false},
 		{"the other scheme's", "http://user:50%off@proxy.example:3128", "", "http://relay.example", true},
 		{"this machine", "http://user:50%off@proxy.example:3128", "", "https://127.0.0.1:8686", true},
@@ -68,6 +80,8 @@ func TestProxyVariables(t *testing.T) {
 	}
 }
 
+// A value that is held readable is text without control characters. If it holds "://", one of the schemes of a proxy
+// stands before it. The host that net/http connects to is the one behind the scheme and the last @.
 func FuzzProxyVariable(f *testing.F) {
 	for _, value := range []string{"http://svc:p@ss/w0rd@proxy.example:3128", "proxy:3128", "http://u:50%off@p", `"x"`, "socks5h://[::1]:1"} {
 		f.Add(value)
@@ -76,19 +90,32 @@ func FuzzProxyVariable(f *testing.F) {
 		if !isReadableProxy(value) {
 			return
 		}
-		rest := value
-		if _, behind, found := strings.Cut(value, "://"); found {
-			rest = behind
+		if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+			t.Errorf("%q is held readable", value)
 		}
-		host := rest[strings.LastIndexByte(rest, '@')+1:]
-		u, err := url.Parse(value)
-		if err != nil || !isProxyScheme(u.Scheme) {
-			if u, err = url.Parse("http://" + value); err != nil {
-				t.Fatal(err)
-			}
+		scheme, meant, found := strings.Cut(value, "://")
+		if !found {
+			scheme, meant = "http", value
 		}
-		if !strings.Contains(strings.ToLower(host), strings.ToLower(u.Hostname())) && !strings.Contains(host, "%") {
-			t.Errorf("%q: the host is %q", value, u.Hostname())
+		if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, strings.ToLower(scheme)) {
+			t.Errorf("%q: the scheme is %q", value, scheme)
+		}
+		meant = strings.TrimPrefix(meant[strings.LastIndexByte(meant, '@')+1:], "[")
+		host := hostOfProxy(t, value)
+		if host == "" || !utf8.ValidString(host) || !strings.HasPrefix(meant, host) && !strings.Contains(meant, "%") {
+			t.Errorf("%q: the host is %q", value, host)
 		}
 	})
+}
+
+// hostOfProxy returns the host that net/http connects to for the value of a variable.
+func hostOfProxy(t *testing.T, value string) string {
+	t.Helper()
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		if u, err = url.Parse("http://" + value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return u.Hostname()
 }

@@ -72,7 +72,7 @@ type repairer struct {
 
 	change bool // a change event is read
 
-	inPayload, inText bool // the payload that is read stands in a payload, in a text
+	inPayload, inText, inList bool // the payload that is read stands in a payload, in a text, in a list
 
 	given given
 	taken names   // by the details

@@ -250,6 +250,26 @@ var repairCases = []struct {
 		[]string{`payload was no object: it stands in custom_details`, `payload.summary was missing: "d" stands for it`, `payload.source was missing: "unknown source" stands for it`, `payload.severity was missing: error stands for it`},
 	},
 	{
+		"payload is the only one of a list", `…"payload":[{"summary":"s","source":"o","severity":"critical","custom_details":{"a":[1]}},]`,
+		`"payload":{"source":"o","severity":"critical","summary":"s",NOW,"custom_details":{"a":[1]}}`,
+		[]string{`payload was a list: its only element was read`, `there was a comma too many`},
+	},
+	{
+		"payload is a text in a list", `…"payload":["Disk full"]`,
+		`"payload":{"source":"unknown source","severity":"error","summary":"Disk full",NOW}`,
+		[]string{`payload was a text: it became payload.summary`, `payload was a list: its only element was read`, `payload.source was missing: "unknown source" stands for it`, `payload.severity was missing: error stands for it`},
+	},
+	{
+		"payload is one of two", `…"payload":[{"summary":"s","severity":"critical"},{"summary":"t"}]`,
+		`"payload":{"source":"unknown source","severity":"error","summary":"d",NOW,"custom_details":{"payload":[{"summary":"s","severity":"critical"},{"summary":"t"}]}}`,
+		[]string{`payload was no object: it stands in custom_details`, `payload.summary was missing: "d" stands for it`, `payload.source was missing: "unknown source" stands for it`, `payload.severity was missing: error stands for it`},
+	},
+	{
+		"payload is in two lists", `…"payload":[[{"summary":"s"}]]`,
+		`"payload":{"source":"unknown source","severity":"error","summary":"d",NOW,"custom_details":{"payload":[[{"summary":"s"}]]}}`,
+		[]string{`payload was no object: it stands in custom_details`, `payload.summary was missing: "d" stands for it`, `payload.source was missing: "unknown source" stands for it`, `payload.severity was missing: error stands for it`},
+	},
+	{
 		"colours of a terminal", `…"payload":{"summary":"\u001b[31mred","source":"o","severity":"info","custom_details":{"log":"\u001b[31mred"}}`,
 		`"payload":{"source":"o","severity":"info","summary":"red",NOW,"custom_details":{"log":"red"}}`,
 		[]string{`control characters were dropped`},

@@ -54,6 +54,11 @@ func TestReadKeyOfMisplacedMembers(t *testing.T) {
 		`{"routing_key":"KEY","payload":{"event_action":"resolve"}}`,
 		`{"routing_key":7,"payload":{"routing_key":"KEY","event_action":"trigger"}}`,
 		`{"routing_key":"KEY","event_action":"trigger","payload":["routing_key"]}`,
+		`{"payload":[{"routing_key":"KEY","event_action":"trigger"}]}`,
+		`{"payload":[{"routing_key":"KEY","event_action":"trigger"},{}]}`,
+		`{"payload":[{"payload":[{"routing_key":"KEY","event_action":"trigger"}]}]}`,
+		`{"payload":["{\"routing_key\":\"KEY\",\"event_action\":\"trigger\"}"]}`,
+		`{"payload":[{"routing_key":"KEY","event_action":"trigger"}`,
 		`{"routing_key":"KEY","event_action":"trigger","payload":{"a":}}`,
 	} {
 		body = strings.ReplaceAll(body, "KEY", secret)

@@ -13,7 +13,7 @@ var payloadMembers = newMemberNames(
 )
 
 // payload reads the payload. A text in its place is the summary, or the payload once more
-// encoded.
+// encoded. A list of one may hold either.
 func (r *repairer) payload() {
 	switch r.peek() {
 	case '{':
@@ -24,6 +24,10 @@ func (r *repairer) payload() {
 		}
 		return
 	default:
+		if r.alone() {
+			r.onlyElement()
+			return
+		}
 		if r.keyOnly {
 			r.skip(0)
 			return
@@ -50,6 +54,34 @@ func (r *repairer) payload() {
 			continue
 		}
 		r.note("payload.%s was read as %s", strings.Trim(quote(string(name)), `"`), meant)
+	}
+}
+
+// alone reports whether a list begins here that has one element, which can be a payload.
+func (r *repairer) alone() bool {
+	if r.inList || r.peek() != '[' {
+		return false
+	}
+	ahead := r.reader
+	ahead.at++
+	if c := ahead.peek(); c != '{' && c != '"' || !ahead.more(true, ']') {
+		return false
+	}
+	ahead.skip(1)
+	alone := !ahead.more(false, ']') && !ahead.bad
+	r.members = ahead.members
+	return alone
+}
+
+// onlyElement reads the payload that is the only element of a list.
+func (r *repairer) onlyElement() {
+	r.at++
+	r.inList = true
+	r.payload()
+	r.inList = false
+	r.more(false, ']')
+	if !r.keyOnly {
+		r.note("payload was a list: its only element was read")
 	}
 }
 

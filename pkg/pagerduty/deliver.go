@@ -87,6 +87,9 @@ func (s *Service) Deliver(ctx context.Context, message string, params *types.Par
 		return Receipt{}, err
 	}
 	d := delivery{service: s, prepared: &p, budget: s.opts.Budget()}
+	if err := CheckOptions(types.SenderOptions{Timeout: d.budget}); err != nil { // a field of the sender that was set later
+		return Receipt{}, err
+	}
 	d.deadline = start.Add(d.budget)
 	if limit, ok := ctx.Deadline(); ok && limit.Before(d.deadline) {
 		d.deadline = limit

@@ -38,7 +38,7 @@ type Options struct {
 // A zero Service becomes useful by [Service.Initialize].
 type Service struct {
 	config *Config
-	broken error // what is wrong with config
+	broken error // what is wrong with the config or the options
 	opts   Options
 	client *eventsv2.Client
 	retry  eventsv2.Retry
@@ -64,7 +64,7 @@ var ErrNotInitialized = errors.New("the pagerduty service has no URL yet: call I
 
 // New returns a service for a copy of the configuration. One that was made by hand
 // gets the defaults of [Parse], and is held to what Parse lets pass: what is wrong
-// with it is the [*ConfigError] of every delivery. With a nil config that is
+// with it, or with the options ([CheckOptions]), is the [*ConfigError] of every delivery. With a nil config that is
 // [ErrNotInitialized].
 func New(config *Config, opts Options) *Service {
 	s := new(Service)
@@ -86,6 +86,9 @@ func (s *Service) init(config *Config, opts Options) {
 		return
 	}
 	config, s.broken = config.complete()
+	if s.broken == nil {
+		s.broken = CheckOptions(opts.SenderOptions)
+	}
 	if opts.Ledger == nil {
 		opts.Ledger = NewMemoryLedger()
 	}

@@ -59,8 +59,12 @@ func New(logger types.StdLogger, serviceURLs ...string) (*ServiceRouter, error) 
 	return NewWithOptions(logger, types.SenderOptions{}, serviceURLs...)
 }
 
-// NewWithOptions returns a router for the URLs that delivers as the options say.
+// NewWithOptions returns a router for the URLs that delivers as the options say. Its errors
+// are those of [New], and of [pagerduty.CheckOptions].
 func NewWithOptions(logger types.StdLogger, opts types.SenderOptions, serviceURLs ...string) (*ServiceRouter, error) {
+	if err := pagerduty.CheckOptions(opts); err != nil {
+		return nil, err
+	}
 	r := &ServiceRouter{opts: opts, logger: logger, Timeout: opts.Timeout}
 	r.opts.Timeout = 0 // the field alone counts: programs change it later
 	for _, serviceURL := range serviceURLs {

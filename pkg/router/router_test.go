@@ -290,6 +290,36 @@ func TestLedgerAndUserAgentSetLater(t *testing.T) {
 	}
 }
 
+// Whoever writes 5 for five seconds asks for five nanoseconds. That is said, and no page is lost to it.
+func TestBareNumbers(t *testing.T) {
+	const url = "pagerduty://h/" + testKey
+	for _, tt := range []struct {
+		opts types.SenderOptions
+		want string // "" for none
+	}{
+		{types.SenderOptions{Timeout: 5}, `Timeout "5ns": write 5*time.Second`},
+		{types.SenderOptions{RetryFor: 300}, `RetryFor "300ns": write 300*time.Second`},
+		{types.SenderOptions{Timeout: 10000}, `Timeout "10µs": write 10000*time.Millisecond`},
+		{types.SenderOptions{Timeout: time.Millisecond, RetryFor: time.Millisecond}, ""},
+		{types.SenderOptions{RetryFor: -1, Timeout: -1}, ""},
+	} {
+		_, err := NewWithOptions(nil, tt.opts, url)
+		wrong := new(pagerduty.ConfigError)
+		if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &wrong) || err.Error() != tt.want) {
+			t.Errorf("%+v: %v, want %s", tt.opts, err, tt.want)
+		}
+	}
+	c := &client{}
+	r, err := NewWithOptions(nil, types.SenderOptions{HTTPClient: c}, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Timeout = 30 // later
+	if errs := r.Send("m", nil); errs[0] == nil || !strings.Contains(errs[0].Error(), "write 30*time.Second") {
+		t.Errorf("of the field it says %v", errs)
+	}
+}
+
 // Time that is up has the name that it has upstream, and its own.
 func TestErrServiceTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 // DefaultRetryFor is how long a delivery is tried when nobody says otherwise.
 const DefaultRetryFor = 5 * time.Minute
 
-// SenderOptions says how a sender delivers. The zero value is ready for use.
+// SenderOptions says how a sender delivers. The zero value is ready for use. A time below a
+// millisecond, such as 5 for five seconds, is an error of whatever makes a sender.
 type SenderOptions struct {
 	// HTTPClient makes the requests. Of an *http.Client a copy is used, which
 	// follows no redirect; any other must not follow one either. Defaults to a
@@ -35,8 +36,7 @@ type SenderOptions struct {
 	OnAttempt func(Attempt)
 }
 
-// shortestBudget is time for one attempt at least. Somebody who writes 5 for five
-// seconds has asked for five nanoseconds, and should not lose the page to that.
+// shortestBudget is time for one attempt at least.
 const shortestBudget = time.Second
 
 // Budget returns how long a delivery may take in all; 0 means one attempt, which

@@ -57,6 +57,42 @@ type entry struct {
 	foreign bool   // it belongs to another user
 }
 
+// What everybody can read may still lie in a folder that not everybody can enter.
+func TestReadable(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		entries  []entry
+		path     string
+		readable bool
+		closed   string
+	}{
+		{"its owner's alone", []entry{{name: "a", mode: 0o600}}, "a", false, ""},
+		{"everybody's", []entry{{name: "a", mode: 0o604}}, "a", true, ""},
+		{"a folder", []entry{{name: "a/", mode: 0o755}}, "a", false, ""},
+		{"missing", nil, "a", false, ""},
+		{"in a folder to be entered and not listed", []entry{{name: "d/", mode: 0o701}, {name: "d/a", mode: 0o644}}, "d/a", true, ""},
+		{"in a closed folder", []entry{{name: "d/", mode: 0o754}, {name: "d/a", mode: 0o644}}, "d/a", false, "d"},
+		{"below a closed folder", []entry{{name: "d/", mode: 0o700}, {name: "d/e/", mode: 0o755}, {name: "d/e/a", mode: 0o644}}, "d/e/a", false, "d"},
+		{"link into a closed folder", []entry{{name: "d/", mode: 0o700}, {name: "d/a", mode: 0o644}, {name: "a", link: "d/a"}}, "a", false, "d"},
+		{"link in a closed folder", []entry{{name: "a", mode: 0o644}, {name: "d/", mode: 0o700}, {name: "d/b", link: "a"}}, "d/b", false, "d"},
+	} {
+		root := made(t, append([]entry{{name: ".", mode: 0o755}}, c.entries...)...)
+		if err := os.Chmod(filepath.Dir(root), 0o755); err != nil { // the folder of the test
+			t.Fatal(err)
+		}
+		path, closed := filepath.Join(root, c.path), ""
+		if c.closed != "" {
+			closed = filepath.Join(root, c.closed)
+		}
+		if got := Readable(path); got != c.readable {
+			t.Errorf("%s: readable: %v", c.name, got)
+		}
+		if got := Closed(path); got != closed {
+			t.Errorf("%s: closed: %q, want %q", c.name, got, closed)
+		}
+	}
+}
+
 func TestChangeable(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -193,11 +194,12 @@ func (b *bench) put(key, dedup string, severity queue.Rank, body string) int64 {
 		b.t.Fatal(err)
 	}
 	var listed struct {
+		Action  string `json:"event_action"`
 		Payload struct{ Summary, Source string }
 	}
 	_ = json.Unmarshal([]byte(body), &listed) // a body that is none has neither
 	placed, err := b.store.Put(ctx, queue.New{
-		Lane: l.ID, Action: eventsv2.Trigger, DedupKey: dedup, Severity: severity, Accepted: b.clock(), Body: []byte(body),
+		Lane: l.ID, Action: eventsv2.Action(cmp.Or(listed.Action, "trigger")), DedupKey: dedup, Severity: severity, Accepted: b.clock(), Body: []byte(body),
 		Repairs: []string{`severity "CRIT" became critical`}, Summary: listed.Payload.Summary, Source: listed.Payload.Source,
 	})
 	if err != nil {

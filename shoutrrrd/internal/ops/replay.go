@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -19,7 +20,7 @@ type Period struct {
 // Plan is what a replay would send.
 type Plan struct {
 	Events []queue.Sent
-	Over   int // delivered in that time, and left: their incident was resolved, or what follows says more
+	Over   int // delivered in that time, and left: their incident was resolved, or what follows, also later, says more
 }
 
 // ErrTooMany says that a replay is about more events than one deed may be.
@@ -27,7 +28,7 @@ var ErrTooMany = fmt.Errorf("more than %d events were delivered in that time; na
 
 // Plan says what a replay of a time sends: of each chain what came after its last resolve;
 // if no trigger did, that resolve alone, as its incident may be open. A change event goes
-// again in any case.
+// again in any case. What something delivered after that time makes outdated is left.
 func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
 	if o.At != nil {
 		p.Since, p.Until = o.At(p.Since), o.At(p.Until)
@@ -65,6 +66,31 @@ func (o *Ops) Plan(ctx context.Context, p Period) (Plan, error) {
 		}
 		plan.Events = append(plan.Events, x)
 	}
+	return o.withoutOutdated(ctx, plan)
+}
+
+// withoutOutdated asks the store, by whose rule the events are sent again.
+func (o *Ops) withoutOutdated(ctx context.Context, plan Plan) (Plan, error) {
+	lanes, err := o.Store.Lanes(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	a := queue.Again{Delivered: true, Pools: o.Pools(lanes), Preview: true}
+	for _, x := range plan.Events {
+		a.IDs = append(a.IDs, x.ID)
+	}
+	answers, err := o.Store.Requeue(ctx, a)
+	if err != nil {
+		return Plan{}, err
+	}
+	outdated := map[int64]bool{}
+	for _, answer := range answers {
+		if errors.Is(answer.Err, queue.ErrOutdated) {
+			outdated[answer.ID] = true
+		}
+	}
+	plan.Events = slices.DeleteFunc(plan.Events, func(x queue.Sent) bool { return outdated[x.ID] })
+	plan.Over += len(outdated)
 	return plan, nil
 }
 

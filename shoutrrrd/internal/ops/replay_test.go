@@ -21,6 +21,17 @@ func (s sent) Sent(_ context.Context, _, _ time.Time, _ int64, n int) ([]queue.S
 	return s.list[:min(n, len(s.list))], nil
 }
 
+func (s sent) Lanes(context.Context) ([]queue.Lane, error) { return nil, nil }
+
+func (s sent) Requeue(_ context.Context, a queue.Again) (answers []queue.Requeued, err error) {
+	for _, id := range a.IDs {
+		answers = append(answers, queue.Requeued{ID: id})
+	}
+	return answers, nil
+}
+
+func noPools([]queue.Lane) [][]int64 { return nil }
+
 func TestPlan(t *testing.T) {
 	for events, want := range map[string]string{
 		"a trigger":                                      "1",
@@ -39,7 +50,7 @@ func TestPlan(t *testing.T) {
 			dedup, action, _ := strings.Cut(text, " ")
 			list = append(list, queue.Sent{ID: int64(i + 1), Lane: 1, Action: action, DedupKey: dedup})
 		}
-		plan, err := (&ops.Ops{Store: sent{list: list}}).Plan(t.Context(), ops.Period{})
+		plan, err := (&ops.Ops{Store: sent{list: list}, Pools: noPools}).Plan(t.Context(), ops.Period{})
 		var got []string
 		for _, x := range plan.Events {
 			got = append(got, fmt.Sprint(x.ID))

@@ -284,7 +284,7 @@ func (p Page) ownCause(who string, of Name) string {
 
 // stranger says with what somebody else than PagerDuty answers at an address.
 func stranger(address string, status int) string {
-	came := "a web page"
+	const who = ", as a captive portal, proxy or firewall does"
 	switch {
 	case status == 0:
 		return "no trusted connection to " + address + " can be made: its certificate is not trusted, it speaks no TLS, or a proxy refuses"
@@ -293,9 +293,11 @@ func stranger(address string, status int) string {
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusGone:
 		return fmt.Sprintf("%s answers %d: it does not offer the Events API", address, status)
 	case status >= 300 && status <= 399:
-		came = "a redirect"
+		return fmt.Sprintf("%s answers with a redirect (%d)", address, status) + who
+	case status >= 200 && status <= 299: // PagerDuty answers JSON
+		return fmt.Sprintf("%s answers with a web page (%d)", address, status) + who
 	}
-	return fmt.Sprintf("%s answers with %s (%d), as a captive portal, proxy or firewall does", address, came, status)
+	return fmt.Sprintf("%s answers %d with what is not PagerDuty's answer", address, status) + who
 }
 
 // address is host and, if it is not the usual one, port of an upstream.

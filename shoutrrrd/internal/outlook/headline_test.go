@@ -140,7 +140,7 @@ func TestCauseOfAStranger(t *testing.T) {
 		want   string
 	}{
 		{200, host + " answers with a web page (200), as a captive portal, proxy or firewall does"},
-		{403, host + " answers with a web page (403), as a captive portal, proxy or firewall does"},
+		{403, host + " answers 403 with what is not PagerDuty's answer, as a captive portal, proxy or firewall does"},
 		{302, host + " answers with a redirect (302), as a captive portal, proxy or firewall does"},
 		{404, host + " answers 404: it does not offer the Events API"},
 		{407, "the proxy before " + host + " wants a login (407)"},

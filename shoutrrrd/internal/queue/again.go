@@ -15,9 +15,10 @@ type Again struct {
 	Elsewhere bool // also to another upstream than the event was accepted for: somebody means it
 	// Heirs are the lanes that take the place of others, whose keys get nothing new any more:
 	// what belongs to no known incident goes there.
-	Heirs map[int64]int64
-	Pools [][]int64 // the lanes of each pool, as they are configured now
-	By    By
+	Heirs   map[int64]int64
+	Pools   [][]int64 // the lanes of each pool, as they are configured now
+	By      By
+	Preview bool // nothing is done: the answers say which of them would be left because they are outdated
 }
 
 // PoolOf returns the lanes of the pool that a lane belongs to, none if it belongs to none.

@@ -278,6 +278,8 @@ func checkAddress(address string) error {
 func checkUpstream(text string) error {
 	u, err := url.Parse(text)
 	switch {
+	case err == nil && isKey(u.Hostname()): // it would be looked up in the DNS, and logged
+		return errors.New("its host is an integration key: keys belong into the requests, or below keys; give a URL such as https://events.pagerduty.com")
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return fmt.Errorf("%q is no URL such as https://events.pagerduty.com", shown(text))
 	case u.User != nil:
@@ -292,6 +294,11 @@ func checkUpstream(text string) error {
 		return eventsv2.CheckPlainHost(u.Hostname())
 	}
 	return nil
+}
+
+func isKey(text string) bool {
+	_, err := eventsv2.ParseKey(text)
+	return err == nil
 }
 
 // hostOf is the host's name without what does not tell it from another.

@@ -322,7 +322,11 @@ func (from *Sources) readableByService(path string) error {
 	if !from.MadeUp || from.Locate(path) != path || access.Readable(path) {
 		return nil
 	}
-	return fmt.Errorf("the user of the service is made up at its start and cannot read %q: chmod o+r, or give a secret by LoadCredential=", shown(path))
+	what, right := fmt.Sprintf("cannot read %q", shown(path)), "o+r"
+	if folder := access.Closed(path); folder != "" {
+		what, right = fmt.Sprintf("%s: it cannot enter the folder %q", what, shown(folder)), "o+x"
+	}
+	return fmt.Errorf("the user of the service is made up at its start and %s: chmod %s, or give a secret by LoadCredential=", what, right)
 }
 
 // credentialFolder is where systemd puts the credentials of a service.

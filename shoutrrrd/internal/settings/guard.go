@@ -2,7 +2,6 @@ package settings
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -183,7 +182,7 @@ func (s *Settings) checkRoutes(wrong *problems, proxy func(*http.Request) (*url.
 			s.wrong(wrong, u.name, "%s is this relay's own events listener: events would go round for ever", shown(u.url.String()))
 		}
 		if _, err := proxy(&http.Request{URL: u.url}); err != nil {
-			s.wrong(wrong, u.name, "%w", errors.New(shown(err.Error())))
+			s.wrong(wrong, u.name, "%s", withoutSecrets(err.Error())) // whole: its end says what to do
 		}
 		if u.url.Scheme == "http" && isPublic(hostOf(u.url)) {
 			s.warn("%s: events and their integration keys go to %s in clear: use https, unless all of the way is trusted", u.name, shown(u.url.Host))

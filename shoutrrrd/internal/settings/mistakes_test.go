@@ -116,6 +116,8 @@ var mistakes = []struct {
 	{"no upstream", "upstream: somewhere\n", []string{"no URL"}},
 	{"upstream of another kind", "upstream: ftp://somewhere\n", []string{"https, or http"}},
 	{"upstream with a user", "upstream: https://user:abc-token@relay.example\n", []string{"user in it", "https://**************@relay.example"}},
+	{"a key for the upstream's host", "upstream: http://" + firstKey + "\n", []string{"host is an integration key", "keys"}},
+	{"a key for the host of a key's upstream", "keys: [{alias: a, key: " + secondKey + ", upstream: 'https://" + strings.ToUpper(firstKey) + ":443/x'}]\n", []string{"keys[0].upstream", "host is an integration key"}},
 	{"upstream with the whole path", "upstream: https://events.pagerduty.com/v2/enqueue\n", []string{"leave /v2/enqueue out"}},
 	{"upstream with a query", "upstream: https://events.pagerduty.com/?a=b\n", []string{"only scheme, host and path"}},
 	{"upstream is the relay", "listen: 127.0.0.1:7000\nupstream: http://localhost:7000\n", []string{":2:11", "own events listener"}},

@@ -26,6 +26,9 @@ const (
 func files(t testing.TB, text string) string {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // else nobody else can read what is in it
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{
 		"key": firstKey + "\n", "token": aToken + "\n", "token2": another + "\n", "same": aToken, "short": "abc-token\n", "blank": "a token with blanks in it\n", "empty": "", "long": strings.Repeat("x", 5000),
 		"tls.yaml": "tls_server_config:\n  cert_file: none.pem\n  key_file: none.key\n", "users.yaml": "basic_auth_users: {}\n", "broken.yaml": "tls_server_config: [\n", "tag.yaml": "tls_server_config: ! ",

@@ -48,6 +48,9 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 		return queue.Requeued{ID: id, Err: queue.ErrElsewhere}
 	}
 	answer := queue.Requeued{ID: id, Lane: n.Lane}
+	if a.Preview {
+		return answer
+	}
 	chain := m.chain(n.Lane, e.DedupKey)
 	at := m.placeIn(chain, id)
 	for _, beside := range []int{at - 1, at} {

@@ -341,7 +341,7 @@ func (m *machine) some(t *rapid.T) int64 { return rapid.Int64Range(1, m.model.la
 func (m *machine) requeue(t *rapid.T) {
 	a := queue.Again{
 		IDs: rapid.SliceOfN(rapid.Int64Range(1, m.model.lastID+1), 1, 4).Draw(t, "ids"), By: queue.By{Who: "ana", Why: "try again", At: m.now},
-		Delivered: rapid.Bool().Draw(t, "delivered"), Elsewhere: rapid.Bool().Draw(t, "elsewhere"),
+		Delivered: rapid.Bool().Draw(t, "delivered"), Elsewhere: rapid.Bool().Draw(t, "elsewhere"), Preview: rapid.IntRange(0, 9).Draw(t, "preview") == 9,
 	}
 	if rapid.Bool().Draw(t, "in a pool") {
 		a.Pools = [][]int64{{1, 2}}

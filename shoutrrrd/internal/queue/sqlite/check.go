@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -47,11 +46,11 @@ func Check(ctx context.Context, o Options, repair bool) (report Report, err erro
 	case application != applicationID && (application != 0 || version != 1):
 		return report, fmt.Errorf("%w: its application_id is %d", errForeign, application)
 	case version > schemaVersion:
-		var said string // as in foreign: a later program says its version twice
-		if err := s.read.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'version'").Scan(&said); err != nil || said != strconv.Itoa(version) {
-			return damagedReport(fmt.Errorf("%w: its version is %d in the header and %q in the table", errDamaged, version, said)), nil
+		err := foreign(version, s.read.QueryRowContext(ctx, versionText))
+		if isDamage(err) || isOfTheData(err) {
+			return damagedReport(err), nil
 		}
-		return report, refused(laterError(version))
+		return report, refused(err)
 	case version != schemaVersion:
 		return report, fmt.Errorf("the queue has version %d, this program checks version %d: start the relay once, which brings an older queue to the present version", version, schemaVersion)
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/eventsv2"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue/queuetest"
+	lib "modernc.org/sqlite/lib"
 )
 
 // filled returns a queue's file that holds events of that many chains, and their
@@ -290,9 +292,10 @@ func TestFlippedHeader(t *testing.T) {
 	}
 }
 
-// A file of a later program is refused, and stays as it is.
-func TestLaterVersion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "queue.db")
+// laterFile is a queue that says version 7 in its table and in its header.
+func laterFile(t *testing.T) (path string, content []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "queue.db")
 	s, err := Open(t.Context(), Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
@@ -301,14 +304,20 @@ func TestLaterVersion(t *testing.T) {
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(path)
+	content, err = os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file[63] = 7 // user_version
-	if err := os.WriteFile(path, file, 0o600); err != nil {
+	content[63] = 7 // user_version
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path, content
+}
+
+// A file of a later program is refused, and stays as it is.
+func TestLaterVersion(t *testing.T) {
+	path, file := laterFile(t)
 	if _, err := Open(t.Context(), Options{Path: path}); err == nil || !strings.Contains(err.Error(), "run the newer program") {
 		t.Errorf("a file of version 7: %v", err)
 	}
@@ -318,6 +327,37 @@ func TestLaterVersion(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, file) {
 		t.Errorf("the file was changed: %v", err)
 	}
+}
+
+// A disk that does not read the table in which a later program says its version shows no damage.
+func TestLaterVersionUnread(t *testing.T) {
+	path, _ := laterFile(t)
+	page := pageOf(t, path, "meta")
+	r := newRecorder(t)
+	r.read = func(offset int64) int32 {
+		if offset == page {
+			return lib.SQLITE_IOERR_READ
+		}
+		return 0
+	}
+	report, err := Check(t.Context(), Options{Path: path, vfs: r.name, disk: r}, false)
+	if err == nil || !strings.Contains(err.Error(), "disk I/O error") || errors.Is(err, queue.ErrRefusedFile) || !report.Sound() {
+		t.Errorf("the table cannot be read: %v, %+v", err, report)
+	}
+}
+
+// pageOf is where a table begins in its file.
+func pageOf(t *testing.T, path, table string) (offset int64) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.QueryRow("SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size WHERE name = ?1", table).Scan(&offset)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return offset
 }
 
 // A second relay on the same file would deliver everything twice.

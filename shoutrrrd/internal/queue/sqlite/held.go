@@ -57,11 +57,17 @@ func (s *Store) recognise() {
 	}
 }
 
-// taken says which file is not the one that the store has open.
+// smallestPage is the least that SQLite leaves of a file with tables.
+const smallestPage = 512
+
+// taken says which file is not the one that the store has open, or was emptied: SQLite keeps
+// pages in memory, goes on and removes the log at its end.
 func (s *Store) taken() error {
 	for path, was := range s.held.seen {
 		is, err := os.Stat(path)
 		switch {
+		case err == nil && path == s.o.Path && is.Size() < smallestPage && was.Size() >= smallestPage:
+			return fmt.Errorf("%w: %s was cut to %d bytes", errTaken, path, is.Size())
 		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(was, is):
 			return fmt.Errorf("%w: %s", errTaken, path)
 		case err != nil: // that the disk does not answer says nothing of the file
@@ -96,6 +102,17 @@ func (w *writer) needWAL() error {
 	}
 	w.moveWAL("PASSIVE")
 	return nil
+}
+
+// examineEmpty reports an empty file that has a write-ahead log: SQLite removes that, and with
+// it what was accepted last. Somebody has emptied or removed the file.
+func (s *Store) examineEmpty(fresh bool) {
+	if fresh && sizeOfFile(s.o.Path+"-wal") > 0 {
+		s.o.Report(Incident{
+			What: "the file of the queue is empty, and its write-ahead log is not",
+			Why:  fmt.Sprintf("%s was emptied or removed: its events are lost unless there is a backup; a new queue begins", s.o.Path),
+		})
+	}
 }
 
 // examineWAL reports a file whose write-ahead log is missing: a store that has not ended in

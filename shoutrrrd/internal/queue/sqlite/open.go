@@ -52,7 +52,7 @@ func (w *writer) prepare(ctx context.Context, fresh bool) error {
 	case application != applicationID && (application != 0 || version != 1): // a bit of the header has changed
 		return fmt.Errorf("%w: its application_id is %d", errDamaged, application)
 	case version > schemaVersion:
-		return w.foreign(ctx, version)
+		return foreign(version, w.conn.QueryRowContext(ctx, versionText))
 	case version < schemaVersion:
 		if err = w.s.examineMark(); err == nil {
 			err = w.migrate(ctx, version)
@@ -122,18 +122,20 @@ func (w *writer) create(ctx context.Context) error {
 	return err
 }
 
-// foreign tells a file of a later program, which says its version in two places,
-// from one in whose header the disk has changed a bit.
-func (w *writer) foreign(ctx context.Context, version int) error {
+// versionText asks for the version that the table says.
+const versionText = "SELECT value FROM meta WHERE name = 'version'"
+
+// foreign tells a file of a later program, which says its version in two places, the header
+// and the table, from one in whose header the disk has changed a bit.
+func foreign(header int, table *sql.Row) error {
 	var said string
-	err := w.conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'version'").Scan(&said)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := table.Scan(&said); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if said != strconv.Itoa(version) || version <= schemaVersion {
-		return fmt.Errorf("%w: its version is %d in the header and %q in the table", errDamaged, version, said)
+	if said != strconv.Itoa(header) {
+		return fmt.Errorf("%w: its version is %d in the header and %q in the table", errDamaged, header, said)
 	}
-	return laterError(version)
+	return laterError(header)
 }
 
 // laterError is the one line that refuses the file of a later program.

@@ -43,6 +43,8 @@ type recorder struct {
 	name string
 	// fail returns the SQLite error of the nth operation, 0 for none.
 	fail func(n int, kind opKind) int32
+	// read returns the SQLite error of what is read of the main file at an offset, 0 for none.
+	read func(offset int64) int32
 
 	mu    sync.Mutex
 	log   []op
@@ -60,7 +62,7 @@ var recorders atomic.Int64
 func newRecorder(t testing.TB) *recorder {
 	t.Helper()
 	r := &recorder{
-		name: fmt.Sprintf("recorder%d", recorders.Add(1)), fail: func(int, opKind) int32 { return 0 },
+		name: fmt.Sprintf("recorder%d", recorders.Add(1)), fail: func(int, opKind) int32 { return 0 }, read: func(int64) int32 { return 0 },
 		under: map[uintptr]uintptr{}, paths: map[uintptr]string{}, tls: libc.NewTLS(),
 	}
 	base := lib.Xsqlite3_vfs_find(r.tls, 0)
@@ -116,6 +118,12 @@ func (r *recorder) wrap(pFile uintptr, path string) {
 			return rc
 		}
 		return (*(*func(*libc.TLS, uintptr, uintptr, int32, int64) int32)(unsafe.Pointer(&struct{ uintptr }{under.FxWrite})))(tls, id, buf, n, offset)
+	})
+	methods.FxRead = r.function(func(tls *libc.TLS, id, buf uintptr, n int32, offset int64) int32 {
+		if rc := r.read(offset); rc != 0 && filepath.Ext(name) == ".db" {
+			return rc
+		}
+		return (*(*func(*libc.TLS, uintptr, uintptr, int32, int64) int32)(unsafe.Pointer(&struct{ uintptr }{under.FxRead})))(tls, id, buf, n, offset)
 	})
 	methods.FxTruncate = r.function(func(tls *libc.TLS, id uintptr, size int64) int32 {
 		if rc := r.record(op{kind: opTruncate, file: name, offset: size}); rc != 0 {

@@ -88,6 +88,9 @@ func (w *writer) requeue(a *queue.Again, id int64) (queue.Requeued, error) {
 	} else if outdated {
 		return queue.Requeued{}, verdict{fmt.Errorf("event %d: %w", id, queue.ErrOutdated)}
 	}
+	if a.Preview {
+		return queue.Requeued{ID: id, Lane: x.lane}, nil
+	}
 	return w.place(x)
 }
 

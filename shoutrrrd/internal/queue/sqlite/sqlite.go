@@ -341,6 +341,7 @@ func (s *Store) openFile(ctx context.Context) (*writer, error) {
 	if err := s.renewWAL(); err != nil {
 		return nil, err
 	}
+	s.examineEmpty(fresh)
 	s.hadWAL = exists(s.o.Path + "-wal")
 	var vacuum []string
 	if fresh { // later it would change nothing, and write

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -202,5 +203,29 @@ func TestPages(t *testing.T) {
 	}
 	if len(got) != 30 {
 		t.Errorf("the pages have %d events, want 30", len(got))
+	}
+}
+
+// An empty file beside a write-ahead log is no new queue like any other: somebody has emptied it.
+func TestEmptiedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Put(t.Context(), event(laneOf(t, s), eventsv2.Trigger, "a", queue.Info))
+	log, no := os.ReadFile(path + "-wal")
+	if err := errors.Join(err, no, s.Close(), os.Truncate(path, 0), os.WriteFile(path+"-wal", log, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} { // the second start has a queue as any other
+		var met []Incident
+		s, err := Open(t.Context(), Options{Path: path, Report: func(i Incident) { met = append(met, i) }})
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if len(met) != want || want > 0 && !strings.Contains(met[0].What, "empty") {
+			t.Errorf("it reports %+v", met)
+		}
 	}
 }
