@@ -247,8 +247,8 @@ func TestKeyLeavesTheFile(t *testing.T) {
 		}
 	}
 	stops()
-	if log := r.p.log.String(); !strings.Contains(log, "upstream is not configured") {
-		t.Errorf("the log does not tell of it:\n%s", log)
+	if log := r.p.log.String(); !strings.Contains(log, "upstream is not configured") || !strings.Contains(log, own.URL()) || !strings.Contains(log, "shoutrrr queue move "+name+" "+name) {
+		t.Errorf("the log does not tell of it, and what to do:\n%s", log)
 	}
 	if said := r.run(t, "shoutrrr status"); !strings.Contains(said, "is not configured") {
 		t.Errorf("the status does not tell of it:\n%s", said)

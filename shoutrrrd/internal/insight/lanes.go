@@ -172,7 +172,7 @@ func (i *Insight) text(s *Standing, now time.Time) string {
 			words += ": " + by.Why
 		}
 	case lane.Stopped:
-		words += "; what is queued was accepted for it, and waits until the configuration names it again for the key"
+		words += "; what is queued was accepted for it, and waits until the configuration names it again for the key, or shoutrrr queue move has it leave by the one that is named"
 	case lane.Unreachable:
 		words += "; the next attempt is at " + at
 	case lane.KeyRejected:

@@ -87,7 +87,7 @@ func (c *Core) stirPools(h *host) {
 
 // relieve looks in the pools to which something has happened for new chains that wait
 // for a lane which cannot send, while another one can. It costs as much as the pools have
-// lanes.
+// pairs of lanes.
 func (c *Core) relieve(now time.Time) {
 	if c.failing || c.stopping {
 		return
@@ -130,8 +130,8 @@ func (p *pool) relieve(c *Core, now time.Time) {
 				to, n, at = p.able(now, l, rank, why)
 			}
 			if to == nil {
-				c.wake(l, at)
-				return // and for what is less severe there is none either
+				c.wake(l, at) // another lane may have one: it retires, or sends to another host
+				continue
 			}
 			p.moving = l
 			c.moves[l.stored.ID] = p

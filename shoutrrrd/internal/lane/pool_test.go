@@ -253,6 +253,20 @@ func BenchmarkPool(b *testing.B) {
 	}
 }
 
+// What belongs to an incident that a retiring key has opened leaves by it at once, also while
+// the key that takes its place can send nothing and has something of its own that waits.
+func TestRetiringLaneSendsItsOwn(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "web")
+	s.step(lane.Opened{Lane: queue.Lane{ID: 2}, Host: "pagerduty", Limit: 20, Listed: true, Pool: "web", Way: lane.Way{Retiring: true}})
+	s.step(lane.Hold{Lane: 1, Held: true})
+	s.arrive(1, queue.Critical, 1)
+	s.inFlight(0)
+	s.old = map[int64]bool{s.nextID + 1: true}
+	s.arrive(2, queue.Critical, 1)
+	s.inFlight(1)
+}
+
 // A host that comes up again lets the lanes of its pools send for each other, also those
 // in which nothing waits.
 func TestHostThatComesUpRelievesItsPools(t *testing.T) {

@@ -573,11 +573,12 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 }
 
 // throughItsKey looks that an acknowledge or resolve goes by the key that has opened its
-// incident: PagerDuty drops it otherwise.
+// incident: PagerDuty drops it otherwise. One of an incident that is over, or of none, goes by
+// any key, whatever opens the next one meanwhile.
 func (j *judge) throughItsKey(r *request, x *record) {
-	var before *record // what PagerDuty has taken last of what came before it
+	var before *record // the trigger or resolve that PagerDuty has taken last of what came before it
 	for _, other := range j.chain(x.chain).records {
-		if other.place < x.place && len(other.takes) > 0 && (before == nil || other.place > before.place) {
+		if other.action != eventsv2.Acknowledge && other.place < x.place && len(other.takes) > 0 && (before == nil || other.place > before.place) {
 			before = other
 		}
 	}
@@ -749,6 +750,7 @@ func (j *judge) relocate(x *record, to int64) {
 		return
 	}
 	j.reached["moved"]++
+	j.lane(to).way = x.way // it takes only what was accepted for the same upstream
 	for _, other := range c.records {
 		if !other.ended && other.lane == from {
 			other.lane, other.moved, other.movedAt = to, true, time.Now()

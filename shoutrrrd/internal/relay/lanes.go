@@ -352,6 +352,17 @@ func (r *Relay) Statuses() []lane.Status {
 
 func (r *Relay) name(id int64) string { return r.opened(id).route.Name }
 
+// stopped says why a lane stops, and what has it go on: nobody who changes the upstream of a
+// relay expects that its lanes stop.
+func (r *Relay) stopped(id int64) []any {
+	l := r.opened(id)
+	return []any{
+		"upstream", l.lane.Upstream,
+		"why", "what is queued was accepted for this upstream, and the configuration names another one for the key, or none",
+		"next", "name this upstream again; or have the lane leave by the one that is named: shoutrrr queue move " + l.route.Name + " " + l.route.Name + " --why TEXT",
+	}
+}
+
 // tell logs what the core thinks people should know.
 func (r *Relay) tell(t lane.Tell) {
 	attrs := []any{}
@@ -360,6 +371,9 @@ func (r *Relay) tell(t lane.Tell) {
 	}
 	if t.Host != "" {
 		attrs = append(attrs, "upstream", t.Host)
+	}
+	if t.What == lane.WayLost {
+		attrs = append(attrs, r.stopped(t.Lane)...)
 	}
 	if t.Why != "" {
 		attrs = append(attrs, "why", t.Why)

@@ -478,7 +478,7 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		{"announcements first", strangers, []string{"has not left within 1 s"}, nil},
 		{"the headline says at once", busy, []string{"leaves at once"}, nil},
 		{"hedges are forgotten", hedging, []string{"within 5 s the trigger was sent 1 times"}, func(w *world) { w.oneHangs(false) }},
-		{"a rejected key is never tried again", busy, []string{"are still queued"}, nil},
+		{"a rejected key is never tried again", calm, []string{"are still queued"}, (*world).rejectsAKey},
 		{"one host takes all places", hanging, []string{"has not left within 1 s"}, (*world).hangs},
 		{"what was accepted moves", lostInPool, []string{"PagerDuty has its incident open, or may have"}, (*world).losesAnswers},
 		{"new incidents do not move", pooled, []string{"of its pool from sending it"}, nil},

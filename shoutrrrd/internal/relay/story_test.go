@@ -108,6 +108,15 @@ func (w *world) lastBurst() {
 	})
 }
 
+// rejectsAKey has PagerDuty reject a key until all troubles are over, and events wait for it.
+// Nobody gives the relay its settings anew meanwhile: that has a key tried at once.
+func (w *world) rejectsAKey() {
+	w.in(w.o.length-10*time.Minute, func() {
+		w.keyMood(1, "rejected")
+		w.series(1, "waits", eventsv2.Trigger, 5)
+	})
+}
+
 // page sends a critical incident to the one on call every few minutes. A little later it
 // is over.
 func (w *world) page() {
