@@ -75,7 +75,7 @@ func (o *Ops) withoutOutdated(ctx context.Context, plan Plan) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	a := queue.Again{Delivered: true, Pools: o.Pools(lanes), Preview: true}
+	a := queue.Again{Delivered: true, Elsewhere: true, Pools: o.Pools(lanes), Heirs: o.Heirs(lanes), Preview: true}
 	for _, x := range plan.Events {
 		a.IDs = append(a.IDs, x.ID)
 	}

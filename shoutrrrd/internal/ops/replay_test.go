@@ -32,6 +32,8 @@ func (s sent) Requeue(_ context.Context, a queue.Again) (answers []queue.Requeue
 
 func noPools([]queue.Lane) [][]int64 { return nil }
 
+func noHeirs([]queue.Lane) map[int64]int64 { return nil }
+
 func TestPlan(t *testing.T) {
 	for events, want := range map[string]string{
 		"a trigger":                                      "1",
@@ -50,7 +52,7 @@ func TestPlan(t *testing.T) {
 			dedup, action, _ := strings.Cut(text, " ")
 			list = append(list, queue.Sent{ID: int64(i + 1), Lane: 1, Action: action, DedupKey: dedup})
 		}
-		plan, err := (&ops.Ops{Store: sent{list: list}, Pools: noPools}).Plan(t.Context(), ops.Period{})
+		plan, err := (&ops.Ops{Store: sent{list: list}, Pools: noPools, Heirs: noHeirs}).Plan(t.Context(), ops.Period{})
 		var got []string
 		for _, x := range plan.Events {
 			got = append(got, fmt.Sprint(x.ID))
