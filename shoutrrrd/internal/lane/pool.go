@@ -105,12 +105,16 @@ func (c *Core) relieve(now time.Time) {
 
 // relieve begins one move: of the most severe chains, and of these from the first lane.
 func (p *pool) relieve(c *Core, now time.Time) {
+	none := false // no lane can take anything but what has to leave by it
 	for rank := range queue.Rank(queue.Ranks) {
 		for _, l := range p.lanes {
 			if !l.hinted[rank] || !l.unsearched[rank] || l.gone || l.way.Stopped || c.moves[l.stored.ID] != nil {
 				continue
 			}
 			heir := l.successor(now, rank)
+			if none && heir == nil {
+				continue
+			}
 			why, w := becauseRetiring, want{}
 			if heir == nil {
 				why, w = l.trouble(now, rank)
@@ -131,7 +135,8 @@ func (p *pool) relieve(c *Core, now time.Time) {
 			}
 			if to == nil {
 				c.wake(l, at)
-				return // and for what is less severe there is none either
+				none = true // and for what is less severe there is none either
+				continue
 			}
 			p.moving = l
 			c.moves[l.stored.ID] = p
