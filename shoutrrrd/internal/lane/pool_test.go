@@ -168,6 +168,24 @@ func TestMostSevereMoveFirst(t *testing.T) {
 	}
 }
 
+// What may not leave a retiring lane leaves by it at once, also while another lane of its pool
+// has something that none of them can send.
+func TestRetiringLaneDoesNotWaitForItsPool(t *testing.T) {
+	s := newScript(t, lane.Options{})
+	s.member(1, "web")
+	s.step(lane.Opened{Lane: queue.Lane{ID: 2}, Host: "pagerduty", Limit: 20, Listed: true, Pool: "web", Way: lane.Way{Retiring: true}})
+	s.member(3, "web")
+	s.step(lane.Hold{Lane: 1, Held: true})
+	s.step(lane.Hold{Lane: 3, Held: true})
+	s.arrive(1, queue.Critical, 1)
+	s.old = map[int64]bool{s.nextID + 1: true, s.nextID + 2: true}
+	s.arrive(2, queue.Warning, 1)
+	s.arrive(2, queue.Critical, 1)
+	if len(s.attempts) != 2 || len(s.ready[2]) > 0 {
+		t.Errorf("of a retiring lane %d events are in flight, and %d wait", len(s.attempts), len(s.ready[2]))
+	}
+}
+
 // Both keys answer 429 to everything, with pauses of a second. A chain moves once a
 // second at most, and nothing is lost.
 func TestNoPingPong(t *testing.T) {

@@ -393,7 +393,7 @@ func (j *judge) restored(ended map[int64]bool) {
 		case !known:
 			delete(j.records, id)
 		case !had && x.ended:
-			x.ended, x.failed, x.boot = false, nil, j.w.machine.boot()
+			x.ended, x.failed, x.since.boot = false, nil, j.w.machine.boot()
 			c.pending++
 			clear(c.last)
 			j.reached["restored"]++

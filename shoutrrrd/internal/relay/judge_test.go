@@ -68,8 +68,7 @@ type record struct {
 	latest   int       // its number, the last one if others were coalesced into it
 	kept     time.Time // or coalesced, or requeued
 	requeued time.Time // by an operator; zero if it was not
-	dated    time.Time // the right date of that
-	boot     int       // of the machine, in which that was
+	since    moment    // that, on the machine
 	had      int       // the life in which its upstream last had it and said nothing of it
 	alone    bool      // no other event of its chain was undelivered
 	tries    int       // attempts, since it was requeued
@@ -312,14 +311,14 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 			j.w.fail("event %d was coalesced into %d, which cannot take it", n, placed.ID)
 			return
 		}
-		r.latest, r.kept, r.dated, r.boot = n, time.Now(), j.w.machine.date(), j.w.machine.boot()
+		r.latest, r.kept, r.since = n, time.Now(), j.w.machine.moment()
 		r.severity = min(r.severity, sent.severity)
 		return
 	}
 	j.places += placeStep
 	r := &record{
 		id: placed.ID, chain: chainID{j.w.serviceOf(sent.key), sent.dedup}, action: sent.action, severity: sent.severity, lane: placed.Lane,
-		place: j.places, latest: n, kept: time.Now(), dated: j.w.machine.date(), boot: j.w.machine.boot(), takes: map[int]int{},
+		place: j.places, latest: n, kept: time.Now(), since: j.w.machine.moment(), takes: map[int]int{},
 	}
 	if sent.action == "" {
 		r.chain.dedup = fmt.Sprint("change ", placed.ID)
@@ -399,7 +398,7 @@ func (j *judge) departed(r *request) {
 	if way := x.way; way != "" && way != r.host {
 		j.w.fail("event %d of key %d goes to %s, it was accepted for %s: %s", x.id, r.key, r.host, way, j.story(j.chain(x.chain)))
 	}
-	if age := j.w.machine.date().Sub(x.dated); x.boot == j.w.machine.boot() && age > j.maxAge(x)+time.Second {
+	if age := j.w.machine.date().Sub(x.since.date); x.since.boot == j.w.machine.boot() && age > j.maxAge(x)+time.Second {
 		j.w.fail("event %d leaves %s after it was accepted, its age may be %s", x.id, age, j.maxAge(x))
 	}
 	if ways := j.ways[r.key]; ways != nil && !ways[r.host] {
@@ -690,22 +689,19 @@ func (j *judge) maxAge(x *record) time.Duration {
 	return j.w.o.maxAge
 }
 
-// expired sees an event given up as too old. Within one boot that is exact, whatever the wall
-// clock has shown; after another boot the date may be wrong, and the upstream had it first.
+// expired sees an event given up as too old. What was measured of its age decides that, and
+// within one boot that is exact, whatever the wall clock has shown. By dates alone, of which
+// one may be wrong, it expires only when its upstream has had it in this process.
 func (j *judge) expired(x *record) {
-	age := j.w.machine.date().Sub(x.dated)
-	switch {
-	case age >= j.maxAge(x)-time.Millisecond:
-	case x.boot == j.w.machine.boot():
+	age, measurable := j.w.machine.date().Sub(x.since.date), j.w.machine.measurable(x.since)
+	switch had := j.w.life != nil && x.had == j.w.life.n; {
+	case measurable >= j.maxAge(x)-time.Millisecond:
+	case x.since.boot == j.w.machine.boot():
 		j.w.fail("event %d has expired %s after it was accepted, its age may be %s", x.id, age, j.maxAge(x))
-	case j.w.life == nil || x.had != j.w.life.n:
-		j.w.fail("event %d has expired by a date, %s after it was accepted, and its upstream has not had it in this process", x.id, age)
+	case !had:
+		j.w.fail("event %d has expired by a date, %s after it was accepted, of which %s can have been measured, and its upstream has not had it in this process", x.id, age, measurable)
 	default:
 		j.reached["expired by a date"]++
-		return
-	}
-	if x.boot != j.w.machine.boot() && x.had != j.w.life.n && j.w.machine.date().Sub(j.w.machine.bootedAt()) < j.maxAge(x) {
-		j.w.fail("event %d has expired %s after it was accepted, its upstream has not had it in this process, and the machine runs for %s", x.id, age, j.w.machine.date().Sub(j.w.machine.bootedAt()))
 	}
 }
 
@@ -784,7 +780,7 @@ func (j *judge) requeued(a queue.Requeued) {
 			return
 		}
 		into.latest, into.kept, into.severity = max(into.latest, x.latest), time.Now(), min(into.severity, x.severity)
-		into.dated, into.boot = j.w.machine.date(), j.w.machine.boot()
+		into.since = j.w.machine.moment()
 		for n, id := range j.idOf {
 			if id == a.ID {
 				j.idOf[n] = a.Into
@@ -807,7 +803,7 @@ func (j *judge) requeued(a queue.Requeued) {
 	}
 	x.way, j.queued[x.id] = "", x
 	x.ended, x.kept, x.requeued, x.tries, x.failed, x.lane = false, time.Now(), time.Now(), 1, nil, a.Lane
-	x.dated, x.boot, x.had = j.w.machine.date(), j.w.machine.boot(), 0
+	x.since, x.had = j.w.machine.moment(), 0
 }
 
 // placeAgain is the place of an event that is sent once more: before what came later and

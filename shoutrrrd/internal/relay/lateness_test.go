@@ -3,6 +3,7 @@ package relay_test
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
@@ -175,6 +176,12 @@ func (j *judge) limitOf(key int) int {
 	return cmp.Or(j.w.o.limit, 300)
 }
 
+// isBlocked reports whether an event of the same chain has to leave first: one that was
+// requeued has its old place.
+func (j *judge) isBlocked(x *record) bool {
+	return slices.ContainsFunc(j.chain(x.chain).records, func(other *record) bool { return !other.ended && other.place < x.place })
+}
+
 // passedBy looks whether a critical event whose attempts have failed waits while less
 // severe ones of its lane are accepted.
 func (j *judge) passedBy(by *record, host string) {
@@ -192,7 +199,7 @@ func (j *judge) passedBy(by *record, host string) {
 		return
 	}
 	for _, x := range j.waits {
-		if x.lane != by.lane || x.ended || x.flying || x.failed == nil || x.answered.Before(j.w.life.began) || j.chain(x.chain).spoiled {
+		if x.lane != by.lane || x.ended || x.flying || x.failed == nil || x.answered.Before(j.w.life.began) || j.chain(x.chain).spoiled || j.isBlocked(x) {
 			continue
 		}
 		x.passed++

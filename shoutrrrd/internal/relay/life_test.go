@@ -255,6 +255,7 @@ func (w *world) stop() bool {
 // over notes that there is no process.
 func (w *world) over() {
 	w.mark = w.line.Mark()
+	w.machine.ends()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.life = nil

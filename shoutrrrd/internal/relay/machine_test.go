@@ -16,7 +16,36 @@ type machine struct {
 	slept  time.Duration // how long it was suspended, in all
 	booted time.Time     // by the right date
 	boots  int
-	id     string // of the boot
+	id     string        // of the boot
+	ended  time.Time     // when the last process has ended, by the right date
+	off    time.Duration // from the end of a process to another boot, in all: nothing measures that
+}
+
+// moment is a time as nobody in the world but the judge knows it.
+type moment struct {
+	date time.Time // the right one
+	boot int
+	off  time.Duration
+}
+
+// moment is now.
+func (m *machine) moment() moment {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return moment{m.right(), m.boots, m.off}
+}
+
+// measurable is how much of the time since then a relay can have measured.
+func (m *machine) measurable(since moment) time.Duration {
+	now := m.moment()
+	return now.date.Sub(since.date) - (now.off - since.off)
+}
+
+// ends sees a process end.
+func (m *machine) ends() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = m.right()
 }
 
 func newMachine(wrong time.Duration) *machine {
@@ -53,6 +82,7 @@ func (m *machine) reboot(wrong time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.wrong, m.booted = wrong, m.right()
+	m.off += m.booted.Sub(m.ended)
 	m.boots++
 	m.id = fmt.Sprint("boot ", m.boots)
 }
@@ -62,13 +92,6 @@ func (m *machine) suspend(long time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.slept += long
-}
-
-// bootedAt is the right date at which it has begun anew.
-func (m *machine) bootedAt() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.booted
 }
 
 func (m *machine) boot() int {
