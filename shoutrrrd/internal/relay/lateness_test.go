@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containrrr/shoutrrr/shoutrrrd/internal/lane"
 	"github.com/containrrr/shoutrrr/shoutrrrd/internal/queue"
 )
 
@@ -58,8 +59,8 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 	}
 	s := l.settings.Load()
 	own := s.Lookup(w.keys[max(0, j.lane(r.lane).key)])
-	for id, lane := range j.lanes {
-		if id == r.lane || own.Pool == "" || lane.key < 0 || lane.key >= len(services) || s.Lookup(w.keys[lane.key]).Pool != own.Pool || s.Lookup(w.keys[lane.key]).Retiring {
+	for id, sister := range j.lanes {
+		if id == r.lane || own.Pool == "" || sister.key < 0 || sister.key >= len(services) || s.Lookup(w.keys[sister.key]).Pool != own.Pool || s.Lookup(w.keys[sister.key]).Retiring {
 			continue
 		}
 		row, err := l.store.inner.LaneByID(context.Background(), id)
@@ -67,7 +68,7 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 		if mine, _ := l.store.inner.LaneByID(context.Background(), r.lane); mine.Upstream != row.Upstream {
 			why = "it was accepted for another upstream"
 		}
-		if j.host(s.Lookup(w.keys[lane.key]).Upstream).down { // single probes are all that it gets
+		if j.host(s.Lookup(w.keys[sister.key]).Upstream).down { // single probes are all that it gets
 			why = "upstream down"
 		}
 		for _, other := range j.records {
@@ -75,11 +76,14 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 				why = "it has a critical event of its own"
 			}
 		}
+		its, _ := l.relay.Status(r.lane)
+		if its.Condition == lane.AtLimit && (sister.trouble.After(sister.accepted) || sister.limited.After(sister.accepted)) { // where it would stay
+			why = "nothing was accepted by it since its last failure"
+		}
 		if why != "" || err != nil {
 			j.reached["a pool's event had to wait: "+why]++
 			continue
 		}
-		its, _ := l.relay.Status(r.lane)
 		w.fail("critical event %d of %v waits for lane %d for over %s, and nothing keeps lane %d of its pool from sending it: %+v; %s; the relay says of its own lane %+v", r.id, r.chain, r.lane, mostInPool, id, row, j.story(j.chain(r.chain)), its)
 	}
 }
