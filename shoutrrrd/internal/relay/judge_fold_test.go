@@ -70,7 +70,7 @@ func (j *judge) folded(m queue.Merged) {
 	j.places += placeStep
 	note := &record{
 		id: m.Teller, chain: chainID{last.chain.service, "note of " + last.chain.dedup}, severity: queue.Info, lane: m.Lane, place: j.places, latest: last.latest,
-		kept: time.Now(), dated: j.w.machine.date(), boot: j.w.machine.boot(), takes: map[int]int{}, tells: true,
+		kept: time.Now(), since: j.w.machine.moment(), takes: map[int]int{}, tells: true,
 	}
 	c := j.chain(note.chain)
 	c.pending++
