@@ -72,6 +72,7 @@ type record struct {
 	had      int       // the life in which its upstream last had it and said nothing of it
 	alone    bool      // no other event of its chain was undelivered
 	tries    int       // attempts, since it was requeued
+	counted  int       // those of them that the store counts: not what a 429 or a rejected key has met
 	ended    bool
 	state    queue.State     // if it has ended
 	takes    map[int]int     // numbers that PagerDuty has taken, with the place at that time
@@ -456,7 +457,7 @@ func (j *judge) cancelled(r *request, l *life) {
 	h := j.host(r.host)
 	alone := false // in flight to its host, by its first attempt, and for 10 s
 	if x := j.records[j.idOf[r.n]]; x != nil {
-		alone = x.tries == 1 && time.Since(second) >= 7*time.Second-time.Millisecond && !slices.ContainsFunc(slices.Collect(maps.Values(j.flying)), func(other *record) bool { return other != x && other.host == r.host })
+		alone = x.counted == 0 && (time.Since(second) >= 7*time.Second-time.Millisecond || j.woke.After(second)) && !slices.ContainsFunc(slices.Collect(maps.Values(j.flying)), func(other *record) bool { return other != x && other.host == r.host })
 	}
 	if !alone && !h.answered.After(second) && !j.tried.After(second) {
 		j.w.fail("a copy of event %d was given up, and %s has accepted nothing that left later", r.n, r.host)
@@ -662,7 +663,7 @@ func (j *judge) settled(s queue.Settlement) {
 	if x == nil {
 		return
 	}
-	if s.Lane != 0 {
+	if x.counted = s.Attempts; s.Lane != 0 {
 		j.relocate(x, s.Lane)
 	}
 	if !s.State.Ended() {
@@ -802,7 +803,7 @@ func (j *judge) requeued(a queue.Requeued) {
 		c.pending++
 	}
 	x.way, j.queued[x.id] = "", x
-	x.ended, x.kept, x.requeued, x.tries, x.failed, x.lane = false, time.Now(), time.Now(), 1, nil, a.Lane
+	x.ended, x.kept, x.requeued, x.tries, x.counted, x.failed, x.lane = false, time.Now(), time.Now(), 1, 0, nil, a.Lane
 	x.since, x.had = j.w.machine.moment(), 0
 }
 
