@@ -16,7 +16,8 @@ requeued: for a key that another one takes the place of. What goes together stay
 and in order. What belongs to an incident that the first lane's key has opened, or may
 have, stays: PagerDuty drops an acknowledge or resolve that comes by another key. So does
 what is being sent, and what has others of its dedup key in the other lane: say it again
-later for these.
+later for these. Dead letters that were accepted for an earlier upstream stay as well:
+requeue asks about these.
 
 From a lane to itself it is about the upstream: what was accepted for another one than the
 relay's configuration names now leaves by that.

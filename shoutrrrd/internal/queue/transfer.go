@@ -17,7 +17,7 @@ type Transferred struct {
 	Chains, Changes int          // dedup keys and change events
 	Queued          [Ranks]int   // undelivered events, by severity; of a chain beyond 500 they follow when it is their turn
 	Dead            int          // dead letters
-	Stay            map[Stay]int // chains that stay, by the reason
+	Stay            map[Stay]int // chains and dead letters that stay, by the reason
 	Before, After   string       // the upstreams of the two lanes
 }
 
@@ -36,5 +36,6 @@ const (
 	StayInFlight Stay = "one of their events is being sent"
 	StayUnsure   Stay = "they may have been sent when the relay was killed"
 	StayBehind   Stay = "the other lane has events of the same dedup key queued"
+	StayEarlier  Stay = "they are dead letters that were accepted for an earlier upstream: it is asked about when they are requeued"
 	StayDamaged  Stay = "they are damaged"
 )

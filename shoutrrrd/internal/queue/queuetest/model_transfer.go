@@ -48,6 +48,8 @@ func (m *Model) Transfer(_ context.Context, t queue.Transfer) (done queue.Transf
 		_, claimed := m.claims[e.ID]
 		switch {
 		case e.Lane != t.From:
+		case e.State.Dead() && e.ID <= from.Since && !t.Elsewhere && !other:
+			done.Stay[queue.StayEarlier]++
 		case e.State.Dead():
 			if done.Dead++; !t.Preview {
 				e.Lane, e.Key = t.To, eventsv2.Key{}

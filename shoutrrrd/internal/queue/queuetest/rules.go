@@ -100,6 +100,18 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("first of the other lane is %+v", e)
 		}
 	},
+	"dead letters that were accepted for an earlier upstream stay, unless somebody means it": func(r *rig) {
+		r.configure("https://one.example.com")
+		r.put("earlier", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
+		r.configure("https://two.example.com")
+		r.put("dead", eventsv2.Trigger, queue.Error)
+		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Refused)
+		r.transfer(queue.Transfer{From: 1, To: 2}, queue.Transferred{Dead: 1, Stay: map[queue.Stay]int{queue.StayEarlier: 1}})
+		r.lanes("1:1 2:2")
+		r.transfer(queue.Transfer{From: 1, To: 2, Elsewhere: true}, queue.Transferred{Dead: 1})
+		r.lanes("1:2 2:2")
+	},
 	"an operator has a lane follow the configuration": func(r *rig) {
 		r.configure("https://one.example.com")
 		r.put("a", eventsv2.Trigger, queue.Error)

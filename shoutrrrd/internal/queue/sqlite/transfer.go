@@ -24,6 +24,7 @@ type transfer struct {
 	dedup string            // up to this one the chains were looked at
 	event int64             // up to this number the events of the step in hand
 	until int64             // what has come since the beginning is not meant
+	since int64             // dead letters up to this number were accepted for an earlier upstream, and nobody means these
 }
 
 // Transfer moves what is queued in a lane, and its dead letters, to another one. An error of
@@ -88,6 +89,9 @@ func (x *transfer) begin(w *writer) (more bool, err error) {
 	x.done.Before, x.done.After = from.row.Upstream, goes.Upstream
 	if x.done.Elsewhere() && !x.Elsewhere && !x.Preview {
 		return false, verdict{fmt.Errorf("lane %d: %w", x.From, queue.ErrElsewhere)}
+	}
+	if !x.Elsewhere && !x.done.Elsewhere() {
+		x.since = from.row.Since // which changes when nothing is queued there any more
 	}
 	if x.From == x.To {
 		x.done.Queued = from.row.count.Waiting
@@ -271,9 +275,14 @@ func (x *transfer) dead(w *writer) (more bool, err error) {
 	if x.From == x.To {
 		return false, nil
 	}
+	// Of any lane, so that LIMIT bounds what is looked at.
 	list, more, err := x.some(w, ` FROM event INDEXED BY event_dead WHERE state IN (5, 6) AND id > ?1 AND id <= ?2 AND ?4 = ?4 ORDER BY id LIMIT ?3`, deadSlice)
 	for i := 0; i < len(list) && err == nil; i++ {
 		c := &list[i]
+		if c.id <= x.since {
+			x.done.Stay[queue.StayEarlier]++
+			continue
+		}
 		if x.done.Dead++; x.Preview {
 			continue
 		}
