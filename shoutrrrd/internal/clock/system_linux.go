@@ -20,7 +20,7 @@ func System() Reading {
 	moved := now.Round(0).Sub(started.Round(0)) - passed
 	seen := sampled.Load()
 	if seen == nil || (moved-seen.moved).Abs() > noMove {
-		seen = sample(moved, seen)
+		seen = sample(moved)
 	}
 	return Reading{Wall: now.Round(0), Boot: seen.ahead + passed, ID: seen.id}
 }
@@ -33,38 +33,59 @@ const noMove = time.Millisecond
 type sampling struct {
 	moved time.Duration // the wall clock, against the monotonic one, since the start
 	ahead time.Duration // the boot clock, of the time since the start
-	id    string        // of the boot; "" if there is no boot clock
+	id    string        // of the boot; "" if it has no name
+	none  bool          // there is no boot clock
 }
 
 var (
 	started = time.Now()
 	sampled atomic.Pointer[sampling]
+	samples sync.Mutex // held by who samples
 )
 
-func sample(moved time.Duration, before *sampling) *sampling {
-	now := &sampling{moved: moved}
-	var at unix.Timespec
-	switch err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &at); {
-	case err != nil: // a sandbox may not allow it
-	case before != nil && (time.Duration(at.Nano())-time.Since(started)-before.ahead).Abs() <= noMove:
-		now.ahead, now.id = before.ahead, before.id // the wall clock was set
-	default:
-		now.ahead, now.id = time.Duration(at.Nano())-time.Since(started), boot()
+// sample looks how far the boot clock is ahead. That never becomes less: suspends alone make
+// it more. If it seems less, the thread has waited between the two readings.
+func sample(moved time.Duration) *sampling {
+	samples.Lock()
+	defer samples.Unlock()
+	before, now := sampled.Load(), &sampling{moved: moved}
+	ahead, err := ahead()
+	switch {
+	case before == nil && err != nil: // a sandbox may not allow it
+		now.none = true
+	case before == nil, !before.none && err == nil && ahead > before.ahead+noMove: // or it was suspended
+		now.ahead, now.id = ahead, boot()
+	default: // the wall clock was set
+		now.ahead, now.id, now.none = before.ahead, before.id, before.none
 	}
 	sampled.Store(now)
 	return now
 }
 
-// boot names the boot, and the time namespace: a container may have a boot clock of its own
-// (time_namespaces(7)). It is "" if the system does not say.
+// ahead is how far the boot clock is ahead of the time since the start, at least.
+func ahead() (time.Duration, error) {
+	var at unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &at); err != nil {
+		return 0, err
+	}
+	return time.Duration(at.Nano()) - time.Since(started), nil
+}
+
+// boot names the boot, and the time namespace with its offsets: a container may have a boot
+// clock of its own (time_namespaces(7)), and the number of a namespace is given out again. It
+// is "" if the system does not say.
 var boot = sync.OnceValue(func() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
 	space, err := os.Readlink("/proc/self/ns/time")
-	if err != nil && !os.IsNotExist(err) { // before Linux 5.6 there were none
+	if os.IsNotExist(err) { // before Linux 5.6 there were none
+		return strings.TrimSpace(string(id))
+	}
+	offsets, errOffsets := os.ReadFile("/proc/self/timens_offsets")
+	if err != nil || errOffsets != nil {
 		return ""
 	}
-	return strings.TrimSpace(strings.TrimSpace(string(id)) + " " + space)
+	return strings.Join(strings.Fields(string(id)+" "+space+" "+string(offsets)), " ")
 })

@@ -30,3 +30,17 @@ func TestSystemReadsTheBootClock(t *testing.T) {
 		}
 	}
 }
+
+// What seems less than it was is a thread that has waited, or a call that has failed: the time
+// does not go back.
+func TestSystemDoesNotGoBack(t *testing.T) {
+	t.Cleanup(func() { sampled.Store(nil) })
+	sampled.Store(nil)
+	before := System()
+	seen := *sampled.Load()
+	seen.ahead, seen.moved = seen.ahead+time.Hour, seen.moved+time.Minute
+	sampled.Store(&seen)
+	if r := System(); r.Boot < before.Boot+time.Hour || r.ID != before.ID {
+		t.Errorf("it says %s of %q after %s of %q", r.Boot, r.ID, before.Boot+time.Hour, before.ID)
+	}
+}
