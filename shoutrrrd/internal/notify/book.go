@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // The book is a small file beside the queue. It is no part of the queue: a disk of which
 // only the queue's file is broken keeps it, and a call never waits for either. Its loss
 // costs a second call for an outage that lasts, so it is not synced.
 
-// readBook returns what was told before the last end. There may be no file.
-func readBook(path string) ([]Outage, error) {
+// readBook returns what was told before the last end. There may be no file. Beside another
+// queue than its own, a restored one perhaps, it may have times of the future: they count as
+// now, else an outage would not be over before they come. When it began names it, and stays.
+func readBook(path string, now time.Time) ([]Outage, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -27,8 +30,14 @@ func readBook(path string) ([]Outage, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for i := range book {
-		if book[i].Told == nil {
-			book[i].Told = map[string]Stage{}
+		o := &book[i]
+		if o.Told == nil {
+			o.Told = map[string]Stage{}
+		}
+		for _, at := range []*time.Time{&o.Seen, &o.Called, &o.Quiet, &o.Ended} {
+			if at.After(now) {
+				*at = now
+			}
 		}
 	}
 	return book, nil

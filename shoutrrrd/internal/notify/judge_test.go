@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -201,5 +202,25 @@ func TestMessageHasDates(t *testing.T) {
 	}
 	if !o.lanes[0].Oldest.Equal(began) {
 		t.Error("the outage itself has changed")
+	}
+}
+
+// A book that is beside another queue than its own has times of the future. What is quiet in it
+// ends when it would, and keeps its name.
+func TestBookOfTheFuture(t *testing.T) {
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	later := now.AddDate(10, 0, 0)
+	path := filepath.Join(t.TempDir(), "book")
+	if err := writeBook(path, []Outage{{Upstream: "https://events.pagerduty.com", Began: later, Seen: later, Called: later, Quiet: later}}); err != nil {
+		t.Fatal(err)
+	}
+	book, err := readBook(path, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := book[0].id("relay-1")
+	book = Judge(book, Facts{At: now.Add(time.Minute)}, time.Minute)
+	if len(book) != 1 || !book[0].Ended.Equal(now.Add(time.Minute)) || book[0].id("relay-1") != id {
+		t.Errorf("%+v", book)
 	}
 }

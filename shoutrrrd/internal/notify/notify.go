@@ -121,7 +121,7 @@ const (
 
 // Run watches until the context ends.
 func (n *Notifier) Run(ctx context.Context) {
-	book, err := readBook(n.o.Book)
+	book, err := readBook(n.o.Book, n.o.Now())
 	if err != nil {
 		n.o.Log.Warn("cannot read for which outages help was called; one that lasts is called for again", "error", err)
 	}
