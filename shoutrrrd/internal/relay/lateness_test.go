@@ -38,6 +38,10 @@ func (j *judge) late(r *record, kept time.Time) {
 		r.id, r.chain.service, len(recent(lane.ends)), len(recent(lane.criticals)), len(lane.arrivals), lane.flying, time.Since(l.began), row, j.story(j.chain(r.chain)), statuses)
 }
 
+// wakes is how long it takes after a suspend until all leaves that has become due meanwhile:
+// the relay looks for that every five seconds.
+const wakes = 10 * time.Second
+
 // mostInPool is how long a new critical event of a pool waits while another key of the
 // pool could send it.
 const mostInPool = 2 * time.Second
@@ -134,7 +138,7 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 	switch {
 	case row.Upstream != upstream, j.directed(lane.key).After(kept.Add(-time.Second)):
 		return "its upstream is not configured"
-	case j.woke.Add(10 * time.Second).After(kept): // timers stood still, and it is looked after that every 5 s
+	case j.woke.Add(wakes).After(kept): // timers stood still
 		return "a suspended machine"
 	case l.began.After(kept), l.blind && l.began.Add(61*time.Second).After(kept):
 		return "a new process"

@@ -187,6 +187,8 @@ const limitKnown = 15 * time.Minute
 //     and that began before the time was up that was told;
 //   - PagerDuty takes less by the key than before, in the same way;
 //   - the same of the first 429 in a quarter of an hour;
+//   - the machine was suspended meanwhile: no timer runs then, and what became due leaves a
+//     few seconds later;
 //   - its own body, which something on the way has a thing against; a row that goes bad;
 //   - that the process ended, the disk failed, an operator paused the lane, had it sent once
 //     more or changed the limit, all of it after that.
@@ -207,7 +209,7 @@ func (j *judge) unforeseen(x *record, f *forecast) string {
 		return "a new process"
 	case j.chain(x.chain).spoiled:
 		return "damaged"
-	case j.woke.Add(10 * time.Second).After(f.at):
+	case j.woke.After(f.at.Add(-wakes)) && j.woke.Before(up):
 		return "a suspended machine"
 	case meanwhile(x.requeued), meanwhile(was.paused), meanwhile(seen.paused), limit != nil && meanwhile(limit.changed), !f.page.Known() && was.resumed.After(f.at):
 		return "an operator"
