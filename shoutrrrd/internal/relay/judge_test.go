@@ -74,6 +74,7 @@ type record struct {
 	tries    int       // attempts, since it was requeued
 	counted  int       // those of them that the store counts: not what a 429 or a rejected key has met
 	ended    bool
+	over     time.Time       // the right date of that
 	state    queue.State     // if it has ended
 	takes    map[int]int     // numbers that PagerDuty has taken, with the place at that time
 	failed   *eventsv2.Error // the last answer
@@ -759,7 +760,7 @@ func (j *judge) end(x *record, state queue.State) {
 	if !x.ended {
 		j.chain(x.chain).pending--
 	}
-	x.ended, x.state = true, state
+	x.ended, x.state, x.over = true, state, j.w.machine.date()
 	delete(j.undelivered, x.id)
 	delete(j.queued, x.id)
 	delete(j.waits, x.id)
@@ -794,6 +795,9 @@ func (j *judge) requeued(a queue.Requeued) {
 	x.attempted, x.teller = true, 0
 	c := j.chain(x.chain)
 	for _, other := range c.records {
+		if other.ended && j.w.machine.date().Sub(other.over) > retention {
+			continue // it may be deleted
+		}
 		if other.id > x.id && string(other.action) == queue.OutdatedBy(string(x.action)) && (other.flying || other.ended && other.state == queue.Delivered) && x.action != "" {
 			j.w.fail("event %d (%s) was sent once more although event %d (%s) of %v has been delivered, which came later", x.id, x.action, other.id, other.action, x.chain)
 		}
