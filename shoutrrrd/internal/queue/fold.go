@@ -44,7 +44,7 @@ const FoldAfter = time.Minute
 // Link is an event of a chain, as [PlanFold] needs to know it.
 type Link struct {
 	Action eventsv2.Action
-	Tried  bool // an attempt to send it was made, or may have been; or an operator had it sent again
+	Stays  bool // PagerDuty has got it, or may have; or an operator had it sent again
 }
 
 // Pair is a trigger and what resolved it, by their places in the chain.
@@ -64,15 +64,15 @@ type Fold struct {
 // PagerDuty has no incident of it open, nor may have: else the first resolve would be
 // that incident's. More says that there are further events behind these.
 //
-// What was tried, or may have been, is never folded: what PagerDuty has got has to be
-// resolved by what follows it. A head that was tried in vain tells of the others, as it is
-// sent in any case. The last resolve always stays: whatever PagerDuty has open ends with it.
+// What PagerDuty may have got is never folded: what follows has to resolve it. An attempt
+// that certainly was in vain changes nothing. A head that stays tells of the others, as it
+// is sent in any case. The last resolve always stays: whatever PagerDuty has open ends with it.
 func PlanFold(chain []Link, way WhileWaiting, more bool) (f Fold, folds bool) {
 	if way == SendAll || len(chain) == 0 || chain[0].Action != eventsv2.Trigger {
 		return f, false
 	}
 	for i := 1; i < len(chain); i++ {
-		if chain[i].Tried {
+		if chain[i].Stays {
 			chain, more = chain[:i], false
 			break
 		}
@@ -88,11 +88,11 @@ func PlanFold(chain []Link, way WhileWaiting, more bool) (f Fold, folds bool) {
 		}
 	}
 	pairs := len(f.Pairs)
-	if opened >= 0 && chain[0].Tried && more { // what resolves the last trigger is further behind
+	if opened >= 0 && chain[0].Stays && more { // what resolves the last trigger is further behind
 		chain, opened = chain[:opened], -1
 	}
 	switch {
-	case pairs == 0 || opened >= 0 && chain[0].Tried:
+	case pairs == 0 || opened >= 0 && chain[0].Stays:
 		return Fold{}, false
 	case opened >= 0:
 		f.Teller = opened
@@ -106,11 +106,11 @@ func PlanFold(chain []Link, way WhileWaiting, more bool) (f Fold, folds bool) {
 		}
 	}
 	switch {
-	case way == SendNote && !chain[0].Tried && !more:
+	case way == SendNote && !chain[0].Stays && !more:
 		f.Note, f.Teller, f.Own = true, -1, true
 	case pairs == 1:
 		return Fold{}, false
-	case chain[0].Tried:
+	case chain[0].Stays:
 		f.Own = true
 	default:
 		f.Teller, f.Own = f.Pairs[pairs-1].Opened, true

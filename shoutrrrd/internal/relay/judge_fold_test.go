@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (j *judge) of(r *request) *record {
 }
 
 // folded sees the store fold events into one that tells of them: none of which anything
-// was attempted, or is open.
+// PagerDuty has got, or may have, or has open.
 func (j *judge) folded(m queue.Merged) {
 	j.reached["folded"]++
 	var last *record // that the change event is made of
@@ -30,8 +31,11 @@ func (j *judge) folded(m queue.Merged) {
 			j.w.fail("event %d was folded, and was not kept", id)
 			return
 		}
-		if x.attempted || x.ended || x.flying {
-			j.w.fail("event %d (%s) of %v was folded into %d: attempted %v, ended %v, in flight %v: %s", id, x.action, x.chain, m.Teller, x.attempted, x.ended, x.flying, j.story(j.chain(x.chain)))
+		if x.got || len(x.takes) > 0 || x.ended || x.flying {
+			j.w.fail("event %d (%s) of %v was folded into %d: PagerDuty may have got it %v, ended %v, in flight %v: %s", id, x.action, x.chain, m.Teller, x.got, x.ended, x.flying, j.story(j.chain(x.chain)))
+		}
+		if x.attempted {
+			j.reached["folded after an attempt in vain"]++
 		}
 		if j.w.o.waiting == "all" {
 			j.w.fail("event %d was folded, and all are to be sent", id)
@@ -53,9 +57,6 @@ func (j *judge) folded(m queue.Merged) {
 			j.w.fail("event %d tells of others, which it cannot", m.Teller)
 			return
 		}
-		if teller.attempted {
-			j.reached["folded into one that was tried"]++
-		}
 		teller.severity, teller.tells, teller.hasTold = min(teller.severity, most), true, false
 		return
 	}
@@ -69,7 +70,7 @@ func (j *judge) folded(m queue.Merged) {
 	}
 	j.places += placeStep
 	note := &record{
-		id: m.Teller, chain: chainID{last.chain.service, "note of " + last.chain.dedup}, severity: queue.Info, lane: m.Lane, place: j.places, latest: last.latest,
+		id: m.Teller, chain: chainID{last.chain.service, fmt.Sprintf("note %d of %s", m.Teller, last.chain.dedup)}, severity: queue.Info, lane: m.Lane, place: j.places, latest: last.latest,
 		kept: time.Now(), since: j.w.machine.moment(), takes: map[int]int{}, tells: true,
 	}
 	c := j.chain(note.chain)
@@ -90,6 +91,7 @@ func (j *judge) lonely(x *record) {
 	closed, resolves, again, behind := true, false, false, 0 // what was sent last of the chain has closed it; behind the trigger there are a resolve, and then another trigger
 	for _, other := range slices.SortedFunc(slices.Values(j.chain(x.chain).records), func(a, b *record) int { return a.place - b.place }) {
 		switch {
+		case other.teller != 0:
 		case other.place < x.place && other.attempted:
 			closed = other.action == eventsv2.Resolve && other.ended && other.state == queue.Delivered && other.lane == x.lane
 		case other.place <= x.place || other.ended || time.Since(other.kept) < 2*time.Second:

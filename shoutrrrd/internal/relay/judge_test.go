@@ -93,6 +93,7 @@ type record struct {
 	way      string // the upstream that the configuration named when it was accepted; "" once an operator has moved it
 
 	attempted bool  // ever, or sent again by an operator
+	got       bool  // PagerDuty has got it, or may have; or an operator had it sent again
 	teller    int64 // the event that tells of this one, which was not sent; 0 for none
 	tells     bool  // it has to tell of others
 	hasTold   bool  // PagerDuty has taken it with what it tells
@@ -287,6 +288,7 @@ func (j *judge) started() {
 	}
 	clear(j.flying)
 	for _, r := range j.records {
+		r.got = r.got || r.flying
 		r.flying = false
 		r.maybe = r.maybe || !r.ended // what was in flight a new process does not know
 	}
@@ -620,6 +622,7 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 		x.had = j.w.life.n
 	}
 	x.maybe = x.maybe || err != nil && err.Status != 429 && !err.Rejected
+	x.got = x.got || err == nil || err.Sent || err.Status != 0 && err.Status != 429 && !err.Rejected
 	if err == nil && r.began.After(h.answered) {
 		h.answered = r.began
 	}
@@ -792,7 +795,7 @@ func (j *judge) requeued(a queue.Requeued) {
 		x.state, x.teller = queue.Dropped, 0
 		return
 	}
-	x.attempted, x.teller = true, 0
+	x.attempted, x.got, x.teller = true, true, 0
 	c := j.chain(x.chain)
 	for _, other := range c.records {
 		if other.ended && j.w.machine.date().Sub(other.over) > retention {

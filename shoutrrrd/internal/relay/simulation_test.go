@@ -484,7 +484,7 @@ func TestJudgeFindsPlantedFaults(t *testing.T) {
 		{"new incidents do not move", pooled, []string{"of its pool from sending it"}, nil},
 		{"what has waited is not folded", flapping, []string{"leaves by itself"}, (*world).flapsWhilePaused},
 		{"what is folded is not told", flapping, []string{"was not told of those"}, (*world).flapsWhilePaused},
-		{"attempts are forgotten", flapping, []string{"was folded into"}, (*world).flapsWhileAway},
+		{"attempts are forgotten", flapping, []string{"was folded into"}, (*world).flapsWhileHanging},
 		{"incidents are forgotten", options{store: "file", limit: 60, maxAge: 8 * time.Hour}, []string{"open, want"}, (*world).requeuesInPool},
 	}
 	for _, c := range faults[:prove.Share(t, 8, len(faults), len(faults))] {

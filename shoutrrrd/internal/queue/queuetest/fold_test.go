@@ -16,10 +16,10 @@ type folding struct {
 	name    string
 	model   *Model
 	now     time.Time
-	state   string // of the incident at PagerDuty: "", "triggered", "acknowledged"
-	want    string // what it is when each event is sent
-	pages   int    // incidents that were opened
-	tried   map[int64]bool
+	state   string          // of the incident at PagerDuty: "", "triggered", "acknowledged"
+	want    string          // what it is when each event is sent
+	pages   int             // incidents that were opened
+	tried   map[int64]bool  // PagerDuty has got it, or may have
 	into    map[int64]int64 // events that went into others when they came
 	arrived map[int64]bool  // at PagerDuty
 	put     []queue.Placed
@@ -67,7 +67,8 @@ func (f *folding) attempt(way queue.WhileWaiting, taken bool, x queue.Settlement
 		return answers[0].More
 	}
 	e := &answers[0].Events[0]
-	if f.tried[e.ID] = true; taken {
+	f.tried[e.ID] = f.tried[e.ID] || taken || x.MaybeAccepted || x.State == queue.Delivered
+	if taken {
 		f.take(e)
 	}
 	x.ID, x.Claim, x.At, x.Tried = e.ID, e.Claim, f.now, true
@@ -138,7 +139,7 @@ var starts = map[string]func(f *folding){
 
 // Whatever PagerDuty has open when an outage begins, and whatever comes meanwhile: at the
 // end the incident is what the last event has said, each trigger has arrived or is told by
-// an event that has, what was tried is never folded, and of what was never tried at most
+// an event that has, what PagerDuty may have got is never folded, and of the rest at most
 // one page is left.
 func TestFoldedChainsEndAsTheyShould(t *testing.T) {
 	actions := []eventsv2.Action{eventsv2.Trigger, eventsv2.Acknowledge, eventsv2.Resolve}
@@ -203,7 +204,7 @@ func (f *folding) judge(way queue.WhileWaiting, pages int, start string, stray b
 	for _, e := range f.model.All() {
 		events[e.ID] = e
 		if e.ToldBy() != 0 && f.tried[e.ID] {
-			f.t.Errorf("%s event %d was tried, and is folded", f.name, e.ID)
+			f.t.Errorf("%s event %d may have been taken, and is folded", f.name, e.ID)
 		}
 	}
 	if f.state != f.want {
@@ -224,13 +225,12 @@ func (f *folding) judge(way queue.WhileWaiting, pages int, start string, stray b
 	}
 	most := 1
 	switch {
-	case start == "nothing" || start == "resolved":
+	case start == "nothing" || start == "resolved" || start == "a trigger reached nobody":
 		if way == queue.SendNote && f.want == "" {
 			most = 0
 		}
-	case start == "a trigger reached nobody" && f.want == "":
 	default:
-		most = 2 // what was tried, or is open, goes its own way first
+		most = 2 // what may have been taken, or is open, goes its own way first
 	}
 	if pages > most && !stray {
 		f.t.Errorf("%s %d pages, at most %d are wanted", f.name, pages, most)

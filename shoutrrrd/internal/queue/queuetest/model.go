@@ -44,7 +44,7 @@ type Model struct {
 	lastID  int64
 	unsure  int64          // events up to this number may have been in flight when a process ended
 	stepped map[int64]bool // events up to that number that have become heads in this process
-	tried   map[int64]bool // events that were sent, or may have been, or that an operator had sent again
+	tried   map[int64]bool // events that PagerDuty has got, or may have, or that an operator had sent again
 }
 
 // incident is what a sender calls one: by the key that he named, and the dedup key.
@@ -434,7 +434,7 @@ func (m *Model) Settle(_ context.Context, settlements []queue.Settlement) ([]err
 		if x.MaybeAccepted || x.State == queue.Delivered {
 			m.sent(e, x)
 		}
-		m.tried[e.ID] = m.tried[e.ID] || x.Tried
+		m.tried[e.ID] = m.tried[e.ID] || x.Tried && x.MaybeAccepted
 		if x.Lane != 0 && x.Lane != e.Lane && (!m.isNew(e, true) || !m.move(e, x.Lane)) {
 			x.State = queue.Waiting
 			x.Attempts++

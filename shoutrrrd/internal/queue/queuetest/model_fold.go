@@ -29,7 +29,7 @@ func (m *Model) fold(head *queue.Event, way queue.WhileWaiting, left *int) (*que
 	chain = chain[:n]
 	links := make([]queue.Link, n)
 	for i, e := range chain {
-		links[i] = queue.Link{Action: e.Action, Tried: m.tried[e.ID]}
+		links[i] = queue.Link{Action: e.Action, Stays: m.tried[e.ID]}
 	}
 	plan, folds := queue.PlanFold(links, way, more)
 	if !folds {

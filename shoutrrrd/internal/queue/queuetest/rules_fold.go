@@ -45,12 +45,24 @@ var foldRules = map[string]func(r *rig){
 		r.now = r.now.Add(queue.FoldAfter - 10*time.Second)
 		r.leave(queue.SendNote, "a:trigger:error", "a:resolve:error", "a:trigger:error", "a:resolve:error")
 	},
-	"a trigger that was tried in vain tells of what is behind it": func(r *rig) {
-		r.flaps("a", queue.Error, queue.Error)
-		x := queue.Settlement{ID: 1, Claim: r.claim(queue.MostUrgent, 1)[0].Claim, State: queue.Ready, At: r.now, Tried: true}
-		r.fail(Settle(context.Background(), r.store, x))
-		r.now = r.now.Add(queue.FoldAfter)
-		r.leave(queue.SendNote, "a:trigger:error tells of 2", "a:resolve:error")
+	"a trigger that was tried in vain is folded as one that was not": func(r *rig) {
+		for _, dedup := range []string{"one", "note", "stays open"} {
+			r.flaps(dedup, queue.Error, queue.Error)
+			head := r.claim(queue.MostUrgent, 1)[0]
+			x := queue.Settlement{ID: head.ID, Claim: head.Claim, State: queue.Ready, At: r.now, Tried: true, Reason: "connection refused"}
+			r.fail(Settle(context.Background(), r.store, x))
+			way := queue.SendOne
+			want := []string{dedup + ":trigger:error tells of 2", dedup + ":resolve:error"}
+			switch dedup {
+			case "note":
+				way, want = queue.SendNote, []string{dedup + ":resolve:error", "::info tells of 2"}
+			case "stays open":
+				r.put(dedup, eventsv2.Trigger, queue.Info)
+				want = []string{dedup + ":trigger:error tells of 2"}
+			}
+			r.now = r.now.Add(queue.FoldAfter)
+			r.leave(way, want...)
+		}
 	},
 	"a trigger that may have been taken is not folded, nor its resolve": func(r *rig) {
 		r.flaps("a", queue.Error, queue.Error, queue.Error)

@@ -16,10 +16,15 @@ import (
 // chain is folded by one claim after the other, and leaves when that is done.
 const foldSlice = 500
 
+// inVain is in the log an attempt of which PagerDuty certainly has nothing: nothing reached
+// it, or its answer says so. People see it as any attempt. It keeps no event from being
+// folded; of those in files of earlier versions nobody knows.
+const inVain = "attempt in vain"
+
 // waited is an event of a chain that may be folded, without its body.
 type waited struct {
 	row
-	stays bool // an attempt was made, or an operator had it sent again, or its content is not what was written
+	stays bool // PagerDuty may have got it, or an operator had it sent again, or its content is not what was written
 }
 
 // mayFold reports whether what is behind a head that is to be claimed may be folded: it is
@@ -68,7 +73,7 @@ func (w *writer) fold(r *row, f *folding) (leaves bool, err error) {
 	}
 	links := make([]queue.Link, len(list))
 	for i := range list {
-		links[i] = queue.Link{Action: list[i].action, Tried: list[i].stays}
+		links[i] = queue.Link{Action: list[i].action, Stays: list[i].stays}
 	}
 	more := list[len(list)-1].next != 0
 	plan, folds := queue.PlanFold(links, f.way, more)

@@ -189,6 +189,36 @@ func TestFoldSurvivesACrash(t *testing.T) {
 	}
 }
 
+// An attempt that was in vain is in the history as any attempt, and keeps nothing from being
+// folded. One that PagerDuty may have got does.
+func TestAttemptInVainIsFolded(t *testing.T) {
+	for _, maybe := range []bool{false, true} {
+		now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+		s := openTest(t, Options{Now: func() time.Time { return now }})
+		lane := laneFor(t, s, testKey)
+		flap(t, s, &now, lane, "flaps", 3)
+		taken, err := s.Claim(t.Context(), []queue.Ask{{Lane: lane, N: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := queue.Settlement{ID: 1, Claim: taken[0].Events[0].Claim, State: queue.Ready, At: now, Tried: true, MaybeAccepted: maybe, Reason: "no answer"}
+		if err := queuetest.Settle(t.Context(), s, x); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Hour)
+		want := []string{"5 trigger flaps tells of 3", "6 resolve flaps"}
+		if maybe {
+			want = []string{"1 trigger flaps", "2 resolve flaps", "5 trigger flaps tells of 2", "6 resolve flaps"}
+		}
+		if left := leaveAll(t, s, lane, queue.SendOne); !slices.Equal(left, want) {
+			t.Errorf("there leave %q, want %q", left, want)
+		}
+		if _, history, err := s.Event(t.Context(), 1); err != nil || history[1].What != "attempt" || history[1].Text != "no answer" {
+			t.Errorf("the history is %+v: %v", history, err)
+		}
+	}
+}
+
 // A chain of any length is folded, a slice in each claim, and meanwhile others leave. Its
 // event leaves when all of it is told, and tells the first and the last times.
 func TestLongChainIsFolded(t *testing.T) {

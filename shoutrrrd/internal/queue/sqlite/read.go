@@ -138,7 +138,9 @@ func (s *Store) history(ctx context.Context, e *queue.Event) ([]queue.Entry, err
 			var entry queue.Entry
 			var at int64
 			err := scan(num(&at), txt(&entry.What), num(&entry.Status), txt(&entry.Text), txt(&entry.Who))
-			entry.At = fromMillis(at)
+			if entry.At = fromMillis(at); entry.What == inVain {
+				entry.What = "attempt"
+			}
 			entries = append(entries, entry)
 			return err
 		})

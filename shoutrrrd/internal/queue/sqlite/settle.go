@@ -44,7 +44,11 @@ func (w *writer) settle(x *queue.Settlement) error {
 		return err
 	}
 	if x.Tried && (x.State != queue.Delivered || x.Hedged != queue.NotHedged) {
-		if err := w.log(x.ID, x.At, "attempt", x.Status, x.History(), ""); err != nil {
+		what := "attempt"
+		if x.State != queue.Delivered && !x.MaybeAccepted {
+			what = inVain
+		}
+		if err := w.log(x.ID, x.At, what, x.Status, x.History(), ""); err != nil {
 			return err
 		}
 	}
