@@ -97,10 +97,11 @@ func (m *Model) requeue(id int64, a *queue.Again) queue.Requeued {
 // outdated reports whether something later was delivered, or is being sent, that says
 // otherwise.
 func (m *Model) outdated(e *queue.Event, n *queue.New) bool {
+	of := append([]int64{e.Lane, n.Lane, n.Origin}, n.Pool...)
 	for _, other := range m.events {
 		_, claimed := m.claims[other.ID]
 		if other.ID > e.ID && other.Kind == queue.Alert && other.DedupKey == e.DedupKey && string(other.Action) == queue.OutdatedBy(string(e.Action)) &&
-			(claimed || other.State == queue.Delivered) && (other.Lane == e.Lane || other.Lane == n.Lane || other.Lane == n.Origin || slices.Contains(n.Pool, other.Lane)) {
+			(claimed || other.State == queue.Delivered) && (slices.Contains(of, other.Lane) || slices.Contains(of, m.origin[other.ID])) {
 			return true
 		}
 	}

@@ -421,6 +421,15 @@ var rules = map[string]func(r *rig){
 		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
 		r.again(queue.Again{IDs: []int64{e.ID}}, "")
 	},
+	"what was taken back by another key of a pool that is no more is not requeued": func(r *rig) {
+		r.of(1, 1, "a", eventsv2.Trigger, 1)
+		r.settle(r.claimLane(1), queue.Refused)
+		r.of(1, 2, "a", eventsv2.Resolve, 2)
+		later := r.claimLane(2)
+		r.again(queue.Again{IDs: []int64{1}}, queue.ErrOutdated.Error())
+		r.settle(later, queue.Delivered)
+		r.again(queue.Again{IDs: []int64{1}}, queue.ErrOutdated.Error())
+	},
 	"a requeued trigger goes into one beside it": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Critical)
 		first := r.claim(queue.MostUrgent, 1)[0]

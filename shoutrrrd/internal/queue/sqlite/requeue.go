@@ -80,13 +80,13 @@ func (w *writer) requeue(a *queue.Again, id int64) (queue.Requeued, error) {
 	if err := w.findLane(x, a); err != nil {
 		return queue.Requeued{}, err
 	}
-	if !a.Elsewhere && w.elsewhere(x) {
-		return queue.Requeued{}, verdict{fmt.Errorf("event %d: %w", id, queue.ErrElsewhere)}
-	}
 	if outdated, err := w.outdated(x); err != nil {
 		return queue.Requeued{}, err
 	} else if outdated {
 		return queue.Requeued{}, verdict{fmt.Errorf("event %d: %w", id, queue.ErrOutdated)}
+	}
+	if !a.Elsewhere && w.elsewhere(x) {
+		return queue.Requeued{}, verdict{fmt.Errorf("event %d: %w", id, queue.ErrElsewhere)}
 	}
 	if a.Preview {
 		return queue.Requeued{ID: id, Lane: x.lane}, nil
@@ -124,7 +124,8 @@ func (w *writer) elsewhere(x *again) bool {
 	return x.id <= was.Since || was.Upstream != "" && to.Upstream != "" && was.Upstream != to.Upstream
 }
 
-// outdated reports whether what the sender has said later was delivered, or is being sent.
+// outdated reports whether what the sender has said later was delivered, or is being sent:
+// by any key of the pool as it is now, or for the key that he named, whatever pool that was in.
 func (w *writer) outdated(x *again) (bool, error) {
 	if x.kind == queue.Change {
 		return false, nil
@@ -132,19 +133,27 @@ func (w *writer) outdated(x *again) (bool, error) {
 	by := queue.OutdatedBy(string(x.action))
 	of := append([]int64{x.row.lane, x.lane, x.origin}, x.pool...)
 	for id, c := range w.s.claims {
-		if id > x.id && c.chain.dedup == x.dedup && string(c.action) == by && slices.Contains(of, c.chain.lane) {
+		if id <= x.id || c.chain.dedup != x.dedup || string(c.action) != by {
+			continue
+		}
+		var origin int64
+		if err := w.queryRow(`SELECT coalesce((SELECT lane FROM origin WHERE event = ?1), ?2)`, []any{id, c.chain.lane}, []any{num(&origin)}); err != nil {
+			return false, err
+		}
+		if slices.Contains(of, c.chain.lane) || slices.Contains(of, origin) {
 			return true, nil
 		}
 	}
-	rows, err := w.query(`SELECT lane FROM event INDEXED BY event_said WHERE state = 4 AND kind = 0 AND dedup = ?1 AND action = ?2 AND id > ?3 LIMIT 100`, x.dedup, by, x.id)
+	rows, err := w.query(`SELECT e.lane, coalesce(o.lane, e.lane) FROM event e INDEXED BY event_said LEFT JOIN origin o ON o.event = e.id
+		WHERE e.state = 4 AND e.kind = 0 AND e.dedup = ?1 AND e.action = ?2 AND e.id > ?3 LIMIT 100`, x.dedup, by, x.id)
 	if err != nil {
 		return false, err
 	}
 	found := false
 	err = each(rows, func(scan func(...any) error) error {
-		var lane int64
-		err := scan(num(&lane))
-		found = found || slices.Contains(of, lane)
+		var lane, origin int64
+		err := scan(num(&lane), num(&origin))
+		found = found || slices.Contains(of, lane) || slices.Contains(of, origin)
 		return err
 	})
 	return found, err
