@@ -348,14 +348,15 @@ func (j *judge) kept(e *queue.New, placed queue.Placed) {
 }
 
 // wayOf is the upstream that the configuration means for an event that comes to a lane: where
-// something is queued, that of what is queued. What is in flight may have ended just now.
+// something is queued, that of what is queued. What is in flight may have ended just now, and
+// what is damaged may be set aside.
 func (j *judge) wayOf(id int64) string {
 	l := j.lane(id)
 	limit := j.limits[l.key]
 	pending, waits := false, false
 	for _, r := range j.queued {
 		if r.lane == id {
-			pending, waits = true, waits || !r.flying && time.Since(r.answered) > time.Second
+			pending, waits = true, waits || !r.flying && !j.chain(r.chain).spoiled && time.Since(r.answered) > time.Second
 		}
 	}
 	switch {

@@ -193,17 +193,7 @@ func (j *judge) isBlocked(x *record) bool {
 // passedBy looks whether a critical event whose attempts have failed waits while less
 // severe ones of its lane are accepted.
 func (j *judge) passedBy(by *record, host string) {
-	if h := j.host(host); by.severity < queue.Warning || j.w.up.moods[host] != "" || h.down || time.Since(h.troubled) < 2*time.Minute {
-		return
-	}
-	// Where the window is the bound, as after a long outage, every tenth slot is the oldest
-	// event's.
-	l := j.lane(by.lane)
-	limit := j.limitOf(l.key)
-	if s, ok := j.w.life.relay.Status(by.lane); ok {
-		limit = min(limit, s.Learned) // from 429s
-	}
-	if len(recent(l.ends))+l.flying >= limit*3/4 {
+	if h := j.host(host); by.severity < queue.Warning || j.w.up.moods[host] != "" || h.down || time.Since(h.troubled) < 2*time.Minute || j.isFull(by.lane) {
 		return
 	}
 	for _, x := range j.waits {
@@ -211,8 +201,31 @@ func (j *judge) passedBy(by *record, host string) {
 			continue
 		}
 		x.passed++
-		if since := time.Since(x.answered); since > 5*time.Minute && x.passed >= 5 {
-			j.w.fail("critical event %d failed %s ago with %v and waits, while %d less severe events of its lane were accepted, the last one %d", x.id, since, x.failed, x.passed, by.id)
+		if time.Since(x.answered) > 5*time.Minute && x.passed >= 5 {
+			answered := x.answered
+			time.AfterFunc(2*time.Second, func() { j.stillWaits(x, answered, by) })
 		}
 	}
+}
+
+// stillWaits is the end of that: a burst, as after a long pause of the lane, fills the window
+// within a second, and that it does shows only then.
+func (j *judge) stillWaits(x *record, answered time.Time, by *record) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	if x.ended || x.flying || x.lane != by.lane || !x.answered.Equal(answered) || j.w.life == nil || answered.Before(j.w.life.began) || j.isFull(x.lane) {
+		return
+	}
+	j.w.fail("critical event %d failed %s ago with %v and waits, while %d less severe events of its lane were accepted, the last one %d", x.id, time.Since(answered), x.failed, x.passed, by.id)
+}
+
+// isFull reports whether the window of a lane is the bound, as after a long outage: every
+// tenth slot is the oldest event's.
+func (j *judge) isFull(id int64) bool {
+	l := j.lane(id)
+	limit := j.limitOf(l.key)
+	if s, ok := j.w.life.relay.Status(id); ok {
+		limit = min(limit, s.Learned) // from 429s
+	}
+	return len(recent(l.ends))+l.flying >= limit*3/4
 }
