@@ -63,7 +63,9 @@ func run(m *testing.M) (int, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	daemon = filepath.Join(dir, "shoutrrrd")
-	if out, err := exec.Command("go", "build", "-C", "../shoutrrrd", "-buildvcs=false", "-o", daemon, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-C", "../shoutrrrd", "-buildvcs=false", "-o", daemon, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build the relay: %w\n%s", err, out)
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -306,6 +308,21 @@ func enter(selector, text string) chromedp.Action[chromedp.Void] {
 func (b *tab) open(path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(b.origin+path), chromedp.WaitReady(chromedp.CSS("body")))
+}
+
+// openUntil opens a page until it says something: without scripts a page does not follow the relay.
+func (b *tab) openUntil(path, text string) {
+	b.t.Helper()
+	for began := time.Now(); ; {
+		b.open(path)
+		said := b.text()
+		if strings.Contains(said, text) {
+			return
+		}
+		if time.Since(began) > patience {
+			b.t.Fatalf("%s does not say %q, but:\n%s", path, text, said)
+		}
+	}
 }
 
 // eval gives the value of an expression of the page's.

@@ -15,6 +15,7 @@ import (
 // TestPictures makes the pictures of docs/console.md, of a night like any other, in the folder that SHOUTRRR_PICTURES names. Without it they are
 // made all the same, so that they can be made when they are needed.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	dir := cmp.Or(os.Getenv("SHOUTRRR_PICTURES"), t.TempDir())
 	r := startRelay(t, fmt.Sprintf("keys:\n  - {alias: db-oncall, key: %q}\n  - {alias: network, key: %q, rate: 60}\n  - {alias: shop, key: %q}", dbKey, webKey, "fedcba9876543210fedcba9876543210"))
 	const network, shop = webKey, "fedcba9876543210fedcba9876543210"

@@ -272,6 +272,7 @@ func (p *process) runbook(t *testing.T, alert string) {
 var builtCommand = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaries, "shoutrrr")
 	build := exec.Command("go", "build", "-C", "..", "-buildvcs=false", "-o", path, "./cmd/shoutrrr")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the command: %w\n%s", err, out)

@@ -148,6 +148,7 @@ func roads(t *testing.T, run func(t *testing.T, p *process, r *road, upstream *p
 // One request hangs. The page goes out once more by a second connection while the first
 // copy is in flight, and its resolve comes after it.
 func TestHangingRequest(t *testing.T) {
+	t.Parallel()
 	roads(t, func(t *testing.T, p *process, r *road, upstream *pagerdutytest.Server) {
 		upstream.Inject(pagerdutytest.Fault{Name: pagerdutytest.FaultHang})
 		begun := time.Now()
@@ -179,6 +180,7 @@ func TestHangingRequest(t *testing.T) {
 // the first one is cut off and sent anew, and its resolve comes after that. A third page
 // hangs twice as well, and an operator has it tried by the number of its resolve.
 func TestBothCopiesHang(t *testing.T) {
+	t.Parallel()
 	if _, err := builtCommand(); err != nil { // that takes longer than an attempt lasts
 		t.Fatal(err)
 	}
@@ -230,6 +232,7 @@ func sentOf(upstream *pagerdutytest.Server, dedup string) (actions []string) {
 // accepted by other connections while it is open still, and before anything else has
 // found out.
 func TestSilentConnection(t *testing.T) {
+	t.Parallel()
 	roads(t, func(t *testing.T, p *process, r *road, upstream *pagerdutytest.Server) {
 		r.silence()
 		begun := time.Now()

@@ -71,6 +71,7 @@ const otherKey = "0123456789abcdef0123456789abcde7"
 // connection at, waits alone: events of its own key and of others leave, the upstream
 // does not count as down, and nothing of it becomes a dead letter.
 func TestDislikedEventWaitsAlone(t *testing.T) {
+	t.Parallel()
 	for name, treat := range map[string]func(http.ResponseWriter){
 		"redirect": func(w http.ResponseWriter) {
 			w.Header().Set("Location", "https://blocked.example/why")

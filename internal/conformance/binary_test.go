@@ -29,6 +29,7 @@ func run(m *testing.M) int {
 var buildCommand = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(binaries, "shoutrrr")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "./cmd/shoutrrr")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the command: %w\n%s", err, out)
