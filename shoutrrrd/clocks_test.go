@@ -103,8 +103,12 @@ func TestDatesAndAges(t *testing.T) {
 	h.suspend(time.Minute)
 	end()
 	h.set(-years)
-	upstream := pagerdutytest.NewServer(t, pagerdutytest.Options{Limit: -1})
-	p, _ = relayWith(t, h, dir, upstream.URL())
+	upstream, err := pagerdutytest.StartServer(pagerdutytest.New(pagerdutytest.Options{Limit: -1}), pagerdutytest.ServerOptions{Listen: nobody.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(upstream.Close)
+	p, _ = relayWith(t, h, dir, away)
 	p.drained(t, time.Minute)
 	if n := len(upstream.Incidents()); n != 4 {
 		t.Errorf("%d incidents are open, want 4", n)

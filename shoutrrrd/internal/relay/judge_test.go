@@ -770,6 +770,19 @@ func (j *judge) end(x *record, state queue.State) {
 	delete(j.waits, x.id)
 }
 
+// related reports whether a store can know that an event, which is to go to a lane now, and
+// another one belong together: by a lane, by the key that their senders named, or as the
+// settings have their keys in one pool.
+func (j *judge) related(x, other *record, to int64) bool {
+	keys := [2]int{j.lane(x.lane).key, j.lane(other.lane).key}
+	if other.lane == x.lane || other.lane == to || j.numbers[x.latest].key == j.numbers[other.latest].key || j.w.life == nil || min(keys[0], keys[1]) < 0 {
+		return true
+	}
+	s := j.w.life.settings.Load()
+	pool := s.Lookup(j.w.keys[keys[0]]).Pool
+	return pool != "" && pool == s.Lookup(j.w.keys[keys[1]]).Pool
+}
+
 // requeued sees an operator send an event anew: it keeps the place that its sender gave
 // it, or goes into another trigger of its chain.
 func (j *judge) requeued(a queue.Requeued) {
@@ -799,8 +812,8 @@ func (j *judge) requeued(a queue.Requeued) {
 	x.attempted, x.got, x.teller = true, true, 0
 	c := j.chain(x.chain)
 	for _, other := range c.records {
-		if other.ended && j.w.machine.date().Sub(other.over) > retention {
-			continue // it may be deleted
+		if other.ended && j.w.machine.date().Sub(other.over) > retention || !j.related(x, other, a.Lane) {
+			continue // it may be deleted, or nobody says that the two keys belong together
 		}
 		if other.id > x.id && string(other.action) == queue.OutdatedBy(string(x.action)) && (other.flying || other.ended && other.state == queue.Delivered) && x.action != "" {
 			j.w.fail("event %d (%s) was sent once more although event %d (%s) of %v has been delivered, which came later", x.id, x.action, other.id, other.action, x.chain)
