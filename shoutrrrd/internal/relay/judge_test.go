@@ -798,7 +798,10 @@ func (j *judge) requeued(a queue.Requeued) {
 			j.w.fail("event %d was requeued into %d, which cannot take it", a.ID, a.Into)
 			return
 		}
-		into.latest, into.kept, into.severity = max(into.latest, x.latest), time.Now(), min(into.severity, x.severity)
+		if x.id > into.id { // the body of the later one leaves; numbers are given before the store has the events
+			into.latest = x.latest
+		}
+		into.kept, into.severity = time.Now(), min(into.severity, x.severity)
 		into.since = j.w.machine.moment()
 		for n, id := range j.idOf {
 			if id == a.ID {
