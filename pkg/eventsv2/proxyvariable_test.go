@@ -69,7 +69,7 @@ func TestProxyVariables(t *testing.T) {
 }
 
 func FuzzProxyVariable(f *testing.F) {
-	for _, value := range []string{"http://svc:p@ss/w0rd@proxy.example:3128", "proxy:3128", "http://u:50%off@p", `"x"`, "socks5h://[::1]:1"} {
+	for _, value := range []string{"http://svc:p@ss/w0rd@proxy.example:3128", "proxy:3128", "http://u:50%off@p", `"x"`, "socks5h://[::1]:1", "proxy/path://"} {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -77,7 +77,7 @@ func FuzzProxyVariable(f *testing.F) {
 			return
 		}
 		rest := value
-		if _, behind, found := strings.Cut(value, "://"); found {
+		if scheme, behind, found := strings.Cut(value, "://"); found && isProxyScheme(strings.ToLower(scheme)) {
 			rest = behind
 		}
 		host := rest[strings.LastIndexByte(rest, '@')+1:]
