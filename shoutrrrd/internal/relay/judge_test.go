@@ -135,6 +135,8 @@ type hostSeen struct {
 	account  bool            // as the relay says, all lanes of it are paced together
 	changed  time.Time       // and since when
 	fails    map[string]bool // chains that failed since anything else was answered: in a pool, by each of its keys
+	before   map[string]bool // and those before that answer
+	cleared  time.Time       // when it came
 
 	starts       []time.Time // of attempts, in the last minute
 	ends         []ending    // of the last 20 attempts
@@ -647,16 +649,16 @@ func (j *judge) answered(r *request, err *eventsv2.Error) {
 	case err == nil:
 		h.accepted, l.accepted = time.Now(), time.Now()
 		x.through = time.Now()
-		clear(h.fails)
+		h.wellAnswered()
 		j.passedBy(x, r.host)
 	case err.Status == 429:
-		clear(h.fails)
+		h.wellAnswered()
 	case errors.Is(err.Err, context.Canceled):
 	case err.Status >= 500 || err.Rejected:
 		if err.KeyRejected() {
 			l.rejected = time.Now()
 		}
-		clear(h.fails)
+		h.wellAnswered()
 	default:
 		h.fails[fmt.Sprint(x.chain, " by key ", r.key)] = true
 	}
@@ -869,6 +871,26 @@ func (j *judge) incident(i sqlite.Incident) {
 	}
 }
 
+// wellAnswered forgets the chains that have failed: their host is there.
+func (h *hostSeen) wellAnswered() {
+	if !h.cleared.Equal(time.Now()) {
+		h.before = map[string]bool{}
+	}
+	h.cleared = time.Now()
+	maps.Copy(h.before, h.fails)
+	clear(h.fails)
+}
+
+// failed is how many chains may have failed in a row, as the relay has it: answers of the same
+// moment come to it in any order.
+func (h *hostSeen) failed() int {
+	all := maps.Clone(h.fails)
+	if h.cleared.Equal(time.Now()) {
+		maps.Copy(all, h.before)
+	}
+	return len(all)
+}
+
 // logged hears the relay.
 func (j *judge) logged(message, host, attrs string) {
 	j.reached["log: "+message]++
@@ -876,7 +898,7 @@ func (j *judge) logged(message, host, attrs string) {
 	case "upstream down":
 		h := j.host(host)
 		h.down, h.changed = true, time.Now()
-		if len(h.fails) < 2 {
+		if h.failed() < 2 {
 			j.w.fail("the breaker of %s has opened although only the chains %v have failed since the last answer", host, h.fails)
 		}
 	case "upstream up":
