@@ -578,9 +578,14 @@ func (j *judge) taken(r *request, lost *eventsv2.Error) {
 	}
 }
 
+// remembered is how long it is known which key has opened an incident. With suspends a month of
+// the world is two.
+const remembered = 30 * 24 * time.Hour
+
 // throughItsKey looks that an acknowledge or resolve goes by the key that has opened its
 // incident: PagerDuty drops it otherwise. One of an incident that is over, or of none, goes by
-// any key, whatever opens the next one meanwhile.
+// any key, whatever opens the next one meanwhile, and so does one of an incident that was last
+// triggered a month ago.
 func (j *judge) throughItsKey(r *request, x *record) {
 	var before *record // the trigger or resolve that PagerDuty has taken last of what came before it
 	for _, other := range j.chain(x.chain).records {
@@ -589,6 +594,9 @@ func (j *judge) throughItsKey(r *request, x *record) {
 		}
 	}
 	if before == nil || before.action == eventsv2.Resolve || before.by == r.key || j.incidents[incident{r.key, r.dedup}] != "" {
+		return
+	}
+	if before.ended && j.w.machine.date().Sub(before.over) > remembered {
 		return
 	}
 	for at := range j.incidents {
