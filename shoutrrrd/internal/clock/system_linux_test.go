@@ -15,11 +15,11 @@ func TestSystemReadsTheBootClock(t *testing.T) {
 		for range 3 {
 			var least, most unix.Timespec
 			if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &least); err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
 			r := System()
 			if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &most); err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
 			if slack := time.Duration(most.Nano()-least.Nano()) + noMove; r.Boot < time.Duration(least.Nano())-slack || r.Boot > time.Duration(most.Nano())+slack {
 				t.Errorf("it says %s, the boot clock %s to %s", r.Boot, time.Duration(least.Nano()), time.Duration(most.Nano()))
