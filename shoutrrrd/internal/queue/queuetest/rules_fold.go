@@ -85,6 +85,18 @@ var foldRules = map[string]func(r *rig){
 		r.now = r.now.Add(queue.FoldAfter)
 		r.leave(queue.SendOne, "a:trigger:error", "a:acknowledge:error", "a:resolve:error", "a:trigger:error tells of 2", "a:resolve:error")
 	},
+	"what an operator has moved to another lane is folded there, and tells what it told": func(r *rig) {
+		r.flaps("a", queue.Error, queue.Error)
+		r.flaps("b", queue.Error, queue.Info)
+		r.now = r.now.Add(queue.FoldAfter)
+		taken, err := r.store.Claim(context.Background(), []queue.Ask{{Lane: 1, N: 1, Way: queue.SendOne}})
+		r.fail(err)
+		r.store.Release(taken[0].Events)
+		r.transfer(queue.Transfer{From: 1, To: 2}, queue.Transferred{Chains: 2, Queued: [queue.Ranks]int{0, 5, 0, 3}, Stay: map[queue.Stay]int{}})
+		r.flaps("a", queue.Critical)
+		r.leave(queue.SendOne)
+		r.leaveLane(2, queue.SendOne, "a:trigger:critical tells of 3", "b:trigger:error tells of 2", "a:resolve:critical", "b:resolve:info")
+	},
 	"what is coalesced into a trigger that tells of others leaves it so": func(r *rig) {
 		r.flaps("a", queue.Error)
 		r.put("a", eventsv2.Trigger, queue.Error)
@@ -112,9 +124,14 @@ func (r *rig) flaps(dedup string, severities ...queue.Rank) {
 // leave claims and delivers everything, and looks what that is.
 func (r *rig) leave(way queue.WhileWaiting, want ...string) {
 	r.t.Helper()
+	r.leaveLane(1, way, want...)
+}
+
+func (r *rig) leaveLane(lane int64, way queue.WhileWaiting, want ...string) {
+	r.t.Helper()
 	var got []string
 	for range 100 {
-		taken, err := r.store.Claim(context.Background(), []queue.Ask{{Lane: 1, N: 1, Way: way}})
+		taken, err := r.store.Claim(context.Background(), []queue.Ask{{Lane: lane, N: 1, Way: way}})
 		r.fail(err)
 		if len(taken[0].Events) == 0 && !taken[0].More {
 			break
