@@ -97,6 +97,21 @@ var foldRules = map[string]func(r *rig){
 		r.leave(queue.SendOne)
 		r.leaveLane(2, queue.SendOne, "a:trigger:critical tells of 3", "b:trigger:error tells of 2", "a:resolve:critical", "b:resolve:info")
 	},
+	"what is folded or coalesced keeps the upstream of its lane": func(r *rig) {
+		r.configure("https://one.example.com")
+		r.flaps("a", queue.Error)
+		r.put("a", eventsv2.Trigger, queue.Error)
+		r.configure("https://two.example.com")
+		r.now = r.now.Add(queue.FoldAfter)
+		taken, err := r.store.Claim(context.Background(), []queue.Ask{{Lane: 1, N: 1, Way: queue.SendOne}})
+		r.fail(err)
+		r.upstream(1, "https://one.example.com")
+		r.store.Release(taken[0].Events)
+		r.put("a", eventsv2.Trigger, queue.Critical)
+		r.upstream(1, "https://one.example.com")
+		r.leave(queue.SendOne, "a:trigger:critical tells of 1")
+		r.upstream(1, "https://two.example.com")
+	},
 	"what is coalesced into a trigger that tells of others leaves it so": func(r *rig) {
 		r.flaps("a", queue.Error)
 		r.put("a", eventsv2.Trigger, queue.Error)

@@ -165,8 +165,8 @@ func (w *writer) settleFold(c *chain, list []waited, plan *queue.Fold) (queue.Me
 		if err := c.take(teller.severity, teller.id); err != nil {
 			return merged, err
 		}
+		w.waiting(teller.lane, most, +1) // first: a lane in which nothing is left takes another upstream
 		w.waiting(teller.lane, teller.severity, -1)
-		w.waiting(teller.lane, most, +1)
 		teller.severity = most
 		c.n[most]++
 	}

@@ -188,8 +188,8 @@ func (w *writer) coalesce(e *queue.New, c *chain, tail *cells) (queue.Placed, er
 	if tail.severity == had && lane == tail.lane {
 		return placed, nil
 	}
+	w.waiting(tail.lane, tail.severity, +1) // first: a lane in which nothing is left takes another upstream
 	w.waiting(lane, had, -1)
-	w.waiting(tail.lane, tail.severity, +1)
 	before := c.priority()
 	if err := c.take(had, tail.id); err != nil {
 		return placed, err

@@ -274,8 +274,8 @@ func (w *writer) coalesceAgain(x *again, id chainID, into int64) error {
 		return err
 	}
 	w.tx.wrote = true
+	w.waiting(y.lane, y.severity, +1) // first: a lane in which nothing is left takes another upstream
 	w.waiting(lane, had, -1)
-	w.waiting(y.lane, y.severity, +1)
 	c, err := w.chain(id)
 	if err == nil {
 		err = c.take(had, into)
