@@ -470,6 +470,7 @@ func (j *judge) cancelled(r *request, l *life) {
 	}
 	h.trouble = time.Now() // the attempt has failed
 	if x := j.of(r); x != nil {
+		x.had = l.n // by two connections, and nothing came back
 		j.lane(x.lane).trouble = h.trouble
 	}
 }
