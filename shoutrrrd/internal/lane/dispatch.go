@@ -311,11 +311,13 @@ func (c *Core) claimed(now time.Time, in Claimed) {
 	if in.Failed {
 		c.retryAt = now.Add(claimAgain)
 	}
-	for i, a := range out.asks {
+	for _, a := range out.asks {
 		c.take(now, &a.host.taken[a.place], -a.n, "places of a host")
 		c.take(now, &a.host.budget.asked[a.kind()], -a.n, "requests of a host")
 		c.take(now, &c.taken[a.place], -a.n, "places")
 		a.lane.asks--
+	}
+	for i, a := range out.asks {
 		t := Taken{Failed: true}
 		if !in.Failed {
 			t = in.Taken[i]
@@ -351,7 +353,7 @@ func (c *Core) received(now time.Time, a ask, t Taken) {
 	if l.empty >= mostEmpty {
 		l.stalled = now.Add(claimAgain)
 	}
-	started := 0
+	started, back := 0, []queue.Event(nil)
 	for _, e := range t.Events {
 		if c.tooOld(now, l, &e) {
 			delete(l.had, e.ID)
@@ -359,6 +361,11 @@ func (c *Core) received(now time.Time, a ask, t Taken) {
 				ID: e.ID, Claim: e.Claim, State: queue.Expired, At: now, Attempts: e.Attempts, Status: e.Status,
 				Reason: "older than " + c.o.MaxAge.String() + " before it could leave",
 			})
+			continue
+		}
+		// On a slow disk the claim was out for seconds, in which the host may have begun to fail.
+		if room, _ := a.host.budget.room(now); !a.probe && room[kindOf(e.Priority == queue.Critical)] < 1 {
+			back = append(back, e)
 			continue
 		}
 		started++ // also if it is not the turn of this one
@@ -370,6 +377,7 @@ func (c *Core) received(now time.Time, a ask, t Taken) {
 		}
 		c.launch(now, a, e)
 	}
+	c.release(now, back)
 	if started == 0 {
 		a.host.unprobed(a, now) // another lane may have something
 	}

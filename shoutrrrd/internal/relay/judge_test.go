@@ -43,6 +43,7 @@ type judge struct {
 	flying      map[int64]*record // those of which an attempt is in flight
 	tried       time.Time         // the last time that an operator had something tried
 	woke        time.Time         // the last time that the machine was awake again
+	reloaded    time.Time         // when the settings were read last
 	reached     map[string]int
 	forecasts   forecasts
 

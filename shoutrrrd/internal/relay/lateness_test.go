@@ -58,7 +58,7 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 	}
 	time.AfterFunc(again, func() { j.idleSister(r, min(2*again, time.Minute)) })
 	l, since := w.life, time.Now().Add(-mostInPool)
-	if l == nil || !j.isNew(r) || r.kept.After(since) || r.movedAt.After(since) || r.answered.After(since) {
+	if l == nil || !j.isNew(r) || r.kept.After(since) || r.movedAt.After(since) || r.answered.After(since) || j.reloaded.After(since) { // which may have brought the other lane
 		return
 	}
 	s := l.settings.Load()

@@ -200,6 +200,9 @@ func (l *life) forgotten(lanes []queue.Lane) {
 func (w *world) reload() {
 	w.life.take(w.load())
 	w.life.relay.Reconfigure()
+	w.mu.Lock()
+	w.judge.reloaded = time.Now()
+	w.mu.Unlock()
 }
 
 // kill ends the process as kill -9 does: what is on the disk stays, and nothing else.
