@@ -181,9 +181,9 @@ func (w *world) hold(lane int64, held bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen := w.judge.lane(lane)
-	if err != nil { // an empty one of an unlisted key may have made room just now; what is paused never does
-		if held || !seen.held.IsZero() {
-			w.judge.reached["an unlisted lane was forgotten before it was paused"]++
+	if err != nil { // an empty one of an unlisted key may have made room just now
+		if w.judge.reached["forgotten before it was paused"]++; !seen.held.IsZero() {
+			w.fail("lane %d was paused, and has been forgotten", lane)
 		}
 		return
 	}
