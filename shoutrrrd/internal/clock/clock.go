@@ -44,6 +44,7 @@ type Line struct {
 	offset time.Duration // from the line's time to the date
 	gaps   queue.Gaps
 	latest time.Time // the latest date that was seen
+	then   time.Time // when that was, in the line's time
 }
 
 const (
@@ -63,7 +64,8 @@ const (
 // the last process's was.
 func NewLine(read Clock) *Line {
 	l := &Line{read: read, begun: read()}
-	l.at, l.latest = l.begun.Wall.Round(0), l.begun.Wall
+	l.at, l.latest = l.begun.Wall.Round(0), l.begun.Wall.Round(0)
+	l.then = l.at
 	return l
 }
 
@@ -128,7 +130,7 @@ func (l *Line) Latest() time.Time {
 
 func (l *Line) seen(r Reading) time.Time {
 	if r.Wall.After(l.latest) {
-		l.latest = r.Wall.Round(0)
+		l.latest, l.then = r.Wall.Round(0), l.now(r)
 	}
 	return l.latest
 }
@@ -140,6 +142,11 @@ type mark struct {
 	Boot time.Duration `json:"boot"` // the boot clock at that moment
 	ID   string        `json:"id"`   // of the boot
 	Gaps [][2]int64    `json:"gaps"` // until when, and for how many milliseconds
+
+	// Latest is the latest date that was seen, and Then the line's time at that moment. Both
+	// are 0 in a mark of a program that did not keep them.
+	Latest int64 `json:"latest"`
+	Then   int64 `json:"then"`
 }
 
 // Mark is a text for the queue's file: where the line is now. It is kept with what is
@@ -149,7 +156,7 @@ func (l *Line) Mark() string {
 	defer l.mu.Unlock()
 	r := l.read()
 	l.seen(r)
-	m := mark{Time: l.now(r).UnixMilli(), Wall: r.Wall.UnixMilli(), Boot: r.Boot, ID: r.ID}
+	m := mark{Time: l.now(r).UnixMilli(), Wall: r.Wall.UnixMilli(), Boot: r.Boot, ID: r.ID, Latest: l.latest.UnixMilli(), Then: l.then.UnixMilli()}
 	for _, g := range l.gaps {
 		m.Gaps = append(m.Gaps, [2]int64{g.Until.UnixMilli(), g.Long.Milliseconds()})
 	}
@@ -164,6 +171,15 @@ func sumOf(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc
 func (m *mark) read(text string) bool {
 	sum, rest, _ := strings.Cut(text, " ")
 	return sum == fmt.Sprintf("%08x", sumOf([]byte(rest))) && json.Unmarshal([]byte(rest), m) == nil && m.Time != 0
+}
+
+// since is how much time has passed since the mark, as a date says. A boot whose date was
+// behind may lie between one with the right date and this one: then the earlier one says it.
+func (m *mark) since(date time.Time) time.Duration {
+	if m.Latest > m.Wall && date.UnixMilli() >= m.Latest {
+		return millis(date.UnixMilli() - m.Latest - (m.Time - m.Then))
+	}
+	return date.Sub(time.UnixMilli(m.Wall))
 }
 
 // MarkEvery is how often a mark has to be kept, at least, while anything is written.
@@ -185,17 +201,20 @@ func (l *Line) Resume(text string) {
 	for _, g := range m.Gaps {
 		l.gaps = l.gaps.With(queue.Gap{Until: time.UnixMilli(g[0]), Long: millis(g[1])})
 	}
-	last, wall := time.UnixMilli(m.Time), time.UnixMilli(m.Wall)
+	last := time.UnixMilli(m.Time)
 	l.begun = r
 	if r.ID != "" && r.ID == m.ID && r.Boot >= m.Boot {
 		l.at = last.Add(r.Boot - m.Boot)
 	} else {
-		said := min(max(r.Wall.Sub(wall), markEvery), longestGap) // something may have been written after the mark
+		said := min(max(m.since(r.Wall), markEvery), longestGap) // something may have been written after the mark
 		l.at = last.Add(said)
 		l.gaps = l.gaps.With(queue.Gap{Until: l.at, Long: said})
 	}
-	if wall.After(l.latest) {
-		l.latest = wall
+	l.latest, l.then = r.Wall.Round(0), l.at
+	for _, seen := range [][2]int64{{m.Wall, m.Time}, {m.Latest, m.Then}} {
+		if wall := time.UnixMilli(seen[0]); wall.After(l.latest) {
+			l.latest, l.then = wall, time.UnixMilli(seen[1])
+		}
 	}
 	l.offset = r.Wall.Sub(l.at).Round(time.Millisecond)
 }

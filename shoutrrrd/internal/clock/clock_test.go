@@ -123,6 +123,25 @@ func TestWithoutAMark(t *testing.T) {
 	}
 }
 
+// A boot with a wrong date between two with the right one adds nothing to an age but what it
+// lasted: one that was behind, as without a battery, and one that was ahead and set right.
+func TestBootWithAWrongDateBetween(t *testing.T) {
+	for _, wrong := range []time.Duration{-10 * year, -time.Hour, 0} {
+		m := newMachine()
+		l := m.process("")
+		accepted := l.Now()
+		for _, step := range []time.Duration{wrong, 0, -wrong, 0} {
+			m.pass(20 * time.Second)
+			mark := l.Mark()
+			m.reboot(10*time.Second, step)
+			l = m.process(mark)
+		}
+		if age := l.Now().Sub(accepted); age < 100*time.Second || age > 3*time.Minute {
+			t.Errorf("%s: what is two minutes old shows as %s old", wrong, age)
+		}
+	}
+}
+
 // What ended at a date does not come back when the clock is set back, nor at once after that.
 func TestLatest(t *testing.T) {
 	m := newMachine()
