@@ -467,7 +467,7 @@ func (m *Model) sent(e *queue.Event, x queue.Settlement) {
 		switch {
 		case x.State == queue.Delivered && e.Action == eventsv2.Resolve:
 			s.used = time.Time{}
-		case e.Action == eventsv2.Trigger || s.used.IsZero():
+		case e.Action == eventsv2.Trigger || !s.used.IsZero():
 			s.used = x.At
 		}
 		m.opened[at] = s
@@ -567,7 +567,7 @@ func (m *Model) ended(e *queue.Event, at time.Time) {
 func (m *Model) over(e *queue.Event) {
 	resolved := e.State == queue.Delivered && e.Action == eventsv2.Resolve
 	for at, s := range m.opened {
-		if at.dedup == e.DedupKey && s.lane == e.Lane && (resolved || e.State != queue.Delivered && s.used.IsZero()) {
+		if at.dedup == e.DedupKey && s.lane == e.Lane && (resolved || s.used.IsZero()) {
 			delete(m.opened, at)
 		}
 	}

@@ -430,6 +430,15 @@ var rules = map[string]func(r *rig){
 		r.settle(later, queue.Delivered)
 		r.again(queue.Again{IDs: []int64{1}}, queue.ErrOutdated.Error())
 	},
+	"an acknowledge behind a resolve opens no incident": func(r *rig) {
+		for _, action := range []eventsv2.Action{eventsv2.Trigger, eventsv2.Resolve, eventsv2.Acknowledge} {
+			r.of(1, 1, "a", action, 1)
+		}
+		for range 3 {
+			r.settle(r.claimLane(1), queue.Delivered)
+		}
+		r.of(1, 2, "a", eventsv2.Trigger, 2) // by any key of the pool
+	},
 	"a requeued trigger goes into one beside it": func(r *rig) {
 		r.put("a", eventsv2.Trigger, queue.Critical)
 		first := r.claim(queue.MostUrgent, 1)[0]
@@ -564,16 +573,17 @@ var rules = map[string]func(r *rig){
 		r.put("a", eventsv2.Resolve, queue.Error)
 		r.of(1, 2, "a", eventsv2.Trigger, 2)
 	},
-	"an incident is remembered for 30 days": func(r *rig) {
+	"an incident is remembered for 30 days since the last news of it": func(r *rig) {
+		const month = 30 * 24 * time.Hour
 		r.put("a", eventsv2.Trigger, queue.Error)
 		r.settle(r.claim(queue.MostUrgent, 1)[0], queue.Delivered)
-		for _, want := range []int64{1, 2} {
-			r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(-30*24*time.Hour), 100))
+		for i, want := range []int64{1, 1, 2} {
+			r.must2(r.store.Purge(context.Background(), r.now.Add(time.Hour), r.now.Add(-month), 100))
 			r.of(1, 2, "a", eventsv2.Acknowledge, want)
-			r.now = r.now.Add(30*24*time.Hour + time.Second)
 			if want == 1 {
 				r.settle(r.claimLane(1), queue.Delivered)
 			}
+			r.now = r.now.Add(month - time.Second + 2*time.Second*time.Duration(i))
 		}
 	},
 	"a new chain of a pool moves whole, and what follows goes with it": func(r *rig) {

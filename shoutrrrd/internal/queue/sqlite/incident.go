@@ -14,7 +14,7 @@ type incident struct {
 	origin int64 // the lane of the key that the sender named
 	dedup  string
 	lane   int64
-	used   int64 // when its last trigger left; 0 if nothing of it was accepted, or may have been
+	used   int64 // when its last trigger or acknowledge left; 0 if nothing of it was accepted, or may have been
 }
 
 func (i *incident) seal() int64 {
@@ -148,8 +148,8 @@ func (w *writer) isNew(c *claim, rejected bool) (bool, error) {
 }
 
 // sent notes that PagerDuty has accepted an event, or may have: the incident is that
-// key's. A resolve that was accepted ends it: what is behind it is of a new one. An event
-// that was left in another lane says nothing of it.
+// key's. A resolve that was accepted ends it: what is behind it is of a new one, which an
+// acknowledge does not open. An event that was left in another lane says nothing of it.
 func (w *writer) sent(c *claim, x *queue.Settlement) error {
 	if c.kind == queue.Change || c.alone {
 		return nil
@@ -159,7 +159,7 @@ func (w *writer) sent(c *claim, x *queue.Settlement) error {
 	case x.State == queue.Delivered && c.action == eventsv2.Resolve:
 		return w.exec(`UPDATE incident SET used = 0 WHERE lane = ?1 AND dedup = ?2`, lane, dedup)
 	case c.action != eventsv2.Trigger:
-		return w.exec(`UPDATE incident SET used = ?3 WHERE lane = ?1 AND dedup = ?2 AND used = 0`, lane, dedup, at)
+		return w.exec(`UPDATE incident SET used = ?3 WHERE lane = ?1 AND dedup = ?2 AND used > 0`, lane, dedup, at)
 	}
 	if n, err := w.execCount(`UPDATE incident SET used = ?3 WHERE lane = ?1 AND dedup = ?2`, lane, dedup, at); err != nil || n > 0 {
 		return err
@@ -171,9 +171,6 @@ func (w *writer) sent(c *claim, x *queue.Settlement) error {
 // PagerDuty has nothing of it, so that another key can try.
 func (w *writer) over(c *claim, state queue.State) error {
 	resolved := state == queue.Delivered && c.action == eventsv2.Resolve
-	if state == queue.Delivered && !resolved {
-		return nil
-	}
 	return w.exec(`DELETE FROM incident WHERE lane = ?1 AND dedup = ?2 AND (?3 OR used = 0)`, c.chain.lane, c.chain.dedup, resolved)
 }
 
