@@ -100,7 +100,9 @@ func (d *program) forgotten(lanes []queue.Lane) {
 
 // reportIncident logs what the store has found in its data and dealt with.
 func (d *program) reportIncident(i sqlite.Incident) {
-	d.meter.Damaged()
+	if !i.Sound {
+		d.meter.Damaged()
+	}
 	attrs := []any{"why", i.Why}
 	if i.Lane != 0 {
 		name := fmt.Sprint("lane ", i.Lane)
