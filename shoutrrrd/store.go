@@ -100,7 +100,9 @@ func (d *program) forgotten(lanes []queue.Lane) {
 
 // reportIncident logs what the store has found in its data and dealt with.
 func (d *program) reportIncident(i sqlite.Incident) {
-	d.meter.Damaged()
+	if !i.Sound {
+		d.meter.Damaged()
+	}
 	attrs := []any{"why", i.Why}
 	if i.Lane != 0 {
 		name := fmt.Sprint("lane ", i.Lane)
@@ -128,6 +130,9 @@ func (d *program) reportSalvage() {
 		}
 		d.log.Error("a damaged queue was set aside; what can be read of it was taken over", "file", file,
 			"events_taken", taken.Events, "lanes_taken", taken.Lanes, "events_left_damaged", taken.Damaged, "events_left_without_key", taken.NoKey, "numbers_unreadable", taken.Unreadable)
+		if taken.IncidentsLost {
+			d.log.Error(sqlite.LostIncidents, "file", file)
+		}
 	}
 }
 

@@ -32,7 +32,8 @@ type Store interface {
 	// Quarantined lists files that were set aside as damaged.
 	Quarantined() []string
 	// OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
-	OpenBy(ctx context.Context, lane int64, most int) (int, error)
+	// It reports unknown if others may be open that the store has lost.
+	OpenBy(ctx context.Context, lane int64, most int) (n int, unknown bool, err error)
 	// Usage is what the queue takes of its disk.
 	Usage() queue.Usage
 }

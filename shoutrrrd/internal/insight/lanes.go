@@ -49,8 +49,9 @@ type Lane struct {
 	OldestPage  *float64       `json:"oldest_critical_s,omitempty"`
 	Failing     *Failing       `json:"failing,omitempty"`
 	HeldBy      *By            `json:"held_by,omitempty"`
-	Retiring    bool           `json:"retiring,omitempty"` // another key takes the place of its own
-	Open        *int           `json:"open,omitempty"`     // of a retiring lane, the incidents that are open by its key, or may be; at most 1,000
+	Retiring    bool           `json:"retiring,omitempty"`     // another key takes the place of its own
+	Open        *int           `json:"open,omitempty"`         // of a retiring lane, the incidents that are open by its key, or may be; at most 1,000
+	Unsure      bool           `json:"open_unknown,omitempty"` // more incidents may be open than Open: what the store remembered of some was lost
 	Removable   bool           `json:"safe_to_remove,omitempty"`
 }
 
@@ -135,6 +136,7 @@ func (i *Insight) standing(s *Standing, now time.Time) Lane {
 	}
 	if v.Retiring = s.Named.Retiring; v.Retiring {
 		v.Open = new(s.Open)
+		v.Unsure = s.Unsure
 		v.Removable = s.removable()
 	}
 	v.Failing = i.failing(s.Status.Record)
@@ -198,14 +200,17 @@ func (i *Insight) text(s *Standing, now time.Time) string {
 	return words + s.retires()
 }
 
-// removable reports whether nothing needs the key of a retiring lane any more.
-func (s Standing) removable() bool { return s.Open == 0 && s.Count.Total() == 0 }
+// removable reports whether it is known that nothing needs the key of a retiring lane any
+// more.
+func (s Standing) removable() bool { return s.Open == 0 && !s.Unsure && s.Count.Total() == 0 }
 
 // retires says how far a lane is whose key another one takes the place of.
 func (s Standing) retires() string {
 	switch {
 	case !s.Named.Retiring:
 		return ""
+	case s.Unsure:
+		return fmt.Sprintf("; its key retires: %d known to be open, others unknown, as the relay has lost what it remembered of some; look at PagerDuty before you remove it", s.Open)
 	case s.removable():
 		return "; its key retires: nothing is open or queued, it is safe to remove"
 	case s.Open >= maxOpen:

@@ -34,3 +34,23 @@ func TestLaneTexts(t *testing.T) {
 		}
 	}
 }
+
+// A key is called safe to remove only if that is known.
+func TestRetiringLane(t *testing.T) {
+	for _, tt := range []struct {
+		open   int
+		unsure bool
+		safe   bool
+		want   string
+	}{
+		{0, false, true, "; its key retires: nothing is open or queued, it is safe to remove"},
+		{2, false, false, "; its key retires: 2 open, then safe to remove"},
+		{maxOpen, false, false, "; its key retires: 1000 or more open, then safe to remove"},
+		{0, true, false, "; its key retires: 0 known to be open, others unknown, as the relay has lost what it remembered of some; look at PagerDuty before you remove it"},
+	} {
+		s := Standing{Named: Named{Retiring: true}, Open: tt.open, Unsure: tt.unsure}
+		if got := s.retires(); got != tt.want || s.removable() != tt.safe {
+			t.Errorf("%d open, unknown: %t: %q, safe: %t", tt.open, tt.unsure, got, s.removable())
+		}
+	}
+}

@@ -27,6 +27,7 @@ type Standing struct {
 	Status lane.Status
 	Page   outlook.Page // how late a critical event would be
 	Open   int          // of a lane that retires, the incidents that are open by its key, at most maxOpen
+	Unsure bool         // more of them may be open: what the store remembered of some was lost
 }
 
 // maxOpen is up to how many open incidents of a lane are counted.
@@ -118,9 +119,8 @@ func (i *Insight) name(s *Standing) {
 	s.Named.Upstream = cmp.Or(s.Lane.Upstream, s.Named.Upstream)
 	if s.Named.Retiring {
 		var err error
-		if s.Open, err = i.o.Store.OpenBy(context.Background(), s.Lane.ID, maxOpen); err != nil {
-			s.Open = maxOpen // it is not known that the key can go
-		}
+		s.Open, s.Unsure, err = i.o.Store.OpenBy(context.Background(), s.Lane.ID, maxOpen)
+		s.Unsure = s.Unsure || err != nil
 	}
 	if s.Status.Lane == 0 {
 		status, ok := i.o.Status(s.Lane.ID)

@@ -109,6 +109,9 @@ func repairOnce(ctx context.Context, o Options, before int) (report Report, err 
 	if taken := s.Salvaged(); taken != nil && len(s.Quarantined()) > before {
 		report.add(Finding{Removed: true, What: fmt.Sprintf("the file was damaged and is set aside as %s; %d events and %d lanes were taken over, %d events are damaged, %d have lost their key, %d numbers cannot be read",
 			taken.File, taken.Events, taken.Lanes, taken.Damaged, taken.NoKey, taken.Unreadable)})
+		if taken.IncidentsLost {
+			report.add(Finding{Removed: true, What: LostIncidents})
+		}
 	}
 	return report, err
 }
@@ -120,8 +123,12 @@ func repairOnce(ctx context.Context, o Options, before int) (report Report, err 
 func (w *writer) refit() error {
 	for _, table := range []string{"log", "lane_log", "incident", "origin", "counted", "failing", "fold"} {
 		unfit, err := w.unfit(table)
-		if err == nil {
-			err = w.exec("DELETE FROM " + table + " WHERE " + unfit)
+		if err != nil {
+			return err
+		}
+		n, err := w.execCount("DELETE FROM " + table + " WHERE " + unfit)
+		if err == nil && n > 0 && table == "incident" {
+			err = w.lost(0)
 		}
 		if err != nil {
 			return err

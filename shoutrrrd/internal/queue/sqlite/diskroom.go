@@ -130,7 +130,8 @@ const largestEvent = 1 << 20
 // diskRoom turns events away when the queue has reached its limit, and what was
 // delivered or discarded is gone already, the oldest first. Pages that are free within
 // the file take new events. The first critical events of a lane may exceed the limit,
-// but nothing may take the last of the file system: on a full disk the WAL cannot be
+// and what is remembered of open incidents stays (incidentroom.go): without it their
+// resolves would leave by another key. Nothing may take the last of the file system: on a full disk the WAL cannot be
 // moved into the file and no event can end, so that nothing would ever leave again.
 func (w *writer) diskRoom(who claimant) error {
 	err := w.findDiskRoom(who)
@@ -207,14 +208,8 @@ func (w *writer) findDiskRoom(who claimant) error {
 			break
 		}
 		w.tx.trimmed = true
-		n, _, err := w.purge(math.MaxInt64, trimSlice)
-		if err != nil {
+		if _, _, err := w.purge(math.MaxInt64, trimSlice); err != nil {
 			return err
-		}
-		if n == 0 { // then what is remembered of incidents
-			if err := w.forgetIncidents(math.MaxInt64, trimSlice); err != nil {
-				return err
-			}
 		}
 	}
 	if scarce {

@@ -293,28 +293,6 @@ func (x *examination) readIncidents(ctx context.Context, tx *sql.Tx) error {
 	})
 }
 
-// forgetDamaged deletes what is remembered of incidents and is not what was written: to
-// follow it could send a resolve through another key.
-func (w *writer) forgetDamaged() error {
-	rows, err := w.query(`SELECT ` + incidentColumns + ` FROM incident`)
-	if err != nil {
-		return err
-	}
-	var list []incident
-	err = each(rows, func(scan func(...any) error) error {
-		var i incident
-		whole, err := i.scan(scan)
-		if !whole {
-			list = append(list, i)
-		}
-		return err
-	})
-	for i := 0; i < len(list) && err == nil; i++ {
-		err = w.exec(`DELETE FROM incident WHERE CAST(origin AS INTEGER) = ?1 AND CAST(dedup AS TEXT) = ?2`, list[i].origin, list[i].dedup)
-	}
-	return err
-}
-
 // walk follows a chain from its head and returns what is wrong about it, "" if
 // nothing is. The events of a wrong one stay unreached.
 func (x *examination) walk(c *chain) string {

@@ -94,21 +94,30 @@ func (w *writer) incidentOf(origin int64, dedup string, action eventsv2.Action, 
 
 const byLane = `SELECT ` + incidentColumns + ` FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND dedup = ?2 ORDER BY used DESC LIMIT 1`
 
-// firstIncident reads one incident. One that is not what was written, or whose lane is
-// there no more, is none.
+// firstIncident reads one incident. One that is not what was written is deleted, and the
+// next one read; one whose lane is there no more is none.
 func (w *writer) firstIncident(text string, lane int64, dedup string) (i incident, err error) {
 	statement, err := w.statement(text)
 	if err != nil {
 		return i, err
 	}
-	whole, err := i.scan(statement.QueryRowContext(context.Background(), lane, dedup).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return incident{}, nil
+	for {
+		whole, err := i.scan(statement.QueryRowContext(context.Background(), lane, dedup).Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return incident{}, nil
+		}
+		if err == nil && !whole {
+			var gone bool
+			if gone, err = w.dropDamaged(&i); gone && err == nil {
+				continue
+			}
+			return incident{}, err
+		}
+		if l := w.s.byID[i.lane]; err == nil && (l == nil || l.leaving) {
+			i = incident{}
+		}
+		return i, err
 	}
-	if l := w.s.byID[i.lane]; err == nil && (!whole || l == nil || l.leaving) {
-		i = incident{}
-	}
-	return i, err
 }
 
 // headAction is what the first event of a chain says, "" if there is none.
@@ -181,14 +190,22 @@ func (w *writer) lead(from chainID, to int64) error {
 		return err
 	}
 	list := []incident{{origin: from.lane, dedup: from.dedup, lane: to}}
+	var damaged []incident
 	err = each(rows, func(scan func(...any) error) error {
 		var i incident
 		whole, err := i.scan(scan)
-		if i.lane = to; whole && i.origin != from.lane {
+		switch {
+		case err == nil && !whole:
+			damaged = append(damaged, i)
+		case i.origin != from.lane:
+			i.lane = to
 			list = append(list, i)
 		}
 		return err
 	})
+	for i := 0; i < len(damaged) && err == nil; i++ {
+		_, err = w.dropDamaged(&damaged[i])
+	}
 	for i := 0; i < len(list) && err == nil; i++ {
 		err = w.remember(list[i])
 	}
@@ -236,11 +253,4 @@ func (w *writer) forgetUnused() error {
 		w.unused = chainID{}
 	}
 	return err
-}
-
-// OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
-func (s *Store) OpenBy(ctx context.Context, lane int64, most int) (n int, err error) {
-	err = s.rows(ctx, `SELECT count(*) FROM (SELECT 1 FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 LIMIT ?2)`, []any{lane, most},
-		func(scan func(...any) error) error { return scan(num(&n)) })
-	return n, err
 }

@@ -26,6 +26,9 @@ func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (in
 		if err := w.forgetIncidents(millis(unheard), forgetSlice); err != nil {
 			return err
 		}
+		if err := w.forgetLost(millis(unheard)); err != nil {
+			return err
+		}
 		if err := w.forgetUnused(); err != nil {
 			return err
 		}
@@ -38,6 +41,9 @@ func (s *Store) Purge(ctx context.Context, before, unheard time.Time, n int) (in
 		last = !more && w.leftovers
 		return nil
 	})
+	if err == nil && s.noRoom.Load() != nil {
+		err = s.boundIncidents(ctx)
+	}
 	if err == nil && (last || s.beyondLimit()) {
 		err = s.vacuum(ctx)
 	}

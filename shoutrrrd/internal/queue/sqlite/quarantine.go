@@ -15,6 +15,7 @@ type Incident struct {
 	Event int64 // 0 if it is about a chain or a lane
 	What  string
 	Why   string
+	Sound bool // the data is what was written
 }
 
 // quarantine takes a chain that contradicts itself out of the queue: what is known

@@ -19,30 +19,35 @@ import (
 
 // Salvaged says what was taken over from a damaged file.
 type Salvaged struct {
-	File       string `json:"file"`       // that was set aside
-	Lanes      int    `json:"lanes"`      // taken over
-	Events     int    `json:"events"`     // taken over: undelivered ones and dead letters
-	Damaged    int    `json:"damaged"`    // events that can be read and are not what was written; they stay in the file
-	NoKey      int    `json:"no_key"`     // events whose integration key is lost; they stay in the file
-	Unreadable int    `json:"unreadable"` // events that an index or a chain knows, and of which nothing can be read
+	File          string `json:"file"`                     // that was set aside
+	Lanes         int    `json:"lanes"`                    // taken over
+	Events        int    `json:"events"`                   // taken over: undelivered ones and dead letters
+	Damaged       int    `json:"damaged"`                  // events that can be read and are not what was written; they stay in the file
+	NoKey         int    `json:"no_key"`                   // events whose integration key is lost; they stay in the file
+	Unreadable    int    `json:"unreadable"`               // events that an index or a chain knows, and of which nothing can be read
+	IncidentsLost bool   `json:"incidents_lost,omitempty"` // what was remembered of open incidents cannot be read, or not all of it
 }
+
+// LostIncidents says what it means that [Salvaged.IncidentsLost].
+const LostIncidents = "what the relay remembered of open incidents was lost, or some of it: an acknowledge or resolve of such an incident goes by the key that it names, and PagerDuty ignores it if another key has opened the incident; resolve at PagerDuty what stays open"
 
 // salvage takes over what can be read of a damaged file. It is one transaction,
 // which says so in the new file: nothing is taken over twice. What cannot be read
 // stays where it is, in the file that was set aside. The bounds on the queue do not
 // apply: all of this was accepted once.
 type salvage struct {
-	w      *writer
-	old    *sql.DB
-	first  bool                     // the file has version 1
-	older  bool                     // its lanes are those of a version before 5
-	sticky bool                     // or 2: it knows incidents of pools alone
-	folds  bool                     // it has what events tell of others
-	keys   map[int64][]eventsv2.Key // that a lane may have, of both copies
-	known  map[int64]bool           // lanes that are taken over
-	rows   map[int64]laneRow        // of lanes whose row is what was written
-	behind map[int64][]row          // events that come behind one with a higher number
-	report Salvaged
+	w         *writer
+	old       *sql.DB
+	first     bool                     // the file has version 1
+	older     bool                     // its lanes are those of a version before 5
+	sticky    bool                     // or 2: it knows incidents of pools alone
+	folds     bool                     // it has what events tell of others
+	keys      map[int64][]eventsv2.Key // that a lane may have, of both copies
+	known     map[int64]bool           // lanes that are taken over
+	lostLanes bool                     // not all of them can be read
+	rows      map[int64]laneRow        // of lanes whose row is what was written
+	behind    map[int64][]row          // events that come behind one with a higher number
+	report    Salvaged
 
 	pages   *pages
 	order   []int // of the columns that are read, which of the table each is
@@ -131,9 +136,10 @@ func (x *salvage) readLanes(ctx context.Context) error {
 		whole = `id, key, 0, held, held_who, held_why, held_at, learned, ceiling, paused_until, pauses, key_refused, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, 0, '', 0`
 		index = "sqlite_autoindex_lane_1"
 	}
-	err := x.each(ctx, `SELECT `+whole+` FROM lane NOT INDEXED`, func(scan func(...any) error) error {
+	all, err := x.all(ctx, `SELECT `+whole+` FROM lane NOT INDEXED`, func(scan func(...any) error) error {
 		var r laneRow
 		sealed, err := read(&r, scan)
+		x.lostLanes = x.lostLanes || err != nil || !sealed && !x.first
 		if err == nil && !r.Key.IsZero() {
 			x.keys[r.ID] = append(x.keys[r.ID], r.Key)
 		}
@@ -142,6 +148,7 @@ func (x *salvage) readLanes(ctx context.Context) error {
 		}
 		return err
 	})
+	x.lostLanes = x.lostLanes || !all
 	return errors.Join(err, x.each(ctx, `SELECT id, key FROM lane INDEXED BY `+index+` WHERE key >= ''`, func(scan func(...any) error) error {
 		var id int64
 		var key string
@@ -155,14 +162,20 @@ func (x *salvage) readLanes(ctx context.Context) error {
 
 // each reads as far as it can: what follows the damage is in another copy, or lost.
 func (x *salvage) each(ctx context.Context, text string, row func(scan func(...any) error) error) error {
+	_, err := x.all(ctx, text, row)
+	return err
+}
+
+// all does as each does, and reports whether it has read to the end.
+func (x *salvage) all(ctx context.Context, text string, row func(scan func(...any) error) error) (bool, error) {
 	rows, err := x.old.QueryContext(ctx, text)
 	if err == nil {
 		err = each(rows, row)
 	}
 	if err != nil && !isUnreadable(err) {
-		return err
+		return false, err
 	}
-	return nil
+	return err == nil, nil
 }
 
 // found is a row of an event, undelivered or a dead letter, whose seal is right.
@@ -501,35 +514,4 @@ func (x *salvage) fold(ctx context.Context, event int64) error {
 		return err
 	}
 	return x.w.keepFolded(event, &told)
-}
-
-// incidents takes over what is remembered of incidents whose lanes are taken over. What
-// older versions remembered has no seal, and no key that the sender had named.
-func (x *salvage) incidents(ctx context.Context) error {
-	var list []incident
-	take := func(scan func(...any) error) error {
-		var i incident
-		whole, err := i.scan(scan)
-		if whole && x.known[i.lane] && x.known[i.origin] {
-			list = append(list, i)
-		}
-		return err
-	}
-	older := func(scan func(...any) error) error {
-		var i incident
-		err := scan(txt(&i.dedup), num(&i.lane), num(&i.used))
-		if i.origin = i.lane; x.known[i.lane] {
-			list = append(list, i)
-		}
-		return err
-	}
-	text, read := `SELECT `+incidentColumns+` FROM incident`, take
-	if x.sticky {
-		text, read = `SELECT dedup, lane, used FROM sticky`, older
-	}
-	err := x.each(ctx, text, read)
-	for i := 0; i < len(list) && err == nil; i++ {
-		err = x.w.remember(list[i])
-	}
-	return err
 }
