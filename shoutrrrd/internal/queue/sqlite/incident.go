@@ -242,8 +242,9 @@ func (w *writer) forgetUnused() error {
 }
 
 // OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
+// One that was triggered under the names of two keys has two rows.
 func (s *Store) OpenBy(ctx context.Context, lane int64, most int) (n int, err error) {
-	err = s.rows(ctx, `SELECT count(*) FROM (SELECT 1 FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 LIMIT ?2)`, []any{lane, most},
+	err = s.rows(ctx, `SELECT count(*) FROM (SELECT DISTINCT dedup FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 LIMIT ?2)`, []any{lane, most},
 		func(scan func(...any) error) error { return scan(num(&n)) })
 	return n, err
 }
