@@ -306,6 +306,25 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// What waits because of an answer of PagerDuty's can be tried at once, and what an operator
+// has paused is resumed.
+func TestTryNowIsOffered(t *testing.T) {
+	for condition, want := range map[lane.Condition]bool{lane.Throttled: true, lane.KeyRejected: true, lane.Paused: false, lane.Delivering: false} {
+		s := newSite(t)
+		s.put("a", queue.Info, "disk full")
+		s.who = &door.Identity{Name: "ana", Operator: true}
+		s.statuses = []lane.Status{{Lane: 1, Condition: condition}}
+		if condition == lane.Paused {
+			if err := s.store.Hold(t.Context(), 1, queue.By{Who: "ana", Why: "a test", At: s.now}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Contains(s.get("/lanes/1"), `action="/lanes/1/try"`); got != want {
+			t.Errorf("%s: offered %t, want %t", condition, got, want)
+		}
+	}
+}
+
 // Wrong forms change nothing and say why.
 func TestWrongActions(t *testing.T) {
 	s := newSite(t)
