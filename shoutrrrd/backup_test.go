@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -143,6 +144,58 @@ func TestBackupIsKeptFromOthers(t *testing.T) {
 	}
 	if status, _, stderr := command(t, dir, nil, "backup", "--queue", filepath.Join(dir, "none.db"), filepath.Join(dir, "b.db")); status != exitConfig || !strings.Contains(stderr, "no queue") {
 		t.Errorf("without a queue: status %d, %s", status, stderr)
+	}
+}
+
+// A file that cannot be restored keeps no other one from being restored, and is named. What
+// a restore has left that was killed is named as well, with what to do about it.
+func TestRestoreAfterOneThatFailed(t *testing.T) {
+	t.Parallel()
+	dir, into := t.TempDir(), t.TempDir()
+	queue, file := filepath.Join(dir, "queue.db"), filepath.Join(dir, "backup.db")
+	makeQueue(t, queue)
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", queue, file); status != exitOK {
+		t.Fatalf("status %d, %s", status, stderr)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(into, "queue.db")
+	for name, text := range map[string]string{"text": "no database", "half": string(whole[:len(whole)/2]), "header": string(whole[:100])} {
+		bad := writeFile(t, dir, name, text)
+		for _, args := range [][]string{{"restore", "--queue", to, bad}, {"restore", "--show", "--queue", to, bad}} {
+			if status, _, stderr := command(t, dir, nil, args...); status == exitOK || !strings.Contains(stderr, "/"+name+":") || !strings.Contains(stderr, "another backup") {
+				t.Errorf("%s: status %d, %s", name, status, stderr)
+			}
+		}
+		if left, _ := os.ReadDir(into); len(left) > 0 {
+			t.Errorf("%s has left %v", name, left)
+		}
+	}
+	rest := filepath.Join(into, "queue.db.restoring")
+	writeFile(t, into, filepath.Base(rest), "left")
+	if status, _, stderr := command(t, dir, nil, "restore", "--queue", to, file); status != exitConfig || !regexp.MustCompile(`delete .*queue\.db\.restoring`).MatchString(stderr) {
+		t.Errorf("beside what was left: status %d, %s", status, stderr)
+	}
+	if err := os.Remove(rest); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := command(t, dir, nil, "restore", "--queue", to, file); status != exitOK {
+		t.Errorf("a good backup: status %d, %s", status, stderr)
+	}
+	if left, _ := os.ReadDir(into); len(left) != 1 {
+		t.Errorf("beside the queue there is %v", left)
+	}
+	again := writeFile(t, dir, "again.db", "")
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", queue, again); status != exitConfig || !regexp.MustCompile(`delete .*again\.db`).MatchString(stderr) {
+		t.Errorf("a backup over a file: status %d, %s", status, stderr)
+	}
+	if err := os.Rename(again, again+".partial"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := command(t, dir, nil, "backup", "--queue", queue, again); status != exitOK {
+		t.Errorf("a backup beside a part of one: status %d, %s", status, stderr)
 	}
 }
 

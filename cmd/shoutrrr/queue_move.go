@@ -116,7 +116,11 @@ func (b *bulk) move(ctx context.Context, from, to string, dry bool) error {
 	answer, err := b.relay.post(ctx, path, what, plan)
 	switch {
 	case exitCode(err) == exitRefused && strings.Contains(err.Error(), "no such lane"):
-		return failf(exitRefused, "there is no lane %s, or no lane %s; shoutrrr queue lanes shows them", redact.Line(from), redact.Line(to))
+		missing := from
+		if strings.Contains(err.Error(), "no such lane to move to") {
+			missing = to
+		}
+		return failf(exitRefused, "there is no lane %s; shoutrrr queue lanes shows them", redact.Line(missing))
 	case err != nil:
 		return err
 	}

@@ -57,7 +57,7 @@ func (d *Door) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &ambiguous):
 		d.ambiguous(r.Context(), w, ambiguous)
 		return
-	case errors.Is(err, insight.ErrNoLane):
+	case errors.Is(err, insight.ErrNoLane), errors.Is(err, errNoLaneTo):
 		d.fail(w, http.StatusNotFound, err.Error())
 		return
 	case errors.Is(err, queue.ErrNotFound):

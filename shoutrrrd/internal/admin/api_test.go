@@ -255,6 +255,8 @@ func TestWrongRequests(t *testing.T) {
 		{"POST", fmt.Sprintf("/api/events/%d/drop", id), `{"why":"` + long + `"}`, 400, "at most 500 characters"},
 		{"POST", fmt.Sprintf("/api/events/%d/drop", id), strings.Repeat(" ", 20<<10), 400, "too long"},
 		{"POST", "/api/lanes/nobody/pause", "", 404, "no such lane"},
+		{"POST", "/api/lanes/nobody/move", `{"to":"1"}`, 404, "there is no such lane;"},
+		{"POST", "/api/lanes/1/move", `{"to":"nobody"}`, 404, "there is no such lane to move to;"},
 	} {
 		g := b.do(call{method: tt.method, path: tt.path, body: tt.body})
 		var problem struct{ Error string }

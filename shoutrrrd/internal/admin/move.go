@@ -81,6 +81,8 @@ func (d *Door) move(w http.ResponseWriter, r *http.Request) {
 	d.write(r.Context(), w, sum)
 }
 
+var errNoLaneTo = errors.New("there is no such lane to move to; GET /api/lanes lists them, a lane appears with its first event")
+
 // laneTo finds the lane to which something is to move. That of a new key, which the
 // configuration names and by which nothing has come yet, is made.
 func (d *Door) laneTo(ctx context.Context, name string) (int64, error) {
@@ -94,7 +96,7 @@ func (d *Door) laneTo(ctx context.Context, name string) (int64, error) {
 	l, made := d.o.Ops.Alias(ctx, name)
 	switch {
 	case errors.Is(made, queue.ErrNotFound):
-		return 0, err
+		return 0, errNoLaneTo
 	case made != nil:
 		return 0, fmt.Errorf("make a lane: %w", made)
 	}

@@ -206,6 +206,7 @@ func TestTitleAndAlarm(t *testing.T) {
 // Each condition of a lane in the words of whoever is on call.
 func TestConditions(t *testing.T) {
 	until := time.Date(2026, 3, 4, 14, 3, 32, 0, time.UTC)
+	const rejects = "PagerDuty rejects the key of db"
 	for _, tt := range []struct {
 		status lane.Status
 		want   string
@@ -214,6 +215,11 @@ func TestConditions(t *testing.T) {
 		{lane.Status{Condition: lane.Unreachable, Until: until}, "upstream unreachable, next attempt in <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-until>12 s</time>"},
 		{lane.Status{Condition: lane.Throttled, Until: until}, "rate limited until <time datetime=\"2026-03-04T14:03:32.000Z\" title=\"2026-03-04 14:03:32.000 UTC\" data-at>14:03:32 UTC</time>"},
 		{lane.Status{Condition: lane.AtLimit, Until: until}, "at its limit, next one in"},
+		{lane.Status{Condition: lane.KeyRejected, KeyRefused: true, Until: until}, "key rejected: " + rejects + ", next attempt in <time datetime=\"2026-03-04T14:03:32.000Z\""},
+		{lane.Status{Condition: lane.KeyRejected, KeyRefused: true}, ">key rejected: " + rejects + "</span>"},
+		{lane.Status{Condition: lane.KeyRejected, KeyRefused: true, Sister: &lane.Status{Lane: 2}}, ">key rejected: " + rejects + "; new incidents leave by another key of the pool, what belongs to those that this key has opened waits</span>"},
+		{lane.Status{Condition: lane.Unreachable}, ">upstream unreachable</span>"},
+		{lane.Status{Condition: lane.Throttled}, ">rate limited</span>"},
 		{lane.Status{Condition: lane.Delivering, KeyRefused: true}, "PagerDuty rejects the key"},
 	} {
 		s := newSite(t)
@@ -225,6 +231,9 @@ func TestConditions(t *testing.T) {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: %q is missing in\n%s", tt.status.Condition, want, page)
 			}
+		}
+		if strings.Contains(page, "0001-01-01") {
+			t.Errorf("%s: the page has a time that nobody knows", tt.status.Condition)
 		}
 	}
 }
@@ -294,6 +303,25 @@ func TestGroups(t *testing.T) {
 	}
 	if page := s.get("/dead"); !strings.Contains(page, "2 events in 2 groups") {
 		t.Errorf("what is left: %s", page)
+	}
+}
+
+// What waits because of an answer of PagerDuty's can be tried at once, and what an operator
+// has paused is resumed.
+func TestTryNowIsOffered(t *testing.T) {
+	for condition, want := range map[lane.Condition]bool{lane.Throttled: true, lane.KeyRejected: true, lane.Paused: false, lane.Delivering: false} {
+		s := newSite(t)
+		s.put("a", queue.Info, "disk full")
+		s.who = &door.Identity{Name: "ana", Operator: true}
+		s.statuses = []lane.Status{{Lane: 1, Condition: condition}}
+		if condition == lane.Paused {
+			if err := s.store.Hold(t.Context(), 1, queue.By{Who: "ana", Why: "a test", At: s.now}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Contains(s.get("/lanes/1"), `action="/lanes/1/try"`); got != want {
+			t.Errorf("%s: offered %t, want %t", condition, got, want)
+		}
 	}
 }
 

@@ -108,6 +108,9 @@ func (c *Console) age(s insight.Stamp) template.HTML {
 
 // until is how long something is away; the script counts it down.
 func (c *Console) until(s insight.Stamp) template.HTML {
+	if s.IsZero() {
+		return ""
+	}
 	at := s.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-until>%s</time>`,
 		at.Format("2006-01-02T15:04:05.000Z"), at.Format("2006-01-02 15:04:05.000 UTC"), span(at.Sub(c.date()).Seconds())))

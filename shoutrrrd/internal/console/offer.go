@@ -46,7 +46,7 @@ func tryEvent(id string) *offer {
 // tryLane ends what a lane waits for because of an answer of PagerDuty's; nil if it does
 // not wait for that.
 func tryLane(l insight.Lane) *offer {
-	if l.Condition != lane.Paused && l.Condition != lane.KeyRejected {
+	if l.Condition != lane.Throttled && l.Condition != lane.KeyRejected {
 		return nil
 	}
 	return &offer{

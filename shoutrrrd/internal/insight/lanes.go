@@ -167,7 +167,13 @@ func (s Standing) Forecast(now time.Time) (time.Duration, bool) {
 // text says what the lane does, for people.
 func (i *Insight) text(s *Standing, now time.Time) string {
 	clock := func(at time.Time) string { return outlook.Clock(i.o.Date(now), i.o.Date(at)) }
-	at, words := clock(s.Status.Until), outlook.Words(s.Status, i.nameOf(s), now)
+	words := outlook.Words(s.Status, i.nameOf(s), now)
+	until := func(what string) string {
+		if s.Status.Until.IsZero() { // it is not known
+			return ""
+		}
+		return what + clock(s.Status.Until)
+	}
 	switch s.Status.Condition {
 	case lane.Paused:
 		if by := s.Lane.HeldBy; by.Who != "" && by.Why != "" {
@@ -176,19 +182,20 @@ func (i *Insight) text(s *Standing, now time.Time) string {
 	case lane.Stopped:
 		words += "; what is queued was accepted for it, and waits until the configuration names it again for the key, or shoutrrr queue move has it leave by the one that is named"
 	case lane.Unreachable:
-		words += "; the next attempt is at " + at
+		words += until("; the next attempt is at ")
 	case lane.KeyRejected:
-		return words + "; the next attempt is at " + at + s.retires()
+		return words + s.tries(until("; the next attempt is at ")) + s.retires()
 	case lane.Failing:
 		r := s.Status.Record
-		words = fmt.Sprintf("%s; since %s, %s: %s", words, clock(r.Since), times(r.Failures), r.Why)
+		if words += "; "; !r.Since.IsZero() {
+			words += "since " + clock(r.Since) + ", "
+		}
+		words += times(r.Failures) + ": " + r.Why
 	case lane.AtLimit:
 		if !s.Status.Together {
 			words += fmt.Sprintf(": %d of %d events have left in the last 60 s", s.Status.Used, s.Status.Learned)
 		}
-		if !s.Status.Until.IsZero() {
-			words += "; the next one leaves at " + at
-		}
+		words += until("; the next one leaves at ")
 	case lane.Delivering:
 		words = "delivering"
 	case lane.Idle:
@@ -198,6 +205,17 @@ func (i *Insight) text(s *Standing, now time.Time) string {
 		words += "; PagerDuty rejects the key"
 	}
 	return words + s.retires()
+}
+
+// tries says when a rejected key is tried again: then, if that is known.
+func (s Standing) tries(then string) string {
+	switch {
+	case then != "", s.Status.Sister != nil:
+		return then
+	case s.Status.InFlight > 0:
+		return "; an event tries it now"
+	}
+	return "; the next event tries it"
 }
 
 // removable reports whether it is known that nothing needs the key of a retiring lane any

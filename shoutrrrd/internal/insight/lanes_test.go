@@ -26,10 +26,18 @@ func TestLaneTexts(t *testing.T) {
 		{queue.Lane{}, lane.Status{Condition: lane.Failing, Record: lane.Record{Since: until.Add(-time.Hour), Failures: 7, Kind: lane.ServerError, Status: 502, Why: "502 Bad Gateway"}}, "failing: up answers 502; since 13:03:20 UTC, 7 attempts: 502 Bad Gateway"},
 		{queue.Lane{}, lane.Status{Condition: lane.AtLimit, Together: true, Upstream: lane.Upstream{Account: 900}}, "at its limit: up takes 900 events a minute from the account"},
 		{queue.Lane{}, lane.Status{Condition: lane.AtLimit, Together: true, Until: until, Upstream: lane.Upstream{Pace: 20}}, "at its limit: most attempts fail, and up gets 20 a second of all lanes; the next one leaves at 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.KeyRejected, KeyRefused: true, Until: until}, "key rejected: up rejects the key of web; the next attempt is at 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.KeyRejected, KeyRefused: true}, "key rejected: up rejects the key of web; the next event tries it"},
+		{queue.Lane{}, lane.Status{Condition: lane.KeyRejected, KeyRefused: true, InFlight: 1}, "key rejected: up rejects the key of web; an event tries it now"},
+		{queue.Lane{}, lane.Status{Condition: lane.KeyRejected, KeyRefused: true, Sister: &lane.Status{Lane: 2}}, "key rejected: up rejects the key of web; new incidents leave by another key of the pool, what belongs to those that this key has opened waits"},
+		{queue.Lane{}, lane.Status{Condition: lane.KeyRejected, KeyRefused: true, Until: until, Sister: &lane.Status{Lane: 2}}, "key rejected: up rejects the key of web; new incidents leave by another key of the pool, what belongs to those that this key has opened waits; the next attempt is at 14:03:20 UTC"},
+		{queue.Lane{}, lane.Status{Condition: lane.Unreachable}, "upstream unreachable: up cannot be reached"},
+		{queue.Lane{}, lane.Status{Condition: lane.Throttled}, "rate limited"},
+		{queue.Lane{}, lane.Status{Condition: lane.Failing, Record: lane.Record{Failures: 1, Kind: lane.ServerError, Status: 502, Why: "502 Bad Gateway"}}, "failing: up answers 502; 1 attempt: 502 Bad Gateway"},
 		{held, lane.Status{Condition: lane.Paused}, "paused by ana: maintenance"},
 		{queue.Lane{Held: true}, lane.Status{Condition: lane.Paused}, "paused by an operator"},
 	} {
-		if got := relay.text(&Standing{Lane: tt.lane, Status: tt.status, Named: Named{Upstream: "https://up"}}, until.Add(-time.Minute)); got != tt.want {
+		if got := relay.text(&Standing{Lane: tt.lane, Status: tt.status, Named: Named{Name: "web", Upstream: "https://up"}}, until.Add(-time.Minute)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.status.Condition, got, tt.want)
 		}
 	}

@@ -30,7 +30,7 @@ var Conditions = []Condition{Paused, Stopped, Unreachable, KeyRejected, Throttle
 type Status struct {
 	Lane       int64
 	Condition  Condition
-	Until      time.Time // when the pause, the full window or the time to the next probe ends; zero if nothing holds it up
+	Until      time.Time // when the pause, the full window or the time to the next probe ends; zero if nothing holds it up, or that is not known
 	Together   bool      // at its limit by what its upstream may get of all lanes together
 	Limit      int       // configured: the most events per 60 s
 	Start      int       // configured: what is used of that until the account has shown to take more
@@ -226,14 +226,14 @@ func (l *lane) condition(now time.Time) (Condition, time.Time) {
 		return KeyRejected, l.rejectedUntil
 	case now.Before(l.stored.PausedUntil):
 		return Throttled, l.stored.PausedUntil
+	case !l.stored.KeyRefused.IsZero(): // the next event tries it; what has failed before says nothing any more
+		return KeyRejected, time.Time{}
 	case l.record.failures > 0 && now.Before(l.active.Add(l.rules.window)): // what failed comes back within that, or was given up
 		return Failing, time.Time{}
 	case l.hints() && l.free(now, common) < 1:
 		return AtLimit, l.freeAt(now, false)
 	case l.hints() && room[kindOf(l.hinted[queue.Critical])] < 1:
 		return AtLimit, at
-	case !l.stored.KeyRefused.IsZero(): // the next event tries it
-		return KeyRejected, time.Time{}
 	case busy:
 		return Delivering, time.Time{}
 	}

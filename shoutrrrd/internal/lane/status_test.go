@@ -61,6 +61,36 @@ func TestSisterOfARejectedKey(t *testing.T) {
 	}
 }
 
+// A rejected key is what is the matter with its lane, also if attempts have failed before
+// that, and with the lane of a pool, which goes on. The time of the next attempt is told
+// where it is known.
+func TestConditionOfARejectedKey(t *testing.T) {
+	for _, other := range []int64{0, 2} {
+		s := newScript(t, lane.Options{})
+		s.member(1, "keys")
+		s.member(2, "keys")
+		s.arrive(1, queue.Critical, 1)
+		s.again(s.answer(&eventsv2.Error{Status: 500}))
+		if got := s.status(1).Condition; got != lane.Failing {
+			t.Errorf("after a 500 it is %s", got)
+		}
+		s.wait(10 * time.Second)
+		e := s.attempts[0]
+		s.attempts = nil
+		s.step(lane.Answered{Lane: 1, ID: e.ID, Err: &eventsv2.Error{Status: 400, Rejected: true, Message: "Invalid routing key"}, Other: other})
+		got := s.status(1)
+		if got.Condition != lane.KeyRejected || got.Until.IsZero() == (other == 0) || other == 0 && !got.Until.After(s.now) {
+			t.Errorf("with the other key %d, after a rejection: %s until %s", other, got.Condition, got.Until)
+		}
+		if s.wait(16 * time.Minute); other == 0 {
+			s.step(lane.Hold{Lane: 2, Held: true})
+		}
+		if got = s.status(1); got.Condition != lane.KeyRejected || !got.Until.IsZero() {
+			t.Errorf("with the other key %d, while nothing keeps an event from trying it: %s until %s", other, got.Condition, got.Until)
+		}
+	}
+}
+
 // That an upstream has accepted nothing since its last failure is remembered until it
 // accepts, also when nothing is queued any more and the lane is closed.
 func TestFailureIsRemembered(t *testing.T) {

@@ -153,7 +153,8 @@ func (h *host) nextProbe() time.Time {
 }
 
 // next is when the next attempt goes to a host that is down, if nothing new comes before
-// that: a critical event that becomes due does not wait for the ordinary probe.
+// that: a critical event that becomes due does not wait for the ordinary probe. One that
+// could go already and has found no place goes as soon as there is one.
 func (h *host) next(now time.Time) time.Time {
 	at := h.probeAt
 	if h.retrying.held(now) > 0 {
@@ -162,7 +163,7 @@ func (h *host) next(now time.Time) time.Time {
 	if probe := h.nextProbe(); !probe.IsZero() {
 		at = earlier(at, probe)
 	}
-	return at
+	return latest(at, now)
 }
 
 // probed says that a probe goes out. The next one does not wait for its end: it may

@@ -23,8 +23,15 @@ func Words(s lane.Status, of Name, now time.Time) string {
 	case lane.Unreachable:
 		return "upstream unreachable: " + because(Unreachable, s.Upstream.Record)
 	case lane.KeyRejected:
-		return "key rejected: " + because(KeyRejected, s.Record)
+		words := "key rejected: " + because(KeyRejected, s.Record)
+		if s.Sister != nil {
+			words += "; new incidents leave by another key of the pool, what belongs to those that this key has opened waits"
+		}
+		return words
 	case lane.Throttled:
+		if s.Until.IsZero() {
+			return "rate limited"
+		}
 		return "rate limited until " + Clock(of.date(now), of.date(s.Until))
 	case lane.Failing:
 		return "failing: " + because(Failing, s.Record)

@@ -559,6 +559,22 @@ var rules = map[string]func(r *rig){
 			r.t.Errorf("a resolve of what is over is on lane %d", placed.Lane)
 		}
 	},
+	"an incident that was triggered under the names of two keys is one": func(r *rig) {
+		for _, origin := range []int64{1, 2} {
+			r.of(origin, 2, "a", eventsv2.Trigger, 2)
+			r.settle(r.claimLane(2), queue.Delivered)
+		}
+		r.openBy(2, 10, 1)
+		r.of(2, 2, "b", eventsv2.Trigger, 2)
+		r.openBy(2, 10, 1)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.openBy(2, 10, 2)
+		r.openBy(2, 1, 1)
+		r.openBy(1, 10, 0)
+		r.of(1, 2, "a", eventsv2.Resolve, 2)
+		r.settle(r.claimLane(2), queue.Delivered)
+		r.openBy(2, 10, 1)
+	},
 	"a trigger of an open incident waits for its key": func(r *rig) {
 		r.of(1, 1, "a", eventsv2.Trigger, 1)
 		r.settle(r.claimLane(1), queue.Delivered)
@@ -1015,6 +1031,15 @@ func (r *rig) of(origin, lane int64, dedup string, action eventsv2.Action, want 
 	n := queue.New{Lane: lane, Origin: origin, Pool: []int64{1, 2}, Action: action, DedupKey: dedup, Severity: queue.Error, Accepted: r.now, Body: []byte(`{}`)}
 	if placed := r.must(r.store.Put(context.Background(), n)); placed.Lane != want {
 		r.t.Errorf("the %s of %s is on lane %d, want %d", action, dedup, placed.Lane, want)
+	}
+}
+
+// openBy compares how many incidents are open by the key of a lane, of so many at most.
+func (r *rig) openBy(lane int64, most, want int) {
+	r.t.Helper()
+	got, err := r.store.OpenBy(context.Background(), lane, most)
+	if r.fail(err); got != want {
+		r.t.Errorf("%d incidents are open by lane %d, want %d", got, lane, want)
 	}
 }
 

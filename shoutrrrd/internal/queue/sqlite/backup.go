@@ -31,6 +31,9 @@ func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
 		return fmt.Errorf("there is no queue at %s: %w", path, err)
 	}
 	reserved, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // nobody else takes the name meanwhile
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: name another file, or delete %s", err, to)
+	}
 	if err != nil {
 		return err
 	}
@@ -44,6 +47,7 @@ func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
 	if err := reserved.Close(); err != nil {
 		return err
 	}
+	_ = os.Remove(partial) // of a backup of that name that was cut short
 	empty, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // SQLite takes an empty file, with its mode
 	if err != nil {
 		return err
@@ -163,17 +167,25 @@ func Restore(ctx context.Context, backup string, o Options, by queue.By, show bo
 	} else if err := os.MkdirAll(folder, 0o700); err != nil {
 		return r, err
 	}
-	partial := filepath.Join(folder, filepath.Base(o.Path)+".restoring")
+	// In a folder of its own nothing is left of what could not be restored.
+	own := filepath.Join(folder, filepath.Base(o.Path)+".restoring")
+	err = os.Mkdir(own, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return r, fmt.Errorf("%w: a restore was cut short, or another one runs; if none does, delete %s", err, own)
+	}
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(own)) }()
+	partial := filepath.Join(own, filepath.Base(o.Path))
 	if err := copyFile(backup, partial); err != nil {
 		return r, err
 	}
-	defer func() {
-		for _, end := range []string{"", "-wal", "-shm", ".lock"} {
-			_ = os.Remove(partial + end) // it has its name by now, or is no queue
-		}
-	}()
-	if r, err = pauseAll(ctx, partial, o, by); err != nil || show {
-		return r, err
+	if r, err = pauseAll(ctx, partial, o, by); err != nil {
+		return r, fmt.Errorf("%s: %w", backup, err)
+	}
+	if show {
+		return r, nil
 	}
 	if err := os.Link(partial, o.Path); err != nil { // which fails if somebody has made one meanwhile
 		return r, err
@@ -208,7 +220,7 @@ func pauseAll(ctx context.Context, path string, o Options, by queue.By) (r Resto
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if len(s.Quarantined()) > 0 {
-		return r, fmt.Errorf("%w: it cannot be restored as it is", errDamaged)
+		return r, fmt.Errorf("%w: it cannot be restored; use another backup", errDamaged)
 	}
 	err = s.submit(ctx, func(w *writer) error {
 		made, err := w.meta(backupMeta)

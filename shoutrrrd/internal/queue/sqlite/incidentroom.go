@@ -34,15 +34,23 @@ func (w *writer) forgetLost(before int64) error {
 // OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
 // It reports unknown if others may be open that were lost.
 func (s *Store) OpenBy(ctx context.Context, lane int64, most int) (n int, unknown bool, err error) {
-	damaged := false
+	damaged, dedup := false, ""
 	look := func(scan func(...any) error) error {
 		var i incident
 		whole, err := i.scan(scan)
-		damaged = damaged || err == nil && !whole
+		damaged, dedup = damaged || err == nil && !whole, i.dedup
 		return err
 	}
-	err = s.rows(ctx, `SELECT `+incidentColumns+` FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 LIMIT ?2`, []any{lane, most},
-		func(scan func(...any) error) error { n++; return look(scan) })
+	// One that was triggered under the names of two keys has two rows.
+	err = s.rows(ctx, `SELECT `+incidentColumns+` FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 ORDER BY dedup LIMIT ?2`, []any{lane, most},
+		func(scan func(...any) error) error {
+			before := dedup
+			err := look(scan)
+			if n == 0 || dedup != before {
+				n++
+			}
+			return err
+		})
 	if err == nil { // of a row with a false lane the origin may be right
 		err = s.rows(ctx, `SELECT `+incidentColumns+` FROM incident INDEXED BY incident_from WHERE origin = ?1 AND lane <> origin LIMIT ?2`, []any{lane, most}, look)
 	}
