@@ -42,7 +42,8 @@ func (s *Store) OpenBy(ctx context.Context, lane int64, most int) (n int, unknow
 		return err
 	}
 	// One that was triggered under the names of two keys has two rows.
-	err = s.rows(ctx, `SELECT `+incidentColumns+` FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 ORDER BY dedup LIMIT ?2`, []any{lane, most},
+	err = s.rows(ctx, `SELECT `+incidentColumns+` FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0
+		AND dedup IN (SELECT DISTINCT dedup FROM incident INDEXED BY incident_lane WHERE lane = ?1 AND used > 0 ORDER BY dedup LIMIT ?2) ORDER BY dedup`, []any{lane, most},
 		func(scan func(...any) error) error {
 			before := dedup
 			err := look(scan)
