@@ -164,14 +164,14 @@ func (m *Model) Counted(_ context.Context, id int64) (queue.Counted, error) {
 
 // OpenBy counts the incidents that are open by the key of a lane, or may be, up to so many.
 // One that was triggered under the names of two keys is one.
-func (m *Model) OpenBy(_ context.Context, lane int64, most int) (int, error) {
+func (m *Model) OpenBy(_ context.Context, lane int64, most int) (n int, unknown bool, err error) {
 	open := map[string]bool{}
 	for of, s := range m.opened {
 		if s.lane == lane && !s.used.IsZero() {
 			open[of.dedup] = true
 		}
 	}
-	return min(most, len(open)), nil
+	return min(most, len(open)), false, nil
 }
 
 // Overview returns the lanes that people should see, those that are named and up to so

@@ -1037,7 +1037,7 @@ func (r *rig) of(origin, lane int64, dedup string, action eventsv2.Action, want 
 // openBy compares how many incidents are open by the key of a lane, of so many at most.
 func (r *rig) openBy(lane int64, most, want int) {
 	r.t.Helper()
-	got, err := r.store.OpenBy(context.Background(), lane, most)
+	got, _, err := r.store.OpenBy(context.Background(), lane, most)
 	if r.fail(err); got != want {
 		r.t.Errorf("%d incidents are open by lane %d, want %d", got, lane, want)
 	}

@@ -47,7 +47,7 @@ func Backup(ctx context.Context, path, to string, now time.Time) (err error) {
 	if err := reserved.Close(); err != nil {
 		return err
 	}
-	_ = os.Remove(partial) // of a backup of that name that was cut short
+	_ = os.Remove(partial)                                                       // of a backup of that name that was cut short
 	empty, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // SQLite takes an empty file, with its mode
 	if err != nil {
 		return err
