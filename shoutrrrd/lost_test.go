@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,5 +92,63 @@ func onFile(t *testing.T, path string, use func(db *sql.DB) error) {
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Large events of another key that fill the disk take nothing from what is remembered of
+// open incidents: a resolve that names the new key still leaves by the old one.
+func TestFullQueueKeepsOpenIncidents(t *testing.T) {
+	t.Parallel()
+	const thirdKey = "0c9d17be42fa4e6b8d35a1f7c2e690b4"
+	r := &rotating{dir: t.TempDir(), upstream: pagerdutytest.NewServer(t, pagerdutytest.Options{})}
+	writeFile(t, r.dir, "web.key", oldKey)
+	writeFile(t, r.dir, "new.key", testKey)
+	writeFile(t, r.dir, "third.key", thirdKey)
+	third := "  - alias: third\n    key: file:third.key\n"
+	r.settings = writeFile(t, r.dir, "web.yaml", rotatePart(t, "yaml before")+third)
+	r.p = start(t, r.dir, "--config", r.settings, "--upstream", r.upstream.URL(), "--max-disk", "16MiB")
+	opened := []string{"o1", "o2", "o3"}
+	for _, dedup := range opened {
+		r.post(t, oldKey, dedup, "trigger")
+	}
+	r.post(t, thirdKey, "first", "trigger") // which makes its lane
+	r.p.drained(t, time.Minute)
+	r.reload(t, rotatePart(t, "yaml after")+third)
+	by := map[string]string{}
+	for _, entry := range r.upstream.Journal() {
+		by[entry.DedupKey] = entry.Key
+	}
+	r.run(t, "shoutrrr queue pause third --why outage")
+	filler, full := strings.Repeat("x", 400_000), 0
+	for i := 0; full < 5 && i < 100; i++ {
+		body := strings.Replace(trigger(fmt.Sprint("info ", i), "info", "large"), testKey, thirdKey, 1)
+		body = strings.Replace(body, `"payload":{`, `"payload":{"custom_details":{"text":"`+filler+`"},`, 1)
+		if answer, _ := r.p.answer(t, body); answer.StatusCode == http.StatusServiceUnavailable {
+			full++
+		}
+	}
+	if full < 5 {
+		t.Fatal("the disk is not full: the test shows nothing")
+	}
+	r.run(t, "shoutrrr queue resume third --why over")
+	for _, dedup := range opened {
+		body := strings.Replace(trigger(dedup, "critical", "over"), `"trigger"`, `"resolve"`, 1)
+		eventually(t, "there is room again", patience, func() bool {
+			answer, _ := r.p.answer(t, body)
+			return answer.StatusCode == http.StatusAccepted
+		})
+	}
+	for _, dedup := range opened {
+		eventually(t, dedup+" is resolved", patience, func() bool {
+			for _, entry := range r.upstream.Journal() {
+				if entry.DedupKey == dedup && entry.Action == "resolve" {
+					if entry.Key != by[dedup] {
+						t.Errorf("the resolve of %s left by %s, want %s", dedup, entry.Key, by[dedup])
+					}
+					return true
+				}
+			}
+			return false
+		})
 	}
 }
