@@ -62,14 +62,18 @@ func (j *judge) idleSister(r *record, again time.Duration) {
 		return
 	}
 	s := l.settings.Load()
-	own := s.Lookup(w.keys[max(0, j.lane(r.lane).key)])
+	mine, err := l.store.inner.LaneByID(context.Background(), r.lane)
+	if err != nil {
+		return
+	}
+	own := s.Lookup(mine.Key) // which has not sent anything yet, where its lane was made for what moves there
 	for id, sister := range j.lanes {
 		if id == r.lane || own.Pool == "" || sister.key < 0 || sister.key >= len(services) || s.Lookup(w.keys[sister.key]).Pool != own.Pool || s.Lookup(w.keys[sister.key]).Retiring {
 			continue
 		}
 		row, err := l.store.inner.LaneByID(context.Background(), id)
 		why := j.excuseOf(row, l, since)
-		if mine, _ := l.store.inner.LaneByID(context.Background(), r.lane); mine.Upstream != row.Upstream {
+		if mine.Upstream != row.Upstream {
 			why = "it was accepted for another upstream"
 		}
 		if j.host(s.Lookup(w.keys[sister.key]).Upstream).down { // single probes are all that it gets
