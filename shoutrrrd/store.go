@@ -65,17 +65,16 @@ func (d *program) inheriting(s *settings.Settings) *settings.Settings {
 	return routes.Inherit(s, lanes)
 }
 
-// take has settings hold for the store. Lanes that take the place of others are there from
-// then on: what waits moves to them.
+// take has settings hold for the store. The lanes of all keys of a pool are there from then
+// on: what waits for one of them can move to the others.
 func (d *program) take(s *settings.Settings) {
 	d.settings.Store(s)
-	d.store.Relist()                                // before the relay asks the store where the lanes go
-	lanes, _ := d.store.Lanes(context.Background()) // from memory
-	heirs, err := d.routes.MakeHeirs(context.Background(), lanes)
+	d.store.Relist() // before the relay asks the store where the lanes go
+	lanes, err := d.routes.MakePools(context.Background())
 	if err != nil {
-		d.log.Warn("cannot make the lane of a key that takes the place of another one; it is made with the next event", "error", err)
+		d.log.Warn("cannot make the lane of a key of a pool; it is made with the next event", "error", err)
 	}
-	for _, l := range heirs {
+	for _, l := range lanes {
 		if r := d.hears.Load(); r != nil {
 			r.Ready(l.ID, queue.Info) // so that the relay opens it
 		}

@@ -409,7 +409,7 @@ func (j *judge) departed(r *request) {
 	if age := j.w.machine.date().Sub(x.since.date); x.since.boot == j.w.machine.boot() && age > j.maxAge(x)+time.Second {
 		j.w.fail("event %d leaves %s after it was accepted, its age may be %s", x.id, age, j.maxAge(x))
 	}
-	if ways := j.ways[r.key]; ways != nil && !ways[r.host] {
+	if ways := j.ways[r.key]; x.way != "" && ways != nil && !ways[r.host] {
 		j.w.fail("event %d of key %d goes to %s, which the configuration has never named for that key", x.id, r.key, r.host)
 	}
 	if !l.held.IsZero() && time.Since(l.held) > 2*time.Second {

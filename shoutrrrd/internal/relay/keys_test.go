@@ -248,6 +248,21 @@ func TestRetiringKeyOfAPool(t *testing.T) {
 	})
 }
 
+// A key that joins a pool, and by which nothing has come yet, takes what waits for another one.
+func TestKeyOfAPoolThatIsNew(t *testing.T) {
+	stories(t, func(w *world) {
+		w.holdKey(2, time.Hour)
+		w.holdKey(3, time.Hour)
+		w.submit(event{key: 2, severity: queue.Critical, action: eventsv2.Trigger, dedup: "waits"})
+		w.wait(time.Minute)
+		w.config.keys = append(w.config.keys, keyLine{"web-c", 9, 60, ""})
+		w.config.pools = [][2]string{{"web", "web-a, web-b, web-c"}}
+		w.reload()
+		w.wait(3 * time.Second)
+		w.wentBy(9, "waits")
+	})
+}
+
 // An operator moves what is in the lane of a key that has left the file to another one.
 func TestMovedByAnOperator(t *testing.T) {
 	stories(t, func(w *world) {

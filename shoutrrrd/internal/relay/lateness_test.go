@@ -154,7 +154,7 @@ func (j *judge) excuseOf(row queue.Lane, l *life, kept time.Time) string {
 		return "host"
 	case host.changed.Add(5 * time.Second).After(kept), host.paced.Add(11 * time.Second).After(kept): // it gets more each second again
 		return "pace"
-	case !row.KeyRefused.IsZero(), lane.rejected.After(kept):
+	case !row.KeyRefused.IsZero(), lane.rejected.After(kept), !lane.rejected.IsZero() && lane.accepted.Equal(time.Now()): // it may have been taken again just now
 		return "rejected key"
 	case j.w.now().Before(row.PausedUntil), row.Pauses > 0, lane.limited.Add(5 * time.Second).After(kept):
 		return "rate limited"

@@ -82,12 +82,12 @@ func (l *life) take(s *settings.Settings) {
 	case *twin:
 		inner.file.Relist()
 	}
-	heirs, err := l.from.MakeHeirs(context.Background(), lanes)
+	pooled, err := l.from.MakePools(context.Background())
 	if err != nil {
-		w.note("heirs: " + kind(err))
+		w.note("pools: " + kind(err))
 	}
-	for _, heir := range heirs {
-		l.relay.Ready(heir.ID, queue.Info)
+	for _, of := range pooled {
+		l.relay.Ready(of.ID, queue.Info)
 	}
 }
 

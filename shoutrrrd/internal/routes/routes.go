@@ -118,25 +118,23 @@ func Inherit(s *settings.Settings, lanes []queue.Lane) *settings.Settings {
 	return s.Inherit(before)
 }
 
-// MakeHeirs has the store make the lanes that take the place of those whose keys retire, as
-// nothing may have come by their own keys yet. It returns them.
-func (r Routes) MakeHeirs(ctx context.Context, lanes []queue.Lane) (heirs []queue.Lane, err error) {
-	s, done := r.Settings(), map[string]bool{}
-	for _, l := range lanes {
-		found := s.Lookup(l.Key)
-		if !found.Retiring || done[found.Pool] {
+// MakePools has the store make the lanes of all keys of pools that new incidents may leave by,
+// as nothing may have come by their own keys yet: what waits for another key of the pool moves
+// there. It returns them.
+func (r Routes) MakePools(ctx context.Context) (lanes []queue.Lane, err error) {
+	s := r.Settings()
+	for _, k := range s.Keys {
+		found := s.Lookup(k.Key)
+		if found.Pool == "" || found.Retiring {
 			continue
 		}
-		done[found.Pool] = true
-		for _, key := range s.Takers(found.Pool) {
-			heir, err := r.Lane(ctx, key)
-			if err != nil {
-				return heirs, fmt.Errorf("the lane of %s, which takes the place of %s: %w", s.Lookup(key).Name, found.Name, err)
-			}
-			heirs = append(heirs, heir)
+		l, err := r.Lane(ctx, k.Key)
+		if err != nil {
+			return lanes, fmt.Errorf("the lane of %s, by which what waits for another key of its pool can leave: %w", found.Name, err)
 		}
+		lanes = append(lanes, l)
 	}
-	return heirs, nil
+	return lanes, nil
 }
 
 // OfAlias is the lane of a key that the configuration names, which the store makes if there
